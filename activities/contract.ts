@@ -1,0 +1,111 @@
+/**
+ * What a procedure may do to the world, as its workflow sees it. Types only: workflows import this file and nothing else
+ * of activities/. Every function is one attempt (design: law 3); `effect` names it.
+ */
+import type { CorrectableInput, RecoveryOrder } from '../model/order';
+import type { EvidenceRef, Failure, RunEvent } from '../model/events';
+import type { DiskId } from '../model/server';
+import type { PointId, PointManifest, TakenDisk, VolumeSignature } from '../model/replica';
+import type { InoculationReport, VolumeFound } from '../disks/contract';
+import type { Effect } from '../model/steps';
+
+/** What every effect on a recovery gets: who it is for and the order with all corrections applied. */
+export interface EffectInput {
+  readonly effect: Effect;
+  readonly order: RecoveryOrder;
+}
+
+export interface PreflightReport {
+  readonly pointId: PointId;
+  readonly pointAgeMs: number;
+  readonly checks: readonly {
+    readonly name: string;
+    readonly ok: boolean;
+    readonly found: string;
+    readonly needed: string;
+  }[];
+}
+
+export interface Frozen {
+  readonly point: Omit<PointManifest, 'disks'> & {
+    readonly disks: readonly { readonly diskId: DiskId; readonly signatures: readonly VolumeSignature[] }[];
+  };
+  readonly finalCycle: 'done' | 'not-wanted' | 'source-unreachable';
+  /** planned: the source was stopped by us. */
+  readonly sourceStopped: boolean;
+}
+
+export interface ProofRung {
+  readonly name: 'powered-on' | 'heartbeat' | 'stable' | 'service' | 'screenshot';
+  readonly ok: boolean;
+  readonly detail: string;
+  readonly evidence: readonly EvidenceRef[];
+}
+
+export interface BootProof {
+  readonly rungs: readonly ProofRung[];
+  readonly provenAt: string;
+}
+
+/** Effects of push-button recovery; they run on the queue of the recovery site. */
+export interface RecoveryActivities {
+  preflight(input: EffectInput): Promise<PreflightReport>;
+  freezeReplica(input: EffectInput): Promise<Frozen>;
+  /** Undo of freeze: replication goes on; a source that we stopped is started again when it can be reached. */
+  thawReplica(input: EffectInput & { sourceStopped: boolean }): Promise<void>;
+  takeDisks(input: EffectInput & { pointId: PointId }): Promise<TakenDisk[]>;
+  dropDisks(input: EffectInput): Promise<void>;
+  applySignature(input: EffectInput & { disk: TakenDisk }): Promise<VolumeFound[]>;
+  removeSignature(input: EffectInput & { disk: TakenDisk }): Promise<void>;
+  inoculateDisks(input: EffectInput & { disks: readonly TakenDisk[] }): Promise<InoculationReport>;
+  suspendReplication(input: EffectInput): Promise<void>;
+  /** Undo of suspend: frozen again, as it was before. */
+  unsuspendReplication(input: EffectInput): Promise<void>;
+  createMachine(input: EffectInput): Promise<{ name: string; uuid: string }>;
+  removeMachine(input: EffectInput): Promise<void>;
+  handOverDisk(input: EffectInput & { disk: TakenDisk }): Promise<TakenDisk>;
+  takeBackDisk(input: EffectInput & { disk: TakenDisk }): Promise<void>;
+  registerDisk(input: EffectInput & { disk: TakenDisk }): Promise<{ sizeBytes: number; format: string }>;
+  unregisterDisk(input: EffectInput & { disk: TakenDisk }): Promise<void>;
+  releaseDisk(input: EffectInput & { disk: TakenDisk }): Promise<{ restarted: boolean }>;
+  /** Why power-on needs a person, or null: the source answers, or isolation of a rehearsal is not given (OperatorError). */
+  judgePowerOn(input: EffectInput): Promise<{ because: string | null }>;
+  powerOnMachine(input: EffectInput): Promise<void>;
+  powerOffMachine(input: EffectInput): Promise<void>;
+  proveBoot(input: EffectInput): Promise<BootProof>;
+  resumeReplication(input: EffectInput): Promise<{ state: 'replicating' | 'suspended' | 'source-unreachable' }>;
+  /** Merges the run's overlays into the base and removes the session: a destructive recovery becomes final. */
+  commitReplica(input: EffectInput): Promise<void>;
+}
+
+/** Record-keeping; on the queue `journal`, retried by Temporal without limit (design: laws 3 and 5). */
+export interface JournalActivities {
+  /** Numbers and stores the batch; the same (run, flush) again changes nothing. Returns the chain's head. */
+  appendJournal(batch: {
+    tenantId: string;
+    coreId: string;
+    runId: string;
+    parentRunId: string | null;
+    flush: number;
+    events: readonly RunEvent[];
+  }): Promise<{ lastSequence: number; lastHash: string }>;
+}
+
+/** What an activity throws reaches the workflow as ApplicationFailure: type = family, details[0] = FailureDetails. */
+export interface FailureDetails extends Failure {
+  /** When the effect ended, by the worker's clock. */
+  readonly at: string;
+  readonly durationMs: number;
+  /** Evidence gathered on the way to the failure (console text, screenshot). */
+  readonly evidence: readonly { readonly what: string; readonly evidence: EvidenceRef }[];
+}
+
+/** What an activity returns to the runner beside its result. */
+export interface Outcome<T> {
+  readonly result: T;
+  readonly at: string;
+  readonly durationMs: number;
+  readonly evidence: readonly { readonly what: string; readonly evidence: EvidenceRef }[];
+}
+
+export type Corrections = CorrectableInput;

@@ -1,0 +1,51 @@
+/**
+ * Edits to disks that no machine runs on: signatures and inoculation. Works on a disk that the target server exports
+ * (NBD over a UNIX socket) or on a file. Guest disks are hostile: never mounted by the host's kernel, only inside the
+ * libguestfs appliance, and every program runs with a time limit.
+ *
+ * Every method may be repeated; a second inoculation changes no byte. Errors as in model/errors.ts.
+ */
+import type { CallOptions } from '../platforms/contract';
+import type { TakenDisk } from '../model/replica';
+import type { HardwareProfile, OperatingSystem } from '../model/server';
+
+export interface VolumeFound {
+  readonly partition: number;
+  readonly offsetBytes: number;
+  readonly sizeBytes: number;
+  /** blkid's TYPE; null where nothing is recognised. */
+  readonly type: string | null;
+}
+
+export interface InoculationReport {
+  readonly inoculator: string;
+  readonly operatingSystem: string;
+  readonly kernels: readonly {
+    readonly release: string;
+    readonly how: 'archive-appended' | 'regenerated' | 'already-fit';
+    readonly modulesAdded: readonly string[];
+  }[];
+  /** Files changed, with what was done: `/etc/fstab: /dev/sda2 -> UUID=…`. */
+  readonly changes: readonly string[];
+  /** What was read back and found right, in words for the record. */
+  readonly verified: readonly string[];
+}
+
+export type InoculatorChoice = { readonly inoculator: string } | { readonly because: string };
+
+export interface DiskEditor {
+  /** Volumes on the disk and what blkid says of each, by offset. */
+  volumes(disk: TakenDisk, options?: CallOptions): Promise<VolumeFound[]>;
+  /** Writes the pieces back into the overlay; verified with blkid on every volume before it returns. */
+  applySignatures(disk: TakenDisk, options?: CallOptions): Promise<VolumeFound[]>;
+  /** Undo: takes them out of the overlay again. */
+  removeSignatures(disk: TakenDisk, options?: CallOptions): Promise<void>;
+  /** Which inoculator fits this system and hardware, or why none does. Pure knowledge: touches no disk. */
+  chooseInoculator(os: OperatingSystem, hardware: HardwareProfile): InoculatorChoice;
+  /**
+   * Gives the operating system on these disks the drivers and settings of `hardware`; `disks` are all of the server's
+   * disks (a volume group may span them), in order. Read back and verified before it returns. Disks without an operating
+   * system are left alone; none with one: OperatorError.
+   */
+  inoculate(disks: readonly TakenDisk[], hardware: HardwareProfile, options?: CallOptions): Promise<InoculationReport>;
+}

@@ -1,0 +1,70 @@
+/**
+ * What happens in a run, in the order in which it happened. The workflow emits these; the journal keeps them (row format
+ * 1, design section 7). Clocks, run state, step states and the report are all computed from this list and nothing else.
+ */
+import type { CorrectableInput, Provenance, RecoveryOrder } from './order';
+import type { DecisionKind, RunState } from './steps';
+import type { ErrorFamily } from './errors';
+
+export interface Failure {
+  readonly family: ErrorFamily | 'LostWorker' | 'Fenced';
+  readonly message: string;
+  readonly remedy: string | null;
+  readonly detail: string | null;
+}
+
+/** A file that proves something, kept under its SHA-256. */
+export interface EvidenceRef {
+  readonly sha256: string;
+  readonly name: string;
+  readonly mediaType: string;
+  readonly sizeBytes: number;
+}
+
+/** kind -> data. Everything in `data` is plain JSON. */
+export interface EventData {
+  'run-opened': { order: RecoveryOrder; declaration: string; versions: Record<string, string> };
+  'step-announced': { title: string };
+  'attempt-started': { token: number; undo: boolean };
+  /** `durationMs` is the activity's own measure; the workflow's clock runs late after a lost worker. */
+  'attempt-succeeded': { token: number; undo: boolean; result: unknown; durationMs: number | null };
+  'attempt-failed': { token: number; undo: boolean; failure: Failure; nextDelayMs: number | null };
+  'step-done': { result: unknown };
+  'step-not-applicable': { because: string };
+  'step-skipped': { reason: string };
+  'step-undone': Record<string, never>;
+  parked: { epoch: number; undo: boolean; failure: Failure; allowed: DecisionKind[]; remedy: string };
+  /** A gate: the run waits for people though nothing failed. */
+  'gate-opened': { epoch: number; question: string; allowed: DecisionKind[]; because: string };
+  reminded: { epoch: number; waitingMs: number };
+  decided: {
+    epoch: number;
+    decision: DecisionKind;
+    reason: string;
+    from: string | null;
+    input: CorrectableInput | null;
+  };
+  'decision-refused': { decision: string; because: string };
+  rewound: { from: string; to: string };
+  evidence: { evidence: EvidenceRef; what: string };
+  measured: { name: string; value: number; unit: 'ms' | 'bytes' | 'count' };
+  noted: { message: string };
+  'undo-started': { because: string };
+  'run-closed': { state: RunState; summary: string; childHashes: Record<string, string> };
+}
+
+export type EventKind = keyof EventData;
+
+/** One event as the workflow emits it. The activity that stores it numbers it. */
+export type RunEvent = {
+  [K in EventKind]: {
+    readonly kind: K;
+    /** UTC with milliseconds. */
+    readonly at: string;
+    readonly by: Provenance;
+    readonly step: string | null;
+    readonly item: string | null;
+    readonly attempt: number | null;
+    readonly data: EventData[K];
+  };
+}[EventKind];

@@ -1,0 +1,99 @@
+/** What a run is asked to do, complete: with Postgres gone, this is all a recovery needs (design: law 5). */
+import type { RecoveryOption, PointId } from './replica';
+import type { HardwareProfile, ServerSpec, SiteId, Firmware } from './server';
+
+export const modes = ['recovery', 'rehearsal'] as const;
+export type Mode = (typeof modes)[number];
+
+export const intents = ['disaster', 'planned'] as const;
+export type Intent = (typeof intents)[number];
+
+/** Who acts: a named person behind a token, or a process. */
+export interface Actor {
+  readonly kind: 'person' | 'worker' | 'workflow';
+  readonly id: string;
+  readonly name: string;
+  readonly role?: string;
+}
+
+/** The door through which an act came; recorded with it. */
+export interface Provenance {
+  readonly actor: Actor;
+  readonly authMethod: string;
+  readonly requestId: string;
+  readonly address: string;
+}
+
+export interface ProofOrder {
+  readonly heartbeatTimeoutMs: number;
+  /** How long the guest must stay up, without a reboot, before the boot counts. */
+  readonly stableForMs: number;
+  readonly screenshot: boolean;
+}
+
+export interface RetryPolicy {
+  /** Automatic attempts of one step or item before it is parked. */
+  readonly maxAttempts: number;
+  readonly firstDelayMs: number;
+  readonly factor: number;
+  readonly maxDelayMs: number;
+}
+
+export interface RecoveryOrder {
+  readonly runId: string;
+  readonly tenantId: string;
+  readonly coreId: string;
+  readonly procedure: 'push-button-recovery';
+  readonly mode: Mode;
+  readonly intent: Intent;
+  readonly option: RecoveryOption;
+  readonly server: ServerSpec;
+  readonly point: 'latest' | PointId;
+  readonly finalCycle: 'auto' | 'never';
+  /** Longest wait for anything at the source site. */
+  readonly sourceDeadlineMs: number;
+  readonly target: {
+    readonly siteId: SiteId;
+    readonly machineName: string;
+    readonly hardware: HardwareProfile;
+    readonly firmware: Firmware;
+    readonly cpuCount: number;
+    readonly memoryBytes: number;
+    /** Source network name -> network at the recovery site. */
+    readonly networks: Readonly<Record<string, string>>;
+  };
+  readonly inoculate: boolean;
+  readonly powerOn: 'automatic' | 'decision';
+  readonly proof: ProofOrder;
+  readonly retry: RetryPolicy;
+  /** How often people are reminded of a stuck step. */
+  readonly reminderMs: number;
+  /** When the server was lost, if somebody knows; the RPO is measured from it. */
+  readonly lostAt: string | null;
+  /** When the button was pushed. */
+  readonly requestedAt: string;
+  readonly requestedBy: Provenance;
+  readonly reason: string;
+}
+
+/** The fields that a decision may correct while a step is stuck, by `provide` or `retry` with input. */
+export interface CorrectableInput {
+  readonly machineName?: string;
+  readonly memoryBytes?: number;
+  readonly cpuCount?: number;
+  readonly networks?: Readonly<Record<string, string>>;
+  readonly point?: PointId | 'latest';
+  readonly inoculate?: boolean;
+  readonly heartbeatTimeoutMs?: number;
+}
+
+export const correctableFields = [
+  'machineName',
+  'memoryBytes',
+  'cpuCount',
+  'networks',
+  'point',
+  'inoculate',
+  'heartbeatTimeoutMs',
+] as const satisfies readonly (keyof CorrectableInput)[];
+export type CorrectableField = (typeof correctableFields)[number];

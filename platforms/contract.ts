@@ -1,0 +1,152 @@
+/**
+ * What Muster asks of a hypervisor. One conformance suite (test/platforms/conformance.ts) holds every driver to it.
+ *
+ * For every method:
+ * - It may be called twice, one after the other or at the same time, with the same arguments, and has the effect of one
+ *   call. What was already so is returned as success.
+ * - A machine is Muster's own when its owner tag is the caller's. A machine of the same name with another tag, or none,
+ *   is somebody else's: `create`, `remove`, `attachDisk`, `detachDisk` and the power methods then throw OperatorError and
+ *   touch nothing. Reads work on any machine.
+ * - An unknown machine is OperatorError, except where the method says that absence is what was wanted.
+ * - The platform not answering is TransientError; its refusing for good (bad specification, no such network) PermanentError;
+ *   storage full, name taken, no permission OperatorError with the remedy.
+ * - `options.signal` ends the wait, not the work: after an abort the caller must look before it acts again. The promise
+ *   rejects with the signal's reason.
+ * - No retry inside: retrying is the step runner's alone.
+ */
+import type { DiskController, Firmware, HardwareProfile, DiskId, NicSpec } from '../model/server';
+import type { Progress } from '../model/steps';
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+export const powerStates = ['off', 'on', 'paused', 'crashed'] as const;
+export type PowerState = (typeof powerStates)[number];
+
+/** Whose machine it is; written into the platform's own metadata and read back from there. */
+export interface Owner {
+  readonly tenantId: string;
+  readonly runId: string;
+}
+
+export interface MachineRef {
+  readonly name: string;
+  /** The caller's tag; null for machines that are only read (a source). */
+  readonly owner: Owner | null;
+}
+
+export interface MachineSpec {
+  readonly name: string;
+  /** The platform's identity of the machine; derived from the run so that a repeated create meets the first. */
+  readonly uuid: string;
+  readonly owner: Owner;
+  readonly cpuCount: number;
+  readonly memoryBytes: number;
+  readonly firmware: Firmware;
+  readonly hardware: HardwareProfile;
+  readonly nics: readonly { readonly index: number; readonly macAddress: string; readonly network: string }[];
+}
+
+export interface MachineDisk {
+  readonly diskId: DiskId;
+  readonly index: number;
+  readonly path: string;
+  readonly format: 'qcow2' | 'raw';
+  readonly sizeBytes: number;
+}
+
+export interface Machine {
+  readonly name: string;
+  readonly uuid: string;
+  readonly owner: Owner | null;
+  readonly power: PowerState;
+  readonly cpuCount: number;
+  readonly memoryBytes: number;
+  readonly firmware: Firmware;
+  readonly disks: readonly (Omit<MachineDisk, 'diskId'> & {
+    readonly controller: DiskController;
+    readonly device: string;
+  })[];
+  readonly nics: readonly NicSpec[];
+  /** How often it was started or reset since it was powered on, where the platform can tell; else null. */
+  readonly bootId: string | null;
+}
+
+export interface PlatformHealth {
+  readonly kind: PlatformKind;
+  readonly version: string;
+  readonly acceleration: 'kvm' | 'tcg' | 'none';
+  readonly networks: readonly { readonly name: string; readonly isolated: boolean }[];
+  readonly memoryFreeBytes: number;
+}
+
+export const platformKinds = ['libvirt', 'vsphere', 'simulated'] as const;
+export type PlatformKind = (typeof platformKinds)[number];
+
+/** What a driver can do beyond the minimum; declared, never found out by an exception. */
+export interface Capabilities {
+  readonly guestAgent: boolean;
+  readonly screenshot: boolean;
+  readonly consoleText: boolean;
+  /** Can merge a running machine's overlay into what lies beneath it. */
+  readonly liveMerge: boolean;
+  readonly firmwares: readonly Firmware[];
+  readonly hardware: readonly string[];
+}
+
+export interface GuestCommand {
+  readonly path: string;
+  readonly args: readonly string[];
+  readonly timeoutMs: number;
+}
+
+export interface GuestResult {
+  readonly exitCode: number;
+  /** At most 64 KiB each; longer output is cut and `truncated` set. */
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly truncated: boolean;
+}
+
+export interface Platform {
+  readonly id: string;
+  readonly kind: PlatformKind;
+  readonly capabilities: Capabilities;
+
+  /** The platform's own condition. Never cached. */
+  health(options?: CallOptions): Promise<PlatformHealth>;
+  /** All machines, also other people's; used to find names and leftovers. */
+  list(options?: CallOptions): Promise<Machine[]>;
+  /** The machine, or undefined when there is none of that name. */
+  find(name: string, options?: CallOptions): Promise<Machine | undefined>;
+  /** Defines the machine, powered off, without disks. Already there with the same owner: returned as it is. */
+  create(spec: MachineSpec, options?: CallOptions): Promise<Machine>;
+  /** Removes the definition and never a disk's file. Powered on: OperatorError. Absent: already so. */
+  remove(ref: MachineRef, options?: CallOptions): Promise<void>;
+  /** Adds the disk to the definition at its index. The same path there already: already so; another path: OperatorError. */
+  attachDisk(ref: MachineRef, disk: MachineDisk, options?: CallOptions): Promise<void>;
+  /** Takes the disk out of the definition of a machine that is off. Absent: already so. The file stays. */
+  detachDisk(ref: MachineRef, disk: MachineDisk, options?: CallOptions): Promise<void>;
+  /** Makes the platform's storage inventory know the disk; returns what the platform itself reads from it. */
+  registerDisk(
+    ref: MachineRef,
+    disk: MachineDisk,
+    options?: CallOptions,
+  ): Promise<{ sizeBytes: number; format: string }>;
+  /** Forgets what registerDisk made known. Absent: already so. The file stays. */
+  unregisterDisk(ref: MachineRef, disk: MachineDisk, options?: CallOptions): Promise<void>;
+  /** `on`: starts it. `off`: pulls the plug. `shutdown`: asks the guest and waits until it is off (TransientError at the deadline). */
+  power(
+    ref: MachineRef,
+    action: 'on' | 'off' | 'shutdown',
+    options?: CallOptions & { deadlineMs?: number },
+  ): Promise<void>;
+  /** Runs a program in the guest through its agent; TransientError while the agent does not answer. */
+  runInGuest(name: string, command: GuestCommand, options?: CallOptions): Promise<GuestResult>;
+  /** What the machine shows: a PNG, and its serial console's last 64 KiB (printable text, escapes removed). */
+  look(name: string, options?: CallOptions): Promise<{ png: Buffer | null; consoleText: string | null }>;
+  /** Merges the running or stopped machine's disk down to `basePath`, which it then stands on. Already on it: already so. */
+  mergeDisk(ref: MachineRef, disk: MachineDisk, basePath: string, options?: CallOptions): Promise<void>;
+}

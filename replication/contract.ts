@@ -1,0 +1,102 @@
+/**
+ * The recovery site's side of replication: replicas, the target server that holds them, and what a run takes from them.
+ *
+ * General rules, as for platforms: every method may be called twice with the effect of once; what is already so is
+ * success; families of errors as in model/errors.ts; `signal` ends the wait and leaves a state that the next call can
+ * continue from; no retry inside. The caller holds the lease on the server's replica (activities/lease.ts), so that two
+ * effects never run at once, even when the older one's worker is thought to be dead.
+ */
+import type { CallOptions } from '../platforms/contract';
+import type { PointId, PointManifest, ReplicaView, RecoveryOption, TakenDisk, SessionState } from '../model/replica';
+import type { DiskId, ServerId, ServerSpec } from '../model/server';
+
+/** What a session's cycle reports, so that its workflow needs no history per cycle. */
+export interface CycleReport {
+  readonly manifest: PointManifest;
+  readonly copiedBytes: number;
+  readonly durationMs: number;
+  readonly merged: PointId | null;
+}
+
+export interface Replicas {
+  /** Creates the replica's folder and starts its target server. Already there: adopted, also after kill -9 of anything. */
+  prepare(server: ServerSpec, options?: CallOptions): Promise<void>;
+  /**
+   * One cycle: an increment of every disk (or the first full copy), signatures taken out, manifest written last; then at
+   * most one merge of the oldest point when more than `keepPoints` stand and no clone is on them. A crash at any moment
+   * costs this cycle only; the next call clears its leftovers.
+   */
+  cycle(server: ServerSpec, options?: CallOptions & { freezeFilesystems?: boolean }): Promise<CycleReport>;
+  /** Complete points, oldest first; found from the manifests, each checked for files and an unbroken chain. */
+  points(serverId: ServerId): Promise<PointManifest[]>;
+  view(serverId: ServerId): Promise<ReplicaView | undefined>;
+  views(): Promise<ReplicaView[]>;
+  /** Durable marker beside the manifests: while a run holds the replica, no cycle and no merge starts. Another run's hold: OperatorError naming it. */
+  hold(serverId: ServerId, runId: string, state: Extract<SessionState, 'frozen' | 'suspended'>): Promise<void>;
+  /** Ends that run's hold. Not held by it: already so. */
+  letGo(serverId: ServerId, runId: string): Promise<void>;
+  /** An overlay per disk on the point, held and exported for editing by the target server. */
+  take(
+    server: ServerSpec,
+    point: PointId,
+    option: RecoveryOption,
+    runId: string,
+    options?: CallOptions,
+  ): Promise<TakenDisk[]>;
+  /** Undo of take: the overlays are closed and deleted; the points are as before. */
+  drop(serverId: ServerId, runId: string, options?: CallOptions): Promise<void>;
+  /** The target server closes the export and the overlay of this disk, so that the new machine may open it. No bytes are copied. */
+  handOver(serverId: ServerId, runId: string, diskId: DiskId, options?: CallOptions): Promise<TakenDisk>;
+  /** Undo of handOver: the target server opens and exports the overlay again. */
+  takeBack(serverId: ServerId, runId: string, diskId: DiskId, options?: CallOptions): Promise<TakenDisk>;
+  /** Verifies from outside that nobody holds a lock on the overlay; restarts the target server when it does not let go. */
+  release(serverId: ServerId, runId: string, diskId: DiskId, options?: CallOptions): Promise<{ restarted: boolean }>;
+  /**
+   * Ends a destructive recovery: the target server lets the chain go; returns for each disk the base file that the
+   * machine's overlay is to be merged into (Platform.mergeDisk does that).
+   */
+  beginCommit(
+    serverId: ServerId,
+    runId: string,
+    options?: CallOptions,
+  ): Promise<{ diskId: DiskId; overlayPath: string; basePath: string }[]>;
+  /** After the merge: the replica's points and manifests are removed; the base now belongs to the recovered machine. */
+  finishCommit(serverId: ServerId, runId: string, options?: CallOptions): Promise<void>;
+  /** Removes session, target server and every file of the replica. Held by a run: OperatorError. Absent: already so. */
+  remove(serverId: ServerId, options?: CallOptions): Promise<void>;
+  /** Bytes free where replicas are kept. */
+  freeBytes(): Promise<number>;
+}
+
+/** Where points come from: the source side of a session, behind the source's platform. */
+export interface ReplicationSource {
+  /** What is to be protected, read from the running machine (disks, NICs, firmware, operating system). */
+  discover(machineName: string, options?: CallOptions): Promise<DiscoveredServer>;
+  /**
+   * Copies every disk (`since` null) or what changed since that checkpoint into new files, all at one moment, and leaves
+   * `checkpoint` behind. A copy under the same checkpoint name that was cut short is cleared first.
+   * @throws OperatorError `CheckpointLost` (facts.what starts with it) when `since` no longer exists at the source.
+   */
+  copy(request: CopyRequest, options?: CallOptions): Promise<CopyResult>;
+  /** Checkpoint names at the source, oldest first. */
+  checkpoints(machineName: string, options?: CallOptions): Promise<string[]>;
+  /** Absent: already so. */
+  deleteCheckpoint(machineName: string, checkpoint: string, options?: CallOptions): Promise<void>;
+}
+
+export type DiscoveredServer = Pick<ServerSpec, 'os' | 'firmware' | 'cpuCount' | 'memoryBytes' | 'disks' | 'nics'>;
+
+export interface CopyRequest {
+  readonly machineName: string;
+  readonly checkpoint: string;
+  readonly since: string | null;
+  readonly disks: readonly { readonly diskId: DiskId; readonly device: string; readonly file: string }[];
+  readonly freezeFilesystems: boolean;
+}
+
+export interface CopyResult {
+  readonly takenAt: string;
+  readonly clockSkewMs: number | null;
+  readonly consistency: PointManifest['consistency'];
+  readonly copiedBytes: number;
+}

@@ -1,0 +1,124 @@
+/** What is kept in Postgres, as the rest of the product sees it. Nothing outside store/ knows SQL. */
+import type { RunEvent } from '../model/events';
+import type { RecoveryOrder, Mode } from '../model/order';
+import type { ServerSpec } from '../model/server';
+import type { RunState } from '../model/steps';
+
+export const roles = ['viewer', 'auditor', 'operator', 'coordinator', 'admin'] as const;
+export type Role = (typeof roles)[number];
+
+export interface Person {
+  readonly id: string;
+  readonly name: string;
+  readonly role: Role;
+}
+
+/** One line of `muster runs`; written by the journal's activity, never by the workflow. */
+export interface RunRow {
+  readonly runId: string;
+  readonly procedure: string;
+  readonly mode: Mode;
+  readonly serverId: string;
+  readonly serverName: string;
+  readonly state: RunState;
+  readonly currentStep: string | null;
+  readonly stuckSince: string | null;
+  readonly requestedBy: string;
+  readonly startedAt: string;
+  readonly closedAt: string | null;
+}
+
+/** A journal row, format 1 (design section 7). `body` is the event's data in RFC 8785 form, as text. */
+export interface JournalRow {
+  readonly format: 1;
+  readonly tenantId: string;
+  readonly coreId: string;
+  readonly runId: string;
+  readonly sequence: number;
+  readonly parentRunId: string | null;
+  readonly kind: RunEvent['kind'];
+  readonly at: string;
+  readonly actorKind: string;
+  readonly actorId: string;
+  readonly actorName: string;
+  readonly authMethod: string;
+  readonly requestId: string;
+  readonly address: string;
+  readonly step: string | null;
+  readonly item: string | null;
+  readonly attempt: number | null;
+  readonly body: string;
+  readonly previousHash: string;
+  readonly hash: string;
+}
+
+export interface Batch {
+  readonly tenantId: string;
+  readonly coreId: string;
+  readonly runId: string;
+  readonly parentRunId: string | null;
+  readonly flush: number;
+  readonly events: readonly RunEvent[];
+}
+
+export interface Journal {
+  /** Idempotent by (run, flush); numbers the rows; updates the run's row in the same transaction. */
+  append(batch: Batch): Promise<{ lastSequence: number; lastHash: string }>;
+  /** Rows after a sequence number, oldest first. */
+  rows(runId: string, after?: number, limit?: number): Promise<JournalRow[]>;
+  /** One row into the installation's own chain: what was refused at the door. */
+  refuse(event: RunEvent): Promise<void>;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Opaque; absent on the last page. */
+  readonly next?: string;
+}
+
+export interface Runs {
+  list(filter: { state?: RunState; serverId?: string; limit: number; after?: string }): Promise<Page<RunRow>>;
+  get(runId: string): Promise<RunRow | undefined>;
+}
+
+export interface Servers {
+  save(server: ServerSpec): Promise<void>;
+  list(): Promise<ServerSpec[]>;
+  find(idOrName: string): Promise<ServerSpec | undefined>;
+  remove(id: string): Promise<void>;
+}
+
+export interface Tokens {
+  /** Creates person and token; the token's text is returned once and stored as SHA-256. */
+  issue(
+    person: { name: string; role: Role },
+    expiresAt: string | null,
+  ): Promise<{ person: Person; token: string; tokenId: string }>;
+  /** undefined: unknown, expired or revoked. */
+  verify(token: string): Promise<{ person: Person; tokenId: string } | undefined>;
+  list(): Promise<
+    { tokenId: string; person: Person; createdAt: string; expiresAt: string | null; revokedAt: string | null }[]
+  >;
+  revoke(tokenId: string): Promise<void>;
+}
+
+export interface IdempotencyKeys {
+  /** The answer given before for this key; other content under the same key: OperatorError. */
+  remember(
+    key: string,
+    contentSha256: string,
+    answer: { runId: string },
+  ): Promise<{ runId: string; seenBefore: boolean }>;
+}
+
+export interface Store {
+  readonly journal: Journal;
+  readonly runs: Runs;
+  readonly servers: Servers;
+  readonly tokens: Tokens;
+  readonly idempotency: IdempotencyKeys;
+  /** The order of a run, from its first event. */
+  order(runId: string): Promise<RecoveryOrder | undefined>;
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}

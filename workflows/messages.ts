@@ -1,0 +1,98 @@
+/** How people and other processes talk to running workflows: names, arguments, answers. The API imports only this file. */
+import { defineQuery, defineUpdate } from '@temporalio/workflow';
+import type { CorrectableInput, Provenance } from '../model/order';
+import type { RunState, DecisionKind } from '../model/steps';
+import type { SessionState } from '../model/replica';
+import type { RunEvent } from '../model/events';
+
+/** Types of refusal: `ApplicationFailure.type` of a rejected update. */
+export const refusals = [
+  'NotParked',
+  'WrongStep',
+  'StaleParking',
+  'UnknownDecision',
+  'NotAllowed',
+  'NoReason',
+  'AlreadyDecided',
+  'BadInput',
+  'Closed',
+] as const;
+export type Refusal = (typeof refusals)[number];
+
+export interface DecisionRequest {
+  readonly step: string;
+  /** Disk id where the step has an item per disk; null otherwise. */
+  readonly item: string | null;
+  /** The parking that this answers: `Parking.epoch`. */
+  readonly epoch: number;
+  readonly decision: DecisionKind;
+  readonly reason: string;
+  /** `retry` and `provide`: go back to this earlier step and run from there. */
+  readonly from: string | null;
+  readonly input: CorrectableInput | null;
+  readonly by: Provenance;
+}
+
+export interface DecisionAccepted {
+  readonly runId: string;
+  readonly step: string;
+  readonly epoch: number;
+  readonly decision: DecisionKind;
+}
+
+/** One thing that waits for a person. */
+export interface Parking {
+  readonly epoch: number;
+  readonly step: string;
+  readonly item: string | null;
+  readonly title: string;
+  readonly kind: 'stuck' | 'gate';
+  readonly undo: boolean;
+  readonly since: string;
+  readonly cause: string;
+  readonly remedy: string;
+  readonly allowed: readonly DecisionKind[];
+  readonly provides: readonly string[];
+}
+
+export interface LiveRun {
+  readonly runId: string;
+  readonly state: RunState;
+  readonly parkings: readonly Parking[];
+  /** Every event of the run so far, flushed to the journal or not. */
+  readonly events: readonly RunEvent[];
+  readonly unflushed: number;
+}
+
+/** People act here (design: law 4). Refused by the validator with a Refusal as type. */
+export const decideUpdate = defineUpdate<DecisionAccepted, [DecisionRequest]>('decide');
+export const abortUpdate = defineUpdate<{ accepted: true }, [{ reason: string; by: Provenance }]>('abort');
+export const liveRunQuery = defineQuery<LiveRun>('liveRun');
+
+export interface SessionView {
+  readonly serverId: string;
+  readonly state: SessionState;
+  readonly heldBy: string | null;
+  readonly lastError: string | null;
+  readonly since: string;
+}
+
+export const pauseSessionUpdate = defineUpdate<SessionView, [{ reason: string; by: Provenance }]>('pauseSession');
+export const resumeSessionUpdate = defineUpdate<SessionView, [{ reason: string; by: Provenance }]>('resumeSession');
+export const removeSessionUpdate = defineUpdate<SessionView, [{ reason: string; by: Provenance }]>('removeSession');
+/** From a recovery's freeze and thaw: stop starting cycles; the durable hold beside the manifests is what binds. */
+export const holdSessionUpdate = defineUpdate<SessionView, [{ runId: string; state: 'frozen' | 'suspended' }]>(
+  'holdSession',
+);
+export const letGoSessionUpdate = defineUpdate<SessionView, [{ runId: string }]>('letGoSession');
+export const sessionQuery = defineQuery<SessionView>('session');
+
+export const recoveryWorkflowType = 'pushButtonRecovery';
+export const sessionWorkflowType = 'replicationSession';
+export const workflowQueue = 'muster';
+export const journalQueue = 'journal';
+export const siteQueue = (siteId: string): string => `site:${siteId}`;
+
+/** A server's lock is its workflow id in Temporal: one live recovery at a time. */
+export const recoveryWorkflowId = (tenantId: string, serverId: string): string => `${tenantId}/recovery/${serverId}`;
+export const sessionWorkflowId = (tenantId: string, serverId: string): string => `${tenantId}/replication/${serverId}`;
