@@ -2,10 +2,11 @@
  * What a procedure may do to the world, as its workflow sees it. Types only: workflows import this file and nothing else
  * of activities/. Every function is one attempt (design: law 3); `effect` names it.
  */
-import type { CorrectableInput, RecoveryOrder } from '../model/order';
+import type { RecoveryOrder } from '../model/order';
 import type { EvidenceRef, Failure, RunEvent } from '../model/events';
-import type { DiskId } from '../model/server';
-import type { PointId, PointManifest, TakenDisk, VolumeSignature } from '../model/replica';
+import type { DiskId, ServerSpec } from '../model/server';
+import type { DiscoveredServer } from '../replication/contract';
+import type { PointId, PointManifest, ReplicaView, TakenDisk, VolumeSignature } from '../model/replica';
 import type { InoculationReport, VolumeFound } from '../disks/contract';
 import type { Effect } from '../model/steps';
 
@@ -96,6 +97,8 @@ export interface FailureDetails extends Failure {
   /** When the effect ended, by the worker's clock. */
   readonly at: string;
   readonly durationMs: number;
+  /** Identity of the worker process. */
+  readonly worker: string;
   /** Evidence gathered on the way to the failure (console text, screenshot). */
   readonly evidence: readonly { readonly what: string; readonly evidence: EvidenceRef }[];
 }
@@ -105,7 +108,45 @@ export interface Outcome<T> {
   readonly result: T;
   readonly at: string;
   readonly durationMs: number;
+  readonly worker: string;
   readonly evidence: readonly { readonly what: string; readonly evidence: EvidenceRef }[];
 }
 
-export type Corrections = CorrectableInput;
+/** An activity group as it is registered: every result comes with its time, its worker and its evidence. */
+export type Recorded<A> = {
+  [K in keyof A]: A[K] extends (input: infer I) => Promise<infer R> ? (input: I) => Promise<Outcome<R>> : never;
+};
+
+export interface SessionInput {
+  readonly tenantId: string;
+  readonly coreId: string;
+  readonly server: ServerSpec;
+}
+
+/** Why a stretch of cycles ended without an error. */
+export interface CyclesEnded {
+  readonly because: 'held' | 'stretch-over';
+  /** The run that holds the replica. */
+  readonly heldBy: string | null;
+  readonly cycles: number;
+}
+
+/** The long activities of a replication session; one at a time per server, on the recovery site's queue. */
+export interface SessionActivities {
+  prepareReplica(input: SessionInput): Promise<void>;
+  /** Cycles at the server's cadence until a run holds the replica, or for a stretch of time; heartbeats carry progress. */
+  replicate(input: SessionInput): Promise<CyclesEnded>;
+  /** Waits until no run holds the replica. */
+  awaitLetGo(input: SessionInput): Promise<void>;
+  removeReplica(input: SessionInput): Promise<void>;
+}
+
+/** Short questions to a site, asked by the API through workflows of one activity. */
+export interface SiteActivities {
+  discoverServer(input: {
+    recoverySiteId: string;
+    sourceSiteId: string;
+    machineName: string;
+  }): Promise<DiscoveredServer>;
+  viewReplicas(input: { siteId: string }): Promise<ReplicaView[]>;
+}

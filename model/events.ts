@@ -7,7 +7,8 @@ import type { DecisionKind, RunState } from './steps';
 import type { ErrorFamily } from './errors';
 
 export interface Failure {
-  readonly family: ErrorFamily | 'LostWorker' | 'Fenced';
+  /** Beside the three families: the worker was lost in mid-attempt; a person aborted or rewound in mid-attempt. */
+  readonly family: ErrorFamily | 'LostWorker' | 'Cancelled';
   readonly message: string;
   readonly remedy: string | null;
   readonly detail: string | null;

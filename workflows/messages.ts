@@ -80,11 +80,6 @@ export interface SessionView {
 export const pauseSessionUpdate = defineUpdate<SessionView, [{ reason: string; by: Provenance }]>('pauseSession');
 export const resumeSessionUpdate = defineUpdate<SessionView, [{ reason: string; by: Provenance }]>('resumeSession');
 export const removeSessionUpdate = defineUpdate<SessionView, [{ reason: string; by: Provenance }]>('removeSession');
-/** From a recovery's freeze and thaw: stop starting cycles; the durable hold beside the manifests is what binds. */
-export const holdSessionUpdate = defineUpdate<SessionView, [{ runId: string; state: 'frozen' | 'suspended' }]>(
-  'holdSession',
-);
-export const letGoSessionUpdate = defineUpdate<SessionView, [{ runId: string }]>('letGoSession');
 export const sessionQuery = defineQuery<SessionView>('session');
 
 export const recoveryWorkflowType = 'pushButtonRecovery';
