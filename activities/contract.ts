@@ -53,13 +53,16 @@ export interface RecoveryActivities {
   preflight(input: EffectInput): Promise<PreflightReport>;
   freezeReplica(input: EffectInput): Promise<Frozen>;
   /** Undo of freeze: replication goes on; a source that we stopped is started again when it can be reached. */
-  thawReplica(input: EffectInput & { sourceStopped: boolean }): Promise<void>;
+  thawReplica(input: EffectInput): Promise<void>;
   takeDisks(input: EffectInput & { pointId: PointId }): Promise<TakenDisk[]>;
   dropDisks(input: EffectInput): Promise<void>;
   applySignature(input: EffectInput & { disk: TakenDisk }): Promise<VolumeFound[]>;
   removeSignature(input: EffectInput & { disk: TakenDisk }): Promise<void>;
   inoculateDisks(input: EffectInput & { disks: readonly TakenDisk[] }): Promise<InoculationReport>;
-  suspendReplication(input: EffectInput): Promise<void>;
+  /** Windows only; Linux has no registry. */
+  updateRegistry(input: EffectInput & { disks: readonly TakenDisk[] }): Promise<void>;
+  /** destructive: suspended until commit. Otherwise only noted: frozen, and resumed at the end. */
+  suspendReplication(input: EffectInput): Promise<{ state: 'suspended' | 'frozen' }>;
   /** Undo of suspend: frozen again, as it was before. */
   unsuspendReplication(input: EffectInput): Promise<void>;
   createMachine(input: EffectInput): Promise<{ name: string; uuid: string }>;

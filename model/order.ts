@@ -97,3 +97,40 @@ export const correctableFields = [
   'heartbeatTimeoutMs',
 ] as const satisfies readonly (keyof CorrectableInput)[];
 export type CorrectableField = (typeof correctableFields)[number];
+
+/** Why a corrected value cannot be taken, or null. The door checks shapes; this is asked again where it takes effect. */
+export function correctionProblem(field: CorrectableField, value: unknown): string | null {
+  const wholeAbove = (minimum: number): string | null =>
+    Number.isSafeInteger(value) && (value as number) >= minimum
+      ? null
+      : `${field}: found ${JSON.stringify(value)}, needed a whole number of at least ${minimum}`;
+  switch (field) {
+    case 'machineName':
+    case 'point':
+      return typeof value === 'string' && value.trim() !== '' ? null : `${field}: needed a name`;
+    case 'memoryBytes':
+      return wholeAbove(64 * 1024 * 1024);
+    case 'cpuCount':
+    case 'heartbeatTimeoutMs':
+      return wholeAbove(1);
+    case 'inoculate':
+      return typeof value === 'boolean' ? null : `${field}: found ${JSON.stringify(value)}, needed true or false`;
+    case 'networks': {
+      const isMap =
+        typeof value === 'object' && value !== null && Object.values(value).every((v) => typeof v === 'string');
+      return isMap ? null : `${field}: needed a map from source network to network at the recovery site`;
+    }
+  }
+}
+
+/** The order with a decision's corrections in it. */
+export function correctOrder(order: RecoveryOrder, input: CorrectableInput): RecoveryOrder {
+  const { point, inoculate, heartbeatTimeoutMs, ...target } = input;
+  return {
+    ...order,
+    ...(point === undefined ? {} : { point }),
+    ...(inoculate === undefined ? {} : { inoculate }),
+    target: { ...order.target, ...target },
+    proof: { ...order.proof, ...(heartbeatTimeoutMs === undefined ? {} : { heartbeatTimeoutMs }) },
+  };
+}

@@ -1,0 +1,153 @@
+/**
+ * What push-button recovery declares of itself, in the order in which it happens. Data only, in a file of its own, so
+ * that the API, the report and the docs can read it without loading workflow code.
+ */
+import type { ProcedureDeclaration, StepDeclaration } from '../model/steps';
+
+const defaults = { undo: null, perDisk: false, skippable: false, provides: [] } as const;
+
+const steps = [
+  {
+    ...defaults,
+    id: 'preflight',
+    title: 'Check that the recovery can succeed',
+    why: 'A problem found now costs a minute; the same problem found at power-on costs the night. All problems are shown at once.',
+    remedy:
+      'Mend what the list names (space, network, name, a replica that is too old) and retry. Skip only if you accept each problem named.',
+    skippable: true,
+    provides: ['machineName', 'memoryBytes', 'cpuCount', 'networks', 'point'],
+  },
+  {
+    ...defaults,
+    id: 'freeze',
+    title: 'Freeze the replica at the last complete point',
+    why: 'The point that is recovered must not change or be merged away. Where the source still answers, a last cycle brings it up to date. Nothing can be recovered without a point, so this step cannot be skipped.',
+    remedy:
+      'Look at `muster replicas`. If another run holds the replica, abort that run or wait for it. If no complete point is there, choose another server or restore the replica first.',
+    undo: 'Replication goes on; a source that this run stopped is started again.',
+    provides: ['point'],
+  },
+  {
+    ...defaults,
+    id: 'take-disks',
+    title: 'Take the disks',
+    why: 'Every edit goes to an overlay on the point, never to the point, so that abort is always possible. Nothing can go on without disks, so this step cannot be skipped.',
+    remedy:
+      'Check free space and the target server of this replica (`muster replicas`), then retry: the target server is started again if it is down.',
+    undo: 'The overlays are closed and deleted; the points are as before.',
+  },
+  {
+    ...defaults,
+    id: 'apply-signature',
+    title: 'Apply the signature to each volume',
+    why: 'Replica volumes carry no signature so that nothing mounts them by mistake. Without it the recovered system does not find its own volumes.',
+    remedy: 'Retry. If blkid still finds no type, the point may be damaged: abort and recover an older point.',
+    undo: 'The signatures are taken out of the overlay again.',
+    perDisk: true,
+    skippable: true,
+  },
+  {
+    ...defaults,
+    id: 'inoculate',
+    title: 'Inoculate the operating system for its new hardware',
+    why: 'The system wakes on other disk and network controllers. Without their drivers in its first boot stage it does not find its root disk.',
+    remedy:
+      'Read which volume or kernel the message names. A file system that needs repair is repaired on the overlay, then retry. Skip if the system is known to have the drivers.',
+    skippable: true,
+    provides: ['inoculate'],
+  },
+  {
+    ...defaults,
+    id: 'update-registry',
+    title: 'Update the registry',
+    why: 'Windows keeps drivers and disk letters in its registry. Linux has none: recorded as not applicable.',
+    remedy: 'Retry, or skip if the system is not Windows.',
+    skippable: true,
+  },
+  {
+    ...defaults,
+    id: 'suspend-replication',
+    title: 'Suspend replication, or note that it goes on',
+    why: 'A destructive recovery lets the machine take the replica itself: replication is suspended now and removed on commit. Otherwise it goes on in new layers after the run.',
+    remedy: 'Retry; the marker is a file beside the manifests, so check that the replica folder can be written.',
+    undo: 'The replica is frozen again as it was before this step.',
+    skippable: true,
+  },
+  {
+    ...defaults,
+    id: 'create-machine',
+    title: 'Create the virtual machine',
+    why: 'Processors, memory, firmware, controllers and network cards of the target. Without the machine nothing can be handed over, so this step cannot be skipped.',
+    remedy:
+      "If the name is taken by somebody else's machine, rename that machine, or provide another name (`muster provide RUN --set machineName=…`).",
+    undo: 'The machine is removed; disks are never deleted with it.',
+    provides: ['machineName', 'memoryBytes', 'cpuCount', 'networks'],
+  },
+  {
+    ...defaults,
+    id: 'hand-over',
+    title: 'Hand the disks over to the machine',
+    why: 'The target server lets each disk go and the machine gets it. No bytes are copied. Without disks there is nothing to start, so this step cannot be skipped.',
+    remedy:
+      'Retry. If the machine already has another disk in this place, somebody changed it: remove that disk first.',
+    undo: 'The disk is taken out of the machine and held by the target server again.',
+    perDisk: true,
+  },
+  {
+    ...defaults,
+    id: 'register-disks',
+    title: 'Register the disks with the platform',
+    why: 'The platform reads size and format by itself: an independent look at what it is going to start.',
+    remedy: 'Compare the size found with the size needed. Retry after the storage answers again.',
+    undo: "The platform's inventory forgets the disk; the file stays.",
+    perDisk: true,
+    skippable: true,
+  },
+  {
+    ...defaults,
+    id: 'release-disks',
+    title: 'Let the target server release each disk',
+    why: 'A disk that two programs have open is a disk destroyed. A target server that does not let go is restarted; then it is verified that no lock remains.',
+    remedy: 'Find who holds the file (`lsof` on the path named), end that program, then retry.',
+    perDisk: true,
+    skippable: true,
+  },
+  {
+    ...defaults,
+    id: 'power-on',
+    title: 'Power on',
+    why: 'The moment of no innocence: two machines of one name and address must never answer at once. In a recovery a person decides while the source still answers; a rehearsal asserts its isolation instead.',
+    remedy: 'Make sure that the source is down or cut off, then approve. Or power the machine on by hand and skip.',
+    undo: 'The machine is powered off.',
+    skippable: true,
+    provides: ['memoryBytes'],
+  },
+  {
+    ...defaults,
+    id: 'prove-boot',
+    title: 'Prove the boot',
+    why: 'Powered on is not recovered. Heartbeat, stability, the service asked from inside, a screenshot: each with its own evidence.',
+    remedy:
+      'Look at the screenshot and the console text in the evidence. If drivers are missing, inoculate and try again: `muster retry RUN --from inoculate --set inoculate=true --reason …`.',
+    skippable: true,
+    provides: ['heartbeatTimeoutMs'],
+  },
+  {
+    ...defaults,
+    id: 'resume-replication',
+    title: 'Resume replication, or commit',
+    why: 'With backup-and-recover the replica goes on taking points. A destructive recovery waits here for commit (final: overlay merged, session removed) or roll-back (everything as before).',
+    remedy:
+      'Retry. If the source is gone, skip: the points stay as they are and replication resumes when the source answers.',
+    skippable: true,
+  },
+] as const satisfies readonly StepDeclaration[];
+
+export type PushButtonStep = (typeof steps)[number]['id'];
+
+export const pushButtonDeclaration: ProcedureDeclaration = {
+  name: 'push-button-recovery',
+  title: 'Push-button recovery',
+  summary: 'Brings one server back from its replica on other hardware, and proves that it works.',
+  steps,
+};

@@ -1,0 +1,134 @@
+/**
+ * Push-button recovery: one server comes back from its replica on other hardware, and is proven to work.
+ * Read it from top to bottom: it is the procedure. What each step is for stands in push-button-recovery.steps.ts.
+ */
+import { proxyActivities } from '@temporalio/workflow';
+import type { Recorded, RecoveryActivities } from '../activities/contract';
+import type { RecoveryOrder } from '../model/order';
+import type { TakenDisk } from '../model/replica';
+import { siteQueue } from './messages';
+import { pushButtonDeclaration } from './push-button-recovery.steps';
+import type { PushButtonStep } from './push-button-recovery.steps';
+import { conduct } from './runner/conduct';
+import type { RunOutcome } from './runner/conduct';
+import * as steps from './runner/steps';
+import type { Act, Run } from './runner/run';
+
+/** Longer than any step may take; a dead worker is noticed by its missing heartbeats long before. */
+const longestAttempt = '12h';
+const heartbeatTimeout = '10s';
+
+export function pushButtonRecovery(order: RecoveryOrder): Promise<RunOutcome> {
+  return conduct(order, pushButtonDeclaration, (run) => recover(run, order));
+}
+
+async function recover(run: Run, order: RecoveryOrder): Promise<string> {
+  const site = proxyActivities<Recorded<RecoveryActivities>>({
+    taskQueue: siteQueue(order.target.siteId),
+    startToCloseTimeout: longestAttempt,
+    heartbeatTimeout,
+    retry: { maximumAttempts: 1 },
+  });
+  const { step, eachDisk } = words(run);
+
+  await step('preflight', (input) => site.preflight(input), { whenSkipped: null });
+
+  const frozen = await step('freeze', (input) => site.freezeReplica(input), {
+    undo: (input) => site.thawReplica(input),
+  });
+
+  const disks = await step('take-disks', (input) => site.takeDisks({ ...input, pointId: frozen.point.pointId }), {
+    undo: (input) => site.dropDisks(input),
+  });
+
+  await eachDisk('apply-signature', disks, (disk) => (input) => site.applySignature({ ...input, disk }), {
+    undo: (disk) => (input) => site.removeSignature({ ...input, disk }),
+    whenSkipped: () => [],
+  });
+
+  if (run.order.inoculate) {
+    await step('inoculate', (input) => site.inoculateDisks({ ...input, disks }), { whenSkipped: null });
+  } else {
+    steps.notApplicable(run, 'inoculate', 'The order says that this server is to be started without inoculation.');
+  }
+
+  if (order.server.os.family === 'windows') {
+    await step('update-registry', (input) => site.updateRegistry({ ...input, disks }), { whenSkipped: undefined });
+  } else {
+    steps.notApplicable(run, 'update-registry', 'This operating system has no registry.');
+  }
+
+  await step('suspend-replication', (input) => site.suspendReplication(input), {
+    undo: (input) => site.unsuspendReplication(input),
+    whenSkipped: { state: 'frozen' },
+  });
+
+  await step('create-machine', (input) => site.createMachine(input), {
+    undo: (input) => site.removeMachine(input),
+  });
+
+  const handed = await eachDisk('hand-over', disks, (disk) => (input) => site.handOverDisk({ ...input, disk }), {
+    undo: (disk) => (input) => site.takeBackDisk({ ...input, disk }),
+  });
+
+  await eachDisk('register-disks', handed, (disk) => (input) => site.registerDisk({ ...input, disk }), {
+    undo: (disk) => (input) => site.unregisterDisk({ ...input, disk }),
+    whenSkipped: () => null,
+  });
+
+  await eachDisk('release-disks', handed, (disk) => (input) => site.releaseDisk({ ...input, disk }), {
+    whenSkipped: () => null,
+  });
+
+  await step('power-on', (input) => site.powerOnMachine(input), {
+    gate: async () => whyAsk(await steps.attempt(run, 'power-on', (input) => site.judgePowerOn(input))),
+    undo: (input) => site.powerOffMachine(input),
+    whenSkipped: undefined,
+  });
+
+  await step('prove-boot', (input) => site.proveBoot(input), { whenSkipped: null });
+
+  if (order.option === 'destructive') return commitOrRollBack(run, () => (input) => site.commitReplica(input));
+  await step('resume-replication', (input) => site.resumeReplication(input), { whenSkipped: null });
+  return `${order.server.name} runs as ${run.order.target.machineName} from the point of ${frozen.point.takenAt}.`;
+}
+
+/** The source may still answer, or the order wants a person: then a person decides, with the reason before them. */
+function whyAsk(judged: {
+  because: string | null;
+}): Awaited<ReturnType<NonNullable<steps.StepOptions<unknown>['gate']>>> {
+  if (judged.because === null) return null;
+  return {
+    question: 'Make sure that the source is down or cut off, then approve; or abort.',
+    because: judged.because,
+    allowed: ['approve', 'abort'],
+  };
+}
+
+async function commitOrRollBack(run: Run, commit: () => Act<void>): Promise<string> {
+  const { server, target } = run.order;
+  await steps.step(run, 'resume-replication', commit(), {
+    gate: async () => ({
+      question: `Commit: ${target.machineName} keeps the replica and its replication ends. Roll back: everything as before.`,
+      because: `${target.machineName} is proven. A destructive recovery becomes final only by a decision.`,
+      allowed: ['commit', 'roll-back'],
+    }),
+    irrevocable: true,
+    whenSkipped: undefined,
+  });
+  return `${server.name} runs as ${target.machineName}; the recovery is committed.`;
+}
+
+/** The runner's words with this procedure's own step names, so that a misspelt one does not compile. */
+function words(run: Run) {
+  return {
+    step: <T>(id: PushButtonStep, act: Act<T>, options?: steps.StepOptions<T>): Promise<T> =>
+      steps.step(run, id, act, options),
+    eachDisk: <D extends TakenDisk, T>(
+      id: PushButtonStep,
+      disks: readonly D[],
+      act: (disk: D) => Act<T>,
+      options?: Parameters<typeof steps.eachDisk<D, T>>[4],
+    ): Promise<T[]> => steps.eachDisk(run, id, disks, act, options),
+  };
+}

@@ -1,0 +1,174 @@
+/**
+ * A server's replication session: holds its state and the changes of state, nothing else. The cycles run inside one
+ * long heartbeating activity on the site's queue, so that a point every second writes no history.
+ *
+ * A run freezes a replica by a durable marker beside the manifests, which the cycles obey: a recovery must not depend on
+ * this workflow being alive. The session learns of it because its cycles end with `held`.
+ */
+import {
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  continueAsNew,
+  isCancellation,
+  proxyActivities,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { SessionActivities, SessionInput } from '../activities/contract';
+import type { SessionState } from '../model/replica';
+import type { Provenance } from '../model/order';
+import { pauseSessionUpdate, removeSessionUpdate, resumeSessionUpdate, sessionQuery, siteQueue } from './messages';
+import type { SessionView } from './messages';
+import { classify } from './runner/failures';
+import { refuse } from './runner/parkings';
+
+export interface SessionArguments extends SessionInput {
+  readonly by: Provenance;
+  /** Set when the session continues as new. */
+  readonly wanted?: Wanted;
+}
+
+type Wanted = 'replicating' | 'paused' | 'removed';
+
+/** Between a cycle that failed for good and the next try. */
+const pauseAfterErrorMs = 15_000;
+
+export async function replicationSession(input: SessionArguments): Promise<SessionView> {
+  const session = new Session(input);
+  session.handle();
+  await session.prepare();
+  while (!session.isRemoved) {
+    if (session.wanted === 'paused') await session.stayPaused();
+    else await session.replicateForAWhile();
+    if (workflowInfo().continueAsNewSuggested && !session.isRemoved) {
+      await condition(allHandlersFinished);
+      await continueAsNew<typeof replicationSession>({ ...input, wanted: session.wanted });
+    }
+  }
+  await session.remove();
+  await condition(allHandlersFinished);
+  return session.view();
+}
+
+class Session {
+  wanted: Wanted;
+  private state: SessionState = 'starting';
+  private heldBy: string | null = null;
+  private lastError: string | null = null;
+  private since = new Date().toISOString();
+  private cycling: CancellationScope | null = null;
+  private readonly site;
+
+  constructor(private readonly input: SessionArguments) {
+    this.wanted = input.wanted ?? 'replicating';
+    this.site = proxyActivities<SessionActivities>({
+      taskQueue: siteQueue(input.server.recoverySiteId),
+      startToCloseTimeout: '30 days',
+      heartbeatTimeout: '10s',
+      retry: { maximumAttempts: 1 },
+    });
+  }
+
+  handle(): void {
+    setHandler(sessionQuery, () => this.view());
+    setHandler(pauseSessionUpdate, () => this.want('paused'), { validator: ({ reason }) => this.check(reason) });
+    setHandler(resumeSessionUpdate, () => this.want('replicating'), { validator: ({ reason }) => this.check(reason) });
+    setHandler(removeSessionUpdate, () => this.want('removed'), {
+      validator: ({ reason }) => this.checkRemoval(reason),
+    });
+  }
+
+  get isRemoved(): boolean {
+    return this.wanted === 'removed';
+  }
+
+  view(): SessionView {
+    const { state, heldBy, lastError, since } = this;
+    return { serverId: this.input.server.id, state, heldBy, lastError, since };
+  }
+
+  async prepare(): Promise<void> {
+    while (this.wanted !== 'removed' && !(await this.cycle(() => this.site.prepareReplica(this.input)))) {
+      await this.restAfterError();
+    }
+  }
+
+  async replicateForAWhile(): Promise<void> {
+    this.become('replicating', null);
+    const ok = await this.cycle(async () => {
+      const ended = await this.site.replicate(this.input);
+      this.lastError = null;
+      if (ended.because === 'stretch-over') return;
+      this.become('frozen', ended.heldBy);
+      await this.site.awaitLetGo(this.input);
+    });
+    if (!ok) await this.restAfterError();
+  }
+
+  async stayPaused(): Promise<void> {
+    this.become('paused', null);
+    await condition(() => this.wanted !== 'paused');
+  }
+
+  /** Tried until it works: a half-removed replica would hold disk space and a target server for ever. */
+  async remove(): Promise<void> {
+    while (!(await this.cycle(() => this.site.removeReplica(this.input), false))) await this.restAfterError(false);
+    this.become('removed', null);
+  }
+
+  /** False: it failed, and lastError says how. A cancel by us (pause, remove) is no error. */
+  private async cycle(work: () => Promise<void>, interruptible = true): Promise<boolean> {
+    const scope = new CancellationScope({ cancellable: true });
+    if (interruptible) this.cycling = scope;
+    try {
+      await scope.run(work);
+      return true;
+    } catch (error) {
+      if (isCancellation(error)) {
+        // Temporal's own cancel of the session is anonymous; only our updates end a session.
+        if (interruptible && this.wanted === 'replicating') throw error;
+        return true;
+      }
+      this.lastError = classify(error, new Date().toISOString()).message;
+      return false;
+    } finally {
+      this.cycling = null;
+    }
+  }
+
+  private async restAfterError(interruptible = true): Promise<void> {
+    const before = this.wanted;
+    await condition(() => interruptible && this.wanted !== before, pauseAfterErrorMs);
+  }
+
+  private become(state: SessionState, heldBy: string | null): void {
+    if (state === this.state && heldBy === this.heldBy) return;
+    this.state = state;
+    this.heldBy = heldBy;
+    this.since = new Date().toISOString();
+  }
+
+  private async want(wanted: Wanted): Promise<SessionView> {
+    if (this.wanted !== 'removed') this.wanted = wanted;
+    if (wanted !== 'replicating') this.cycling?.cancel();
+    const reached: Record<Wanted, readonly SessionState[]> = {
+      paused: ['paused'],
+      replicating: ['replicating', 'frozen'],
+      removed: ['removed'],
+    };
+    await condition(() => this.wanted !== wanted || reached[wanted].includes(this.state));
+    return this.view();
+  }
+
+  private check(reason: string): void {
+    if (reason.trim() === '') refuse('NoReason', 'A change of replication needs a reason: it stands in the record.');
+    if (this.wanted === 'removed') refuse('Closed', 'This session is being removed.');
+  }
+
+  private checkRemoval(reason: string): void {
+    this.check(reason);
+    if (this.heldBy !== null)
+      refuse('NotAllowed', `Run ${this.heldBy} holds this replica; abort it or let it end first.`);
+  }
+}

@@ -1,0 +1,177 @@
+/** The loop around every effect and every undo: attempt, record, wait and try again, or park until somebody decides. */
+import { condition, sleep } from '@temporalio/workflow';
+import { backoffDelayMs } from '../../model/backoff';
+import type { DecisionKind } from '../../model/steps';
+import type { DecisionRequest, Parking } from '../messages';
+import { classify, isFamily, lostWorkerDelayMs, lostWorkersBeforeParking } from './failures';
+import type { AttemptFailure } from './failures';
+import { allowedWhenStuck } from './parkings';
+import { Interrupted } from './run';
+import type { Act, Place, Run } from './run';
+
+export type Settled<T> =
+  { readonly skipped: false; readonly value: T } | { readonly skipped: true; readonly reason: string };
+
+/**
+ * Attempts until it works or a person skips it.
+ *
+ * @throws Interrupted when the run is aborted or sent back meanwhile; never for an undo, which nothing interrupts.
+ */
+export async function settle<T>(run: Run, place: Place, act: Act<T>, undo: boolean): Promise<Settled<T>> {
+  for (let budget = newBudget(); ;) {
+    const outcome = await attemptOnce(run, place, act, undo);
+    if (outcome.ok) return { skipped: false, value: outcome.value };
+    if (!undo && run.interrupt !== null) throw new Interrupted();
+    const delayMs = nextDelay(run, outcome.failure, budget);
+    recordFailure(run, place, outcome, delayMs, undo);
+    if (delayMs !== null) {
+      await pause(run, delayMs, undo);
+      continue;
+    }
+    const answer = await park(run, place, outcome.failure, undo);
+    if (answer.decision === 'skip') return { skipped: true, reason: answer.reason };
+    budget = newBudget();
+  }
+}
+
+interface Budget {
+  failures: number;
+  lostInARow: number;
+}
+
+const newBudget = (): Budget => ({ failures: 0, lostInARow: 0 });
+
+type Attempted<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly failure: AttemptFailure; readonly attempt: number; readonly token: number };
+
+async function attemptOnce<T>(run: Run, place: Place, act: Act<T>, undo: boolean): Promise<Attempted<T>> {
+  if (!undo && run.interrupt !== null) throw new Interrupted();
+  const input = run.nextAttempt(place, undo);
+  const { attempt, token } = input.effect;
+  run.emit('attempt-started', { token, undo }, { ...place, item: place.item ?? undefined, attempt });
+  try {
+    const outcome = await run.inScope(() => act(input), undo);
+    const by = workerOf(run, outcome.worker);
+    const here = { ...place, item: place.item ?? undefined, attempt, by, at: outcome.at };
+    for (const one of outcome.evidence) run.emit('evidence', one, here);
+    run.emit(
+      'attempt-succeeded',
+      { token, undo, result: outcome.result ?? null, durationMs: outcome.durationMs },
+      here,
+    );
+    return { ok: true, value: outcome.result };
+  } catch (error) {
+    const failure = classify(error, new Date().toISOString());
+    if (!undo && run.interrupt !== null) recordFailure(run, place, { failure, attempt, token }, null, undo);
+    return { ok: false, failure, attempt, token };
+  }
+}
+
+function recordFailure(
+  run: Run,
+  place: Place,
+  attempted: { failure: AttemptFailure; attempt: number; token: number },
+  nextDelayMs: number | null,
+  undo: boolean,
+): void {
+  const { failure, attempt, token } = attempted;
+  const by = failure.worker === null ? undefined : workerOf(run, failure.worker);
+  const here = { ...place, item: place.item ?? undefined, attempt, by, at: failure.at };
+  for (const one of failure.evidence) run.emit('evidence', one, here);
+  const { family, message, remedy, detail } = failure;
+  run.emit('attempt-failed', { token, undo, failure: { family, message, remedy, detail }, nextDelayMs }, here);
+}
+
+/** Milliseconds until the next automatic attempt; null: park. */
+function nextDelay(run: Run, failure: AttemptFailure, budget: Budget): number | null {
+  if (!isFamily(failure.family)) {
+    budget.lostInARow += 1;
+    return budget.lostInARow >= lostWorkersBeforeParking ? null : lostWorkerDelayMs;
+  }
+  budget.lostInARow = 0;
+  budget.failures += 1;
+  return budget.failures >= run.order.retry.maxAttempts
+    ? null
+    : backoffDelayMs(run.order.retry, budget.failures, failure.family);
+}
+
+async function pause(run: Run, delayMs: number, undo: boolean): Promise<void> {
+  if (undo) return sleep(delayMs);
+  await condition(() => run.interrupt !== null, delayMs);
+}
+
+function park(run: Run, place: Place, failure: AttemptFailure, undo: boolean): Promise<DecisionRequest> {
+  const step = run.declared(place.step);
+  const allowed = allowedWhenStuck(step, undo, run.irrevocable);
+  const remedy = failure.remedy ?? step.remedy;
+  const { family, message, detail } = failure;
+  return waitForPeople(run, place, { kind: 'stuck', undo, cause: message, remedy, allowed }, (epoch) =>
+    run.emit(
+      'parked',
+      { epoch, undo, failure: { family, message, remedy: failure.remedy, detail }, allowed, remedy },
+      { ...place, item: place.item ?? undefined },
+    ),
+  );
+}
+
+/** A gate: nothing failed, yet people decide. */
+export function askPeople(
+  run: Run,
+  place: Place,
+  question: string,
+  because: string,
+  allowed: DecisionKind[],
+): Promise<DecisionRequest> {
+  return waitForPeople(run, place, { kind: 'gate', undo: false, cause: because, remedy: question, allowed }, (epoch) =>
+    run.emit('gate-opened', { epoch, question, because, allowed }, { ...place, item: place.item ?? undefined }),
+  );
+}
+
+type Question = Pick<Parking, 'kind' | 'undo' | 'cause' | 'remedy' | 'allowed'>;
+
+async function waitForPeople(
+  run: Run,
+  place: Place,
+  question: Question,
+  announce: (epoch: number) => void,
+): Promise<DecisionRequest> {
+  const step = run.declared(place.step);
+  const epoch = run.parkings.nextEpoch();
+  const since = new Date();
+  const parked = run.parkings.add({
+    epoch,
+    ...place,
+    title: step.title,
+    since: since.toISOString(),
+    provides: step.provides,
+    ...question,
+  });
+  announce(epoch);
+  try {
+    const answered = (): boolean => parked.answer !== null || (!question.undo && run.interrupt !== null);
+    while (!(await condition(answered, run.order.reminderMs))) {
+      run.emit(
+        'reminded',
+        { epoch, waitingMs: Date.now() - since.getTime() },
+        { ...place, item: place.item ?? undefined },
+      );
+    }
+    if (!question.undo && run.interrupt !== null) throw new Interrupted();
+    return parked.answer!;
+  } finally {
+    run.parkings.remove(parked);
+  }
+}
+
+function workerOf(
+  run: Run,
+  worker: string,
+): { actor: { kind: 'worker'; id: string; name: string }; authMethod: string; requestId: string; address: string } {
+  return {
+    actor: { kind: 'worker', id: worker, name: worker },
+    authMethod: 'internal',
+    requestId: run.order.requestedBy.requestId,
+    address: '',
+  };
+}

@@ -1,0 +1,132 @@
+/**
+ * Opens a run, conducts a procedure through rewinds and abort, and closes the run when its journal is complete.
+ *
+ * Everything here is shielded from Temporal's own cancel, which is anonymous: it is taken as an abort from outside
+ * Muster and recorded as such.
+ */
+import { allHandlersFinished, CancellationScope, condition, setHandler, workflowInfo } from '@temporalio/workflow';
+import type { Provenance, RecoveryOrder } from '../../model/order';
+import type { ProcedureDeclaration, RunState } from '../../model/steps';
+import { abortUpdate, decideUpdate, liveRunQuery } from '../messages';
+import { settle } from './attempts';
+import { Interrupted, Run } from './run';
+
+export interface RunOutcome {
+  readonly runId: string;
+  readonly state: RunState;
+  readonly summary: string;
+}
+
+export function conduct(
+  order: RecoveryOrder,
+  declaration: ProcedureDeclaration,
+  procedure: (run: Run) => Promise<string>,
+): Promise<RunOutcome> {
+  const root = CancellationScope.current();
+  return CancellationScope.nonCancellable(async () => {
+    const run = openRun(order, declaration);
+    root.cancelRequested.catch(() => {
+      if (run.phase !== 'forward' || run.irrevocable)
+        return run.emit('noted', {
+          message: 'A cancel from outside Muster was not followed: the run is being undone or is final.',
+        });
+      run.abort("Cancelled from outside Muster, by Temporal's own cancel.", outside(order));
+    });
+    const summary = await runThrough(run, procedure);
+    if (summary === null) return close(run, 'aborted', await undoAll(run));
+    return close(run, run.hasExceptions ? 'succeeded-with-exceptions' : 'succeeded', summary);
+  });
+}
+
+function openRun(order: RecoveryOrder, declaration: ProcedureDeclaration): Run {
+  const info = workflowInfo();
+  const self: Provenance = {
+    actor: { kind: 'workflow', id: order.runId, name: declaration.name },
+    authMethod: 'internal',
+    requestId: order.requestedBy.requestId,
+    address: '',
+  };
+  const run = new Run(order, declaration, self, info.parent === undefined ? null : info.parent.workflowId);
+  setHandler(liveRunQuery, () => run.view());
+  setHandler(
+    decideUpdate,
+    (request) => {
+      run.decide(request);
+      const { step, epoch, decision } = request;
+      return { runId: order.runId, step, epoch, decision };
+    },
+    { validator: (request) => void run.parkings.check(request) },
+  );
+  setHandler(abortUpdate, ({ reason, by }) => (run.abort(reason, by), { accepted: true }), {
+    validator: ({ reason }) => run.checkAbort(reason),
+  });
+  run.emit(
+    'run-opened',
+    { order, declaration: declaration.name, versions: { temporalSdk: '1.24.0' } },
+    { by: order.requestedBy },
+  );
+  return run;
+}
+
+/** The procedure, again from its top after every rewind; null when it was aborted. */
+async function runThrough(run: Run, procedure: (run: Run) => Promise<string>): Promise<string | null> {
+  for (;;) {
+    try {
+      return await procedure(run);
+    } catch (error) {
+      if (!(error instanceof Interrupted) || run.interrupt === null) throw error;
+      if (run.interrupt.kind === 'rewind') await rewind(run, run.interrupt.to);
+      if (isAborted(run)) return null;
+    }
+  }
+}
+
+const isAborted = (run: Run): boolean => run.interrupt?.kind === 'abort';
+
+async function rewind(run: Run, to: string): Promise<void> {
+  const target = run.indexOf(to);
+  const from = Math.max(...[...run.memory.keys()].map((key) => run.indexOf(key.split('/')[0]!)), target);
+  run.emit('rewound', { from: run.declaration.steps[from]!.id, to }, { step: to });
+  await unwind(run, (step) => run.indexOf(step) >= target);
+  run.forgetFrom(to);
+  if (run.interrupt?.kind === 'rewind') run.interrupt = null;
+}
+
+/** Undoes in reverse, each with the same loop around it, and can be stuck like any step. */
+async function unwind(run: Run, included: (step: string) => boolean): Promise<string[]> {
+  const given: string[] = [];
+  for (let at = run.undos.length - 1; at >= 0; at -= 1) {
+    const undo = run.undos[at]!;
+    if (!included(undo.step)) continue;
+    const settled = await settle(run, undo, undo.act, true);
+    run.undos.splice(at, 1);
+    if (settled.skipped) given.push(`${undo.step}${undo.item === null ? '' : `/${undo.item}`}: ${settled.reason}`);
+    run.emit('step-undone', {}, { step: undo.step, item: undo.item ?? undefined });
+  }
+  return given;
+}
+
+async function undoAll(run: Run): Promise<string> {
+  const reason = run.interrupt?.kind === 'abort' ? run.interrupt.reason : 'unknown';
+  run.phase = 'undoing';
+  run.emit('undo-started', { because: reason });
+  const left = await unwind(run, () => true);
+  const base = `Aborted: ${reason}`;
+  return left.length === 0 ? `${base} Everything was undone.` : `${base} Not undone, by decision: ${left.join('; ')}.`;
+}
+
+async function close(run: Run, state: RunState, summary: string): Promise<RunOutcome> {
+  run.phase = 'closed';
+  run.closedAs = state;
+  run.emit('run-closed', { state, summary, childHashes: {} });
+  await run.journal.close();
+  await condition(allHandlersFinished);
+  return { runId: run.order.runId, state, summary };
+}
+
+const outside = (order: RecoveryOrder): Provenance => ({
+  actor: { kind: 'workflow', id: 'temporal', name: 'outside Muster' },
+  authMethod: 'none',
+  requestId: order.requestedBy.requestId,
+  address: '',
+});

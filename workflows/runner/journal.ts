@@ -1,0 +1,65 @@
+/**
+ * The run's own end of the journal: events are collected here and flushed by one coroutine, so that the recovery never
+ * waits for the record (design: law 5). Rows are numbered by the activity, idempotent by (run, flush).
+ */
+import { CancellationScope, condition, proxyActivities } from '@temporalio/workflow';
+import type { JournalActivities } from '../../activities/contract';
+import type { RunEvent } from '../../model/events';
+import { journalQueue } from '../messages';
+
+const { appendJournal } = proxyActivities<JournalActivities>({
+  taskQueue: journalQueue,
+  startToCloseTimeout: '15s',
+  // The record may come late; it may not be lost: no limit on attempts (design: law 3).
+  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '5s' },
+});
+
+/** Measured: a leading-edge flush with a one-second gap costs no more than no journal at all (docs/performance.md). */
+const restMs = 1_000;
+const maxBatch = 200;
+
+export interface JournalOwner {
+  readonly tenantId: string;
+  readonly coreId: string;
+  readonly runId: string;
+  readonly parentRunId: string | null;
+}
+
+export class RunJournal {
+  readonly events: RunEvent[] = [];
+  private flushed = 0;
+  private flushes = 0;
+  private closing = false;
+  private readonly loop: Promise<void>;
+
+  constructor(private readonly owner: JournalOwner) {
+    // Started before anything can be cancelled, and shielded from it.
+    this.loop = CancellationScope.nonCancellable(() => this.run());
+  }
+
+  emit(event: RunEvent): void {
+    this.events.push(event);
+  }
+
+  get unflushed(): number {
+    return this.events.length - this.flushed;
+  }
+
+  /** Resolves when every event stands in the journal: with Postgres down, when it is back. */
+  async close(): Promise<void> {
+    this.closing = true;
+    await this.loop;
+  }
+
+  private async run(): Promise<void> {
+    for (;;) {
+      await condition(() => this.unflushed > 0 || this.closing);
+      if (this.unflushed === 0) return;
+      const batch = this.events.slice(this.flushed, this.flushed + maxBatch);
+      this.flushes += 1;
+      await appendJournal({ ...this.owner, flush: this.flushes, events: batch });
+      this.flushed += batch.length;
+      if (!this.closing) await condition(() => this.closing || this.unflushed >= maxBatch, restMs);
+    }
+  }
+}

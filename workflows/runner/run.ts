@@ -1,0 +1,202 @@
+/**
+ * One run: the only place where a step runs (design, section 5). A step is announced, attempted, recorded; when it fails
+ * it is tried again by class, then parked until a person decides. A procedure is a function over this object.
+ *
+ * Going back to an earlier step re-enters the procedure from its top: steps that are still done answer from memory, the
+ * others run. So a procedure stays straight-line code, and it must not act on the world outside `step` and `eachDisk`.
+ */
+import { CancellationScope } from '@temporalio/workflow';
+import type { EffectInput, Outcome } from '../../activities/contract';
+import type { EventData, EventKind, RunEvent } from '../../model/events';
+import { correctOrder } from '../../model/order';
+import type { CorrectableInput, Provenance, RecoveryOrder } from '../../model/order';
+import type { ProcedureDeclaration, RunState, StepDeclaration } from '../../model/steps';
+import type { DiskId } from '../../model/server';
+import { refuse, Parkings } from './parkings';
+import { RunJournal } from './journal';
+import type { DecisionRequest, LiveRun } from '../messages';
+
+export interface Place {
+  readonly step: string;
+  readonly item: string | null;
+}
+
+export type Act<T> = (input: EffectInput) => Promise<Outcome<T>>;
+
+/** Something done that can be undone; registered before the effect, because an effect can fail half-way. */
+export interface Undo extends Place {
+  readonly act: Act<void>;
+}
+
+export type Interrupt =
+  | { readonly kind: 'abort'; readonly reason: string; readonly by: Provenance }
+  | { readonly kind: 'rewind'; readonly to: string };
+
+/** Thrown through the procedure by an interrupt; caught by conduct() alone. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
+}
+
+export type Remembered = { readonly value: unknown; readonly exception: boolean };
+
+export class Run {
+  readonly journal: RunJournal;
+  readonly parkings: Parkings;
+  readonly undos: Undo[] = [];
+  readonly memory = new Map<string, Remembered>();
+  readonly scopes = new Set<CancellationScope>();
+  private readonly attempts = new Map<string, number>();
+  private readonly announced = new Set<string>();
+  interrupt: Interrupt | null = null;
+  phase: 'forward' | 'undoing' | 'closed' = 'forward';
+  /** Set when a step began that cannot be taken back: abort is refused from here on. */
+  irrevocable = false;
+  closedAs: RunState | null = null;
+  order: RecoveryOrder;
+  private token = 0;
+  private lastAt = '';
+
+  constructor(
+    order: RecoveryOrder,
+    readonly declaration: ProcedureDeclaration,
+    private readonly self: Provenance,
+    parentRunId: string | null,
+  ) {
+    this.order = order;
+    this.journal = new RunJournal({ tenantId: order.tenantId, coreId: order.coreId, runId: order.runId, parentRunId });
+    this.parkings = new Parkings(declaration.steps);
+  }
+
+  /** `at` may lie before now (an effect's own time), never before the event before it. */
+  emit<K extends EventKind>(
+    kind: K,
+    data: EventData[K],
+    more: Partial<Place> & { attempt?: number; by?: Provenance; at?: string } = {},
+  ): void {
+    const now = new Date().toISOString();
+    const wanted = more.at === undefined || more.at > now ? now : more.at;
+    this.lastAt = wanted < this.lastAt ? this.lastAt : wanted;
+    this.journal.emit({
+      kind,
+      at: this.lastAt,
+      by: more.by ?? this.self,
+      step: more.step ?? null,
+      item: more.item ?? null,
+      attempt: more.attempt ?? null,
+      data,
+    } as RunEvent);
+  }
+
+  declared(step: string): StepDeclaration {
+    const found = this.declaration.steps.find((one) => one.id === step);
+    if (found === undefined)
+      throw new Error(`Procedure ${this.declaration.name} runs step "${step}" without declaring it`);
+    return found;
+  }
+
+  announce(step: string): void {
+    if (this.announced.has(step)) return;
+    this.announced.add(step);
+    this.emit('step-announced', { title: this.declared(step).title }, { step });
+  }
+
+  /** The next attempt at this place: its number, the run's next fencing token and the order as corrected so far. */
+  nextAttempt(place: Place, undo: boolean): EffectInput {
+    const key = `${undo ? 'undo ' : ''}${keyOf(place)}`;
+    const attempt = (this.attempts.get(key) ?? 0) + 1;
+    this.attempts.set(key, attempt);
+    this.token += 1;
+    const { tenantId, coreId, runId } = this.order;
+    return { order: this.order, effect: { tenantId, coreId, runId, ...place, attempt, token: this.token, undo } };
+  }
+
+  /** Runs one attempt in a scope that an interrupt cancels. Throws Interrupted where one came before it began. */
+  async inScope<T>(work: () => Promise<T>, shielded: boolean): Promise<T> {
+    if (!shielded && this.interrupt !== null) throw new Interrupted();
+    const scope = new CancellationScope({ cancellable: true });
+    if (!shielded) this.scopes.add(scope);
+    try {
+      return await scope.run(work);
+    } finally {
+      this.scopes.delete(scope);
+    }
+  }
+
+  /** Ends what runs now and wakes what waits; the procedure unwinds through Interrupted. The first interrupt stands. */
+  raise(interrupt: Interrupt): void {
+    if (this.interrupt !== null && this.interrupt.kind === 'abort') return;
+    this.interrupt = interrupt;
+    for (const scope of this.scopes) scope.cancel();
+  }
+
+  decide(request: DecisionRequest): void {
+    const parked = this.parkings.check(request);
+    this.parkings.accept(request);
+    const { epoch, decision, reason, from, input } = request;
+    this.emit(
+      'decided',
+      { epoch, decision, reason, from, input },
+      { step: request.step, item: request.item ?? undefined, by: request.by },
+    );
+    if (decision === 'abort' || decision === 'roll-back') this.raise({ kind: 'abort', reason, by: request.by });
+    else if (input !== null) this.correct(input);
+    if (from !== null && from !== parked.parking.step) this.raise({ kind: 'rewind', to: from });
+  }
+
+  checkAbort(reason: string): void {
+    if (reason.trim() === '') refuse('NoReason', 'An abort needs a reason: it stands in the record.');
+    if (this.phase === 'closed') refuse('Closed', `The run is over: ${this.closedAs ?? 'closing'}.`);
+    if (this.phase === 'undoing' || this.interrupt?.kind === 'abort')
+      refuse('AlreadyDecided', 'The run is being undone already.');
+    if (this.irrevocable) refuse('NotAllowed', 'The commit has begun: the recovery can no longer be taken back.');
+  }
+
+  abort(reason: string, by: Provenance): void {
+    this.checkAbort(reason);
+    this.emit('decided', { epoch: 0, decision: 'abort', reason, from: null, input: null }, { by });
+    this.raise({ kind: 'abort', reason, by });
+  }
+
+  view(): LiveRun {
+    return {
+      runId: this.order.runId,
+      state: this.state(),
+      parkings: this.parkings.list(),
+      events: this.journal.events,
+      unflushed: this.journal.unflushed,
+    };
+  }
+
+  /** Rewinding makes memory forget the steps from `to` on. */
+  forgetFrom(to: string): void {
+    const from = this.indexOf(to);
+    for (const key of [...this.memory.keys()]) {
+      if (this.indexOf(key.split('/')[0]!) >= from) this.memory.delete(key);
+    }
+    for (const step of [...this.announced]) if (this.indexOf(step) >= from) this.announced.delete(step);
+  }
+
+  indexOf(step: string): number {
+    return this.declaration.steps.findIndex((one) => one.id === step);
+  }
+
+  get hasExceptions(): boolean {
+    return [...this.memory.values()].some((remembered) => remembered.exception);
+  }
+
+  private correct(input: CorrectableInput): void {
+    this.order = correctOrder(this.order, input);
+  }
+
+  private state(): RunState {
+    if (this.closedAs !== null) return this.closedAs;
+    const waiting = this.parkings.list();
+    if (waiting.some((parking) => parking.kind === 'stuck')) return 'stuck';
+    if (this.phase === 'undoing') return 'undoing';
+    return waiting.length > 0 ? 'waiting' : 'running';
+  }
+}
+
+export const keyOf = (place: Place): string => (place.item === null ? place.step : `${place.step}/${place.item}`);
+
+export type DiskItem = { readonly diskId: DiskId };

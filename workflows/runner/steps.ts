@@ -1,0 +1,121 @@
+/** The words a procedure is written in: step, eachDisk, notApplicable. */
+import type { DecisionKind } from '../../model/steps';
+import { askPeople, settle } from './attempts';
+import { Interrupted, keyOf } from './run';
+import type { Act, DiskItem, Place, Run } from './run';
+
+export interface StepOptions<T> {
+  readonly undo?: Act<void>;
+  /** What the procedure goes on with when a person skips the step; without it the step is not skippable. */
+  readonly whenSkipped?: T;
+  /** Asked before the effect: a question for people, or null to go on. */
+  readonly gate?: () => Promise<{ question: string; because: string; allowed: DecisionKind[] } | null>;
+  /** From here on there is no way back. */
+  readonly irrevocable?: boolean;
+}
+
+export async function step<T>(run: Run, id: string, act: Act<T>, options: StepOptions<T> = {}): Promise<T> {
+  const place = { step: id, item: null };
+  const remembered = run.memory.get(id);
+  if (remembered !== undefined) return remembered.value as T;
+  run.announce(id);
+  const waived = options.gate === undefined ? null : await passGate(run, place, options.gate);
+  if (waived !== null) return skip(run, place, waived, options.whenSkipped as T);
+  if (options.irrevocable === true) run.irrevocable = true;
+  const settled = await settleWithUndo(run, place, act, options);
+  if (settled.skipped) run.emit('step-skipped', { reason: settled.reason }, { step: id });
+  else run.emit('step-done', { result: settled.value ?? null }, { step: id });
+  return settled.value;
+}
+
+/** One item per disk, at the same time; the step is done when every item is. Results in the order of the disks. */
+export async function eachDisk<D extends DiskItem, T>(
+  run: Run,
+  id: string,
+  disks: readonly D[],
+  act: (disk: D) => Act<T>,
+  options: { undo?: (disk: D) => Act<void>; whenSkipped?: (disk: D) => T } = {},
+): Promise<T[]> {
+  run.announce(id);
+  const fresh = disks.some((disk) => !run.memory.has(keyOf({ step: id, item: disk.diskId })));
+  const reasons: string[] = [];
+  const one = async (disk: D): Promise<T> => {
+    const place = { step: id, item: disk.diskId };
+    const remembered = run.memory.get(keyOf(place));
+    if (remembered !== undefined) return remembered.value as T;
+    const undo = options.undo?.(disk);
+    const whenSkipped = options.whenSkipped?.(disk);
+    const settled = await settleWithUndo(run, place, act(disk), { undo, whenSkipped });
+    if (settled.skipped) reasons.push(settled.reason);
+    return settled.value;
+  };
+  const all = await Promise.allSettled(disks.map(one));
+  const failed = all.find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+  if (fresh && reasons.length > 0) run.emit('step-skipped', { reason: reasons.join('; ') }, { step: id });
+  else if (fresh)
+    run.emit(
+      'step-done',
+      { result: all.map((result) => (result.status === 'fulfilled' ? (result.value ?? null) : null)) },
+      { step: id },
+    );
+  return all.map((result) => (result as PromiseFulfilledResult<T>).value);
+}
+
+export function notApplicable(run: Run, id: string, because: string): void {
+  if (run.memory.has(id)) return;
+  run.announce(id);
+  run.emit('step-not-applicable', { because }, { step: id });
+  run.memory.set(id, { value: undefined, exception: false });
+}
+
+/** One more effect inside a step, before its own: attempted and recorded like it, not remembered. */
+export async function attempt<T>(run: Run, id: string, act: Act<T>): Promise<T> {
+  const settled = await settle(run, { step: id, item: null }, act, false);
+  if (settled.skipped) throw new SkippedBeforeEffect(settled.reason);
+  return settled.value;
+}
+
+/** A person skipped the step while what comes before its effect was stuck. */
+class SkippedBeforeEffect extends Error {
+  override readonly name = 'SkippedBeforeEffect';
+}
+
+/** Null: go on. Otherwise the reason why a person skipped the step here. */
+async function passGate(
+  run: Run,
+  place: Place,
+  gate: NonNullable<StepOptions<unknown>['gate']>,
+): Promise<string | null> {
+  try {
+    const asked = await gate();
+    if (asked !== null) await askPeople(run, place, asked.question, asked.because, asked.allowed);
+    return null;
+  } catch (error) {
+    if (error instanceof SkippedBeforeEffect) return error.message;
+    throw error;
+  }
+}
+
+function skip<T>(run: Run, place: Place, reason: string, value: T): T {
+  run.memory.set(keyOf(place), { value, exception: true });
+  run.emit('step-skipped', { reason }, { step: place.step });
+  return value;
+}
+
+async function settleWithUndo<T>(
+  run: Run,
+  place: Place,
+  act: Act<T>,
+  options: Pick<StepOptions<T>, 'undo' | 'whenSkipped'>,
+): Promise<{ skipped: false; value: T } | { skipped: true; value: T; reason: string }> {
+  // A lost attempt may have acted: what undoes it is registered before it starts, once, however often it is tried.
+  if (run.interrupt !== null) throw new Interrupted();
+  if (options.undo !== undefined && !run.undos.some((undo) => keyOf(undo) === keyOf(place))) {
+    run.undos.push({ ...place, act: options.undo });
+  }
+  const settled = await settle(run, place, act, false);
+  const value = settled.skipped ? (options.whenSkipped as T) : settled.value;
+  run.memory.set(keyOf(place), { value, exception: settled.skipped });
+  return settled.skipped ? { skipped: true, value, reason: settled.reason } : { skipped: false, value };
+}

@@ -1,0 +1,27 @@
+/** Short questions to a site, one activity each, so that the API needs no way of its own to a site. */
+import { proxyActivities } from '@temporalio/workflow';
+import type { SiteActivities } from '../activities/contract';
+import type { ReplicaView } from '../model/replica';
+import type { DiscoveredServer } from '../replication/contract';
+import { siteQueue } from './messages';
+
+const ask = (siteId: string): SiteActivities =>
+  proxyActivities<SiteActivities>({
+    taskQueue: siteQueue(siteId),
+    startToCloseTimeout: '60s',
+    heartbeatTimeout: '10s',
+    scheduleToStartTimeout: '15s',
+    retry: { maximumAttempts: 1 },
+  });
+
+export function discoverServer(input: {
+  recoverySiteId: string;
+  sourceSiteId: string;
+  machineName: string;
+}): Promise<DiscoveredServer> {
+  return ask(input.recoverySiteId).discoverServer(input);
+}
+
+export function viewReplicas(input: { siteId: string }): Promise<ReplicaView[]> {
+  return ask(input.siteId).viewReplicas(input);
+}
