@@ -1,0 +1,75 @@
+/** The result of a run in words that cannot be misread: a recovery without a proof of boot is never called proven. */
+import { assertNever } from './errors';
+import { formatDuration } from './durations';
+import type { Headline, ReportException } from './report';
+import type { RunView } from './run-view';
+
+export function headlineOf(run: RunView, exceptions: readonly ReportException[]): Headline {
+  const { state } = run;
+  switch (state) {
+    case 'succeeded':
+    case 'succeeded-with-exceptions':
+      return successOf(run, exceptions);
+    case 'aborted':
+      return undoneOf(run, exceptions, 'Aborted');
+    case 'failed':
+      return undoneOf(run, exceptions, 'Failed');
+    case 'stuck':
+      return open(run, 'Stuck: waits for a decision', 'bad');
+    case 'waiting':
+      return open(run, 'Waiting for a decision', 'warning');
+    case 'held':
+      return open(run, 'Held by a person', 'warning');
+    case 'undoing':
+      return open(run, 'Being undone', 'warning');
+    case 'running':
+      return open(run, 'Still running', 'open');
+    default:
+      return assertNever(state);
+  }
+}
+
+function successOf(run: RunView, exceptions: readonly ReportException[]): Headline {
+  const { name } = run.order.server;
+  const proven = run.steps.some((step) => step.id === 'prove-boot' && step.state === 'done');
+  const rehearsal = run.order.mode === 'rehearsal';
+  const verb = rehearsal ? 'Rehearsed' : 'Recovered';
+  const took = `in ${formatDuration(run.clocks.elapsedMs)}`;
+  if (!proven) {
+    const sentence = `${name} was ${verb.toLowerCase()} ${took}, but nothing in this record proves that it works.`;
+    return { tone: 'bad', title: `${verb}, not proven`, sentence };
+  }
+  if (exceptions.length === 0) {
+    return {
+      tone: 'good',
+      title: `${verb} and proven`,
+      sentence: `${name} was ${verb.toLowerCase()} ${took} and its boot was proven. No step was skipped.`,
+    };
+  }
+  return {
+    tone: 'warning',
+    title: `${verb} and proven, with ${count(exceptions.length, 'exception')}`,
+    sentence: `${name} was ${verb.toLowerCase()} ${took} and its boot was proven, but not every step was done.`,
+  };
+}
+
+function undoneOf(run: RunView, exceptions: readonly ReportException[], title: string): Headline {
+  const left = exceptions.filter(({ kind }) => kind === 'left-behind');
+  const because = run.undoBecause === null ? '' : ` Reason: ${run.undoBecause}`;
+  const outcome =
+    left.length === 0
+      ? 'What the run had done was undone.'
+      : `${count(left.length, 'step')} could not be undone and ${left.length === 1 ? 'was' : 'were'} left by decision.`;
+  const sentence = `${run.order.server.name} was not recovered. ${outcome}${because}`;
+  return { tone: 'bad', title: left.length === 0 ? `${title} and undone` : `${title}, not wholly undone`, sentence };
+}
+
+function open(run: RunView, title: string, tone: Headline['tone']): Headline {
+  const step = run.steps.find(({ id }) => id === run.currentStep);
+  const where = step === undefined ? '' : ` It is at step ${step.position} of ${run.steps.length}: ${step.title}.`;
+  return { tone, title, sentence: `This report was made before the run had ended.${where}` };
+}
+
+function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? '' : 's'}`;
+}
