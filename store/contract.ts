@@ -3,6 +3,10 @@ import type { RunEvent } from '../model/events';
 import type { RecoveryOrder, Mode } from '../model/order';
 import type { ServerSpec } from '../model/server';
 import type { RunState } from '../model/steps';
+import type { JournalRow } from '../record/row';
+
+/** While there is one tenant and one core: the ids that stand in every table, workflow id and path. */
+export const defaultScope = { tenantId: 'main', coreId: 'main' } as const;
 
 export const roles = ['viewer', 'auditor', 'operator', 'coordinator', 'admin'] as const;
 export type Role = (typeof roles)[number];
@@ -28,29 +32,8 @@ export interface RunRow {
   readonly closedAt: string | null;
 }
 
-/** A journal row, format 1 (design section 7). `body` is the event's data in RFC 8785 form, as text. */
-export interface JournalRow {
-  readonly format: 1;
-  readonly tenantId: string;
-  readonly coreId: string;
-  readonly runId: string;
-  readonly sequence: number;
-  readonly parentRunId: string | null;
-  readonly kind: RunEvent['kind'];
-  readonly at: string;
-  readonly actorKind: string;
-  readonly actorId: string;
-  readonly actorName: string;
-  readonly authMethod: string;
-  readonly requestId: string;
-  readonly address: string;
-  readonly step: string | null;
-  readonly item: string | null;
-  readonly attempt: number | null;
-  readonly body: string;
-  readonly previousHash: string;
-  readonly hash: string;
-}
+/** A journal row, format 1 (design section 7): record/row.ts has the format. */
+export type { JournalRow } from '../record/row';
 
 export interface Batch {
   readonly tenantId: string;

@@ -1,0 +1,133 @@
+/**
+ * One row per run for lists, computed from the run's events and nothing else. Batches of any size give the same row, and
+ * so does the whole history a second time.
+ */
+import type { RunEvent } from './events';
+import type { Mode } from './order';
+import { closedRunStates, type DecisionKind, type RunState } from './steps';
+
+/** Something that waits for a person. */
+export interface OpenParking {
+  readonly epoch: number;
+  readonly kind: 'stuck' | 'gate';
+  readonly undo: boolean;
+  readonly since: string;
+}
+
+/** What a list shows, and what the next batch needs to go on. */
+export interface RunProjection {
+  readonly runId: string;
+  readonly procedure: string;
+  readonly mode: Mode;
+  readonly serverId: string;
+  readonly serverName: string;
+  readonly state: RunState;
+  /** The step announced or tried last; null before the first and after the close. */
+  readonly currentStep: string | null;
+  /** When the longest waiting stuck step was parked; also while undoing. */
+  readonly stuckSince: string | null;
+  readonly requestedBy: string;
+  readonly startedAt: string;
+  readonly closedAt: string | null;
+  readonly open: readonly OpenParking[];
+  readonly undoing: boolean;
+  readonly held: boolean;
+}
+
+/** Folds events into the projection; undefined until the run's first event, `run-opened`, was seen. */
+export function projectRun(
+  previous: RunProjection | undefined,
+  events: readonly RunEvent[],
+): RunProjection | undefined {
+  return events.reduce(next, previous);
+}
+
+function next(previous: RunProjection | undefined, event: RunEvent): RunProjection | undefined {
+  if (event.kind === 'run-opened') return opened(event);
+  if (previous === undefined || previous.closedAt !== null) return previous;
+  if (event.kind === 'run-closed') return closed(previous, event);
+  const changed = change(previous, event);
+  return changed === previous ? previous : { ...changed, ...stateOf(changed) };
+}
+
+function opened(event: Extract<RunEvent, { kind: 'run-opened' }>): RunProjection {
+  const { order } = event.data;
+  return {
+    runId: order.runId,
+    procedure: order.procedure,
+    mode: order.mode,
+    serverId: order.server.id,
+    serverName: order.server.name,
+    state: 'running',
+    currentStep: null,
+    stuckSince: null,
+    requestedBy: order.requestedBy.actor.name,
+    startedAt: event.at,
+    closedAt: null,
+    open: [],
+    undoing: false,
+    held: false,
+  };
+}
+
+function closed(previous: RunProjection, event: Extract<RunEvent, { kind: 'run-closed' }>): RunProjection {
+  const over = { open: [], undoing: false, held: false, currentStep: null, stuckSince: null };
+  return { ...previous, ...over, state: event.data.state, closedAt: event.at };
+}
+
+function change(run: RunProjection, event: RunEvent): RunProjection {
+  switch (event.kind) {
+    case 'step-announced':
+    case 'attempt-started':
+      return event.step === run.currentStep ? run : { ...run, currentStep: event.step };
+    case 'parked':
+      return parked(run, { epoch: event.data.epoch, kind: 'stuck', undo: event.data.undo, since: event.at });
+    case 'gate-opened':
+      return parked(run, { epoch: event.data.epoch, kind: 'gate', undo: false, since: event.at });
+    case 'decided':
+      return decided(run, event.data.decision, event.data.epoch);
+    case 'rewound':
+      return { ...run, open: run.open.filter((one) => one.undo), currentStep: event.data.to };
+    case 'undo-started':
+      return { ...run, open: run.open.filter((one) => one.undo), undoing: true, held: false };
+    default:
+      return run;
+  }
+}
+
+function parked(run: RunProjection, parking: OpenParking): RunProjection {
+  return { ...run, open: [...run.open.filter((one) => one.epoch !== parking.epoch), parking] };
+}
+
+function decided(run: RunProjection, decision: DecisionKind, epoch: number): RunProjection {
+  switch (decision) {
+    case 'hold':
+      return { ...run, held: true };
+    case 'go-on':
+      return { ...run, held: false };
+    case 'claim':
+    case 'release':
+    case 'withdraw':
+      return run;
+    // The run is given up: whatever waited on the way forward is not waited for any more.
+    case 'abort':
+    case 'roll-back':
+      return { ...run, open: run.open.filter((one) => one.undo && one.epoch !== epoch) };
+    default:
+      return { ...run, open: run.open.filter((one) => one.epoch !== epoch) };
+  }
+}
+
+/** Undoing before stuck before held before waiting before running. */
+function stateOf(run: RunProjection): Pick<RunProjection, 'state' | 'stuckSince'> {
+  const stuck = run.open.filter((one) => one.kind === 'stuck').map((one) => one.since);
+  const stuckSince = stuck.length === 0 ? null : stuck.reduce((first, since) => (since < first ? since : first));
+  if (run.undoing) return { state: 'undoing', stuckSince };
+  if (stuckSince !== null) return { state: 'stuck', stuckSince };
+  if (run.held) return { state: 'held', stuckSince };
+  return { state: run.open.length > 0 ? 'waiting' : 'running', stuckSince };
+}
+
+export function isClosedState(state: RunState): boolean {
+  return (closedRunStates as readonly RunState[]).includes(state);
+}

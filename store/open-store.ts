@@ -1,0 +1,60 @@
+/** The store: what the rest of the product uses. Construction only. */
+import type { RecoveryOrder } from '../model/order';
+import { eventOfRow } from '../record/row';
+import type { LedgerRow } from '../record/ledger';
+import { defaultScope, type Store } from './contract';
+import { openDatabase, select, type Database, type DatabaseOptions, type Scope } from './database';
+import { createIdempotencyKeys } from './idempotency';
+import { createJournal } from './journal';
+import { readJournalRows, readLedgerRows } from './journal-rows';
+import { createRuns } from './runs';
+import { createServers } from './servers';
+import { createTokens } from './tokens';
+
+export interface StoreOptions extends DatabaseOptions, Partial<Scope> {
+  /** Default: the system's clock. */
+  readonly clock?: () => Date;
+}
+
+/** What the record's own tools see beside the store. */
+export interface OpenStore extends Store {
+  /** Rows of the ledger after a sequence number, oldest first. */
+  ledger(after?: number, limit?: number): Promise<LedgerRow[]>;
+}
+
+/**
+ * Opens the store without connecting, so that it can be had while Postgres is down. The database must be migrated
+ * (store/migrate.ts); the first call checks it.
+ *
+ * Every call throws the three families: TransientError when Postgres does not answer in time, OperatorError when its
+ * schema or rights are not as needed.
+ */
+export function openStore(connectionString: string, options: StoreOptions = {}): OpenStore {
+  const scope: Scope = {
+    tenantId: options.tenantId ?? defaultScope.tenantId,
+    coreId: options.coreId ?? defaultScope.coreId,
+  };
+  const database = openDatabase(connectionString, options);
+  return {
+    journal: createJournal(database, scope),
+    runs: createRuns(database, scope),
+    servers: createServers(database, scope),
+    tokens: createTokens(database, scope, options.clock ?? (() => new Date())),
+    idempotency: createIdempotencyKeys(database, scope),
+    order: (runId) => readOrder(database, scope, runId),
+    ledger: (after = 0, limit = 1000) =>
+      database.query('the ledger could not be read', (db) => readLedgerRows(db, scope, after, limit)),
+    ping: () =>
+      database.query('Postgres was asked for a sign of life', async (db) => void (await select(db, 'select 1', []))),
+    close: () => database.close(),
+  };
+}
+
+function readOrder(database: Database, scope: Scope, runId: string): Promise<RecoveryOrder | undefined> {
+  return database.query(`the order of run ${runId} could not be read`, async (db) => {
+    const [first] = await readJournalRows(db, { ...scope, runId }, 0, 1);
+    if (first === undefined) return undefined;
+    const event = eventOfRow(first);
+    return event.kind === 'run-opened' ? event.data.order : undefined;
+  });
+}
