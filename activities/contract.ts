@@ -22,6 +22,8 @@ export interface PreflightReport {
   readonly checks: readonly {
     readonly name: string;
     readonly ok: boolean;
+    /** A warning is shown and recorded and stops nothing. */
+    readonly severity: 'problem' | 'warning';
     readonly found: string;
     readonly needed: string;
   }[];
@@ -128,7 +130,7 @@ export interface SessionInput {
 
 /** Why a stretch of cycles ended without an error. */
 export interface CyclesEnded {
-  readonly because: 'held' | 'stretch-over';
+  readonly because: 'held' | 'stretch-over' | 'gone';
   /** The run that holds the replica. */
   readonly heldBy: string | null;
   readonly cycles: number;
@@ -139,8 +141,8 @@ export interface SessionActivities {
   prepareReplica(input: SessionInput): Promise<void>;
   /** Cycles at the server's cadence until a run holds the replica, or for a stretch of time; heartbeats carry progress. */
   replicate(input: SessionInput): Promise<CyclesEnded>;
-  /** Waits until no run holds the replica. */
-  awaitLetGo(input: SessionInput): Promise<void>;
+  /** Waits until no run holds the replica; `gone`: a commit has taken it away. */
+  awaitLetGo(input: SessionInput): Promise<{ gone: boolean }>;
   removeReplica(input: SessionInput): Promise<void>;
 }
 

@@ -31,8 +31,9 @@ export interface SessionArguments extends SessionInput {
 
 type Wanted = 'replicating' | 'paused' | 'removed';
 
-/** Between a cycle that failed for good and the next try. */
-const pauseAfterErrorMs = 15_000;
+/** Between a failure and the next try; doubled up to five minutes, so that a source that is gone for days writes little. */
+const firstRestMs = 5_000;
+const longestRestMs = 5 * 60_000;
 
 export async function replicationSession(input: SessionArguments): Promise<SessionView> {
   const session = new Session(input);
@@ -58,6 +59,7 @@ class Session {
   private lastError: string | null = null;
   private since = new Date().toISOString();
   private cycling: CancellationScope | null = null;
+  private restMs = firstRestMs;
   private readonly site;
 
   constructor(private readonly input: SessionArguments) {
@@ -100,8 +102,10 @@ class Session {
       const ended = await this.site.replicate(this.input);
       this.lastError = null;
       if (ended.because === 'stretch-over') return;
-      this.become('frozen', ended.heldBy);
-      await this.site.awaitLetGo(this.input);
+      if (ended.because === 'held') this.become('frozen', ended.heldBy);
+      const { gone } = ended.because === 'gone' ? { gone: true } : await this.site.awaitLetGo(this.input);
+      // A committed recovery has taken the replica: there is nothing left to keep up to date.
+      if (gone) this.wanted = 'removed';
     });
     if (!ok) await this.restAfterError();
   }
@@ -123,6 +127,7 @@ class Session {
     if (interruptible) this.cycling = scope;
     try {
       await scope.run(work);
+      this.restMs = firstRestMs;
       return true;
     } catch (error) {
       if (isCancellation(error)) {
@@ -139,7 +144,8 @@ class Session {
 
   private async restAfterError(interruptible = true): Promise<void> {
     const before = this.wanted;
-    await condition(() => interruptible && this.wanted !== before, pauseAfterErrorMs);
+    await condition(() => interruptible && this.wanted !== before, this.restMs);
+    this.restMs = Math.min(this.restMs * 2, longestRestMs);
   }
 
   private become(state: SessionState, heldBy: string | null): void {

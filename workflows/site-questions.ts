@@ -1,8 +1,6 @@
 /** Short questions to a site, one activity each, so that the API needs no way of its own to a site. */
 import { proxyActivities } from '@temporalio/workflow';
 import type { SiteActivities } from '../activities/contract';
-import type { ReplicaView } from '../model/replica';
-import type { DiscoveredServer } from '../replication/contract';
 import { siteQueue } from './messages';
 
 const ask = (siteId: string): SiteActivities =>
@@ -18,10 +16,10 @@ export function discoverServer(input: {
   recoverySiteId: string;
   sourceSiteId: string;
   machineName: string;
-}): Promise<DiscoveredServer> {
+}): ReturnType<SiteActivities['discoverServer']> {
   return ask(input.recoverySiteId).discoverServer(input);
 }
 
-export function viewReplicas(input: { siteId: string }): Promise<ReplicaView[]> {
+export function viewReplicas(input: { siteId: string }): ReturnType<SiteActivities['viewReplicas']> {
   return ask(input.siteId).viewReplicas(input);
 }

@@ -1,0 +1,68 @@
+/** Small things that several groups of effects share. */
+import { machineUuidOf } from '../model/ids';
+import type { RecoveryOrder } from '../model/order';
+import type { TakenDisk } from '../model/replica';
+import type { MachineDisk, MachineRef, Owner } from '../platforms/contract';
+import type { Attempt } from './attempt';
+import { withLease } from './lease';
+import type { ActivityDeps, RecoverySite } from './site';
+import { recoverySite } from './site';
+
+export function machineOf(order: RecoveryOrder): MachineRef & { uuid: string; owner: Owner } {
+  const owner = { tenantId: order.tenantId, runId: order.runId };
+  return { name: order.target.machineName, owner, uuid: machineUuidOf(order.runId) };
+}
+
+export function asMachineDisk(disk: TakenDisk): MachineDisk {
+  const { diskId, index, path, format, virtualSizeBytes } = disk;
+  return { diskId, index, path, format, sizeBytes: virtualSizeBytes };
+}
+
+export const replicaResource = (serverId: string): string => `replica/${serverId}`;
+export const machineResource = (runId: string): string => `machine/${runId}`;
+
+/** The site of an order, and its effects on the replica or the machine under their lease. */
+export function workAt(
+  deps: ActivityDeps,
+  order: RecoveryOrder,
+  attempt: Attempt,
+): {
+  site: RecoverySite;
+  onReplica: <T>(work: () => Promise<T>) => Promise<T>;
+  onMachine: <T>(work: () => Promise<T>) => Promise<T>;
+} {
+  const site = recoverySite(deps.sites, order.target.siteId);
+  const under = <T>(resource: string, work: () => Promise<T>): Promise<T> =>
+    withLease(site.leaseFolder, resource, attempt.effect, work, { signal: attempt.signal });
+  return {
+    site,
+    onReplica: (work) => under(replicaResource(order.server.id), work),
+    onMachine: (work) => under(machineResource(order.runId), work),
+  };
+}
+
+/** Polls until the answer is not undefined; rejects with the signal's reason when it is aborted. */
+export async function until<T>(ask: () => Promise<T | undefined>, everyMs: number, signal: AbortSignal): Promise<T> {
+  for (;;) {
+    signal.throwIfAborted();
+    const answer = await ask();
+    if (answer !== undefined) return answer;
+    await pause(everyMs, signal);
+  }
+}
+
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    const timer = setTimeout(done, ms);
+    function done(): void {
+      signal.removeEventListener('abort', stop);
+      resolve();
+    }
+    function stop(): void {
+      clearTimeout(timer);
+      reject(signal.reason);
+    }
+    signal.addEventListener('abort', stop, { once: true });
+  });
+}

@@ -1,0 +1,39 @@
+/** Effects on the run's overlays: signatures and inoculation. Under the lease of the server's replica. */
+import { PermanentError } from '../model/errors';
+import type { RecoveryActivities } from './contract';
+import type { EffectsOf } from './attempt';
+import { workAt } from './common';
+import { callOptions } from './replica-effects';
+import type { ActivityDeps } from './site';
+
+type DiskEffects = Pick<RecoveryActivities, 'applySignature' | 'removeSignature' | 'inoculateDisks' | 'updateRegistry'>;
+
+export function createDiskEffects(deps: ActivityDeps): EffectsOf<DiskEffects> {
+  return {
+    async applySignature({ order, disk }, attempt) {
+      const { site, onReplica } = workAt(deps, order, attempt);
+      return onReplica(() => site.disks.applySignatures(disk, callOptions(attempt)));
+    },
+
+    async removeSignature({ order, disk }, attempt) {
+      const { site, onReplica } = workAt(deps, order, attempt);
+      await onReplica(() => site.disks.removeSignatures(disk, callOptions(attempt)));
+    },
+
+    async inoculateDisks({ order, disks }, attempt) {
+      const { site, onReplica } = workAt(deps, order, attempt);
+      const report = await onReplica(() => site.disks.inoculate(disks, order.target.hardware, callOptions(attempt)));
+      const text = Buffer.from(JSON.stringify(report, null, 2));
+      await attempt.keep('What inoculation changed and verified', text, 'inoculation.json', 'application/json');
+      return report;
+    },
+
+    async updateRegistry({ order }) {
+      throw new PermanentError({
+        what: `no registry editor fits ${order.server.os.prettyName ?? order.server.os.family}`,
+        needed: 'an operating system without a registry: Windows is not supported by this version',
+        remedy: 'Abort; or skip if the drivers of the new hardware are already installed.',
+      });
+    },
+  };
+}

@@ -1,0 +1,23 @@
+/** All activities of a site's worker, from one factory. */
+import { recorded } from './attempt';
+import type { Recorded, RecoveryActivities, SessionActivities, SiteActivities } from './contract';
+import { createDiskEffects } from './disk-effects';
+import { createMachineEffects } from './machine-effects';
+import { createPreflight } from './preflight';
+import { createProof } from './proof';
+import { createReplicaEffects } from './replica-effects';
+import { createSessionActivities } from './session';
+import type { ActivityDeps } from './site';
+
+export function createActivities(
+  deps: ActivityDeps,
+): Recorded<RecoveryActivities> & SessionActivities & SiteActivities {
+  const effects = {
+    ...createPreflight(deps),
+    ...createReplicaEffects(deps),
+    ...createDiskEffects(deps),
+    ...createMachineEffects(deps),
+    ...createProof(deps),
+  };
+  return { ...recorded<RecoveryActivities>(effects, deps), ...createSessionActivities(deps) };
+}

@@ -1,0 +1,121 @@
+/**
+ * A lease says who may change a resource now. It is a kernel lock held by a child (`flock`), so it ends with the worker
+ * however the worker ends, plus a fencing token in the locked file, so that an attempt which was thought to be lost and
+ * wakes up later is refused (design: law 2; measured: a second attempt began 4 s before the first one's effect ended).
+ */
+import { spawn } from 'node:child_process';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { PermanentError, TransientError } from '../model/errors';
+import type { Effect } from '../model/steps';
+
+/** Who holds; `token` orders attempts within one run. */
+export type Holder = Pick<Effect, 'runId' | 'step' | 'item' | 'attempt' | 'token'>;
+
+/** Exit code by which `flock` says that the lock was not to be had in time. */
+const notHadExitCode = 75;
+
+/**
+ * Runs `work` alone on `resource`.
+ *
+ * @throws TransientError when another holder keeps the lease for longer than `waitMs`.
+ * @throws PermanentError when a later attempt of the same run held it already: this attempt is too late and must not act.
+ */
+export async function withLease<T>(
+  folder: string,
+  resource: string,
+  holder: Holder,
+  work: () => Promise<T>,
+  options: { waitMs?: number; signal?: AbortSignal } = {},
+): Promise<T> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const file = join(folder, `${createHash('sha256').update(resource).digest('hex').slice(0, 32)}.lease`);
+  const release = await lock(file, resource, options.waitMs ?? 20_000, options.signal);
+  try {
+    await claim(file, resource, holder);
+    return await work();
+  } finally {
+    await release();
+  }
+}
+
+/** The locked file is never replaced (the lock is on its inode); the token lives beside it and is replaced atomically. */
+async function claim(file: string, resource: string, holder: Holder): Promise<void> {
+  const tokenFile = `${file}.token`;
+  const before = await readHolder(tokenFile);
+  if (before !== undefined && before.runId === holder.runId && before.token > holder.token) {
+    throw new PermanentError({
+      what: `attempt ${holder.attempt} of ${holder.step} came too late to change ${resource}`,
+      found: `attempt ${before.attempt} of ${before.step} with token ${before.token}`,
+      needed: `token ${before.token} or higher, not ${holder.token}`,
+      remedy: 'Nothing was changed by this attempt. The later attempt goes on.',
+    });
+  }
+  await writeFile(`${tokenFile}.new`, JSON.stringify(holder), { mode: 0o600, flush: true });
+  await rename(`${tokenFile}.new`, tokenFile);
+}
+
+async function readHolder(file: string): Promise<Holder | undefined> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as Holder;
+  } catch {
+    // Absent, or torn by a crash of the machine: the lock itself is what excludes; the token only orders.
+    return undefined;
+  }
+}
+
+function lock(
+  file: string,
+  resource: string,
+  waitMs: number,
+  signal: AbortSignal | undefined,
+): Promise<() => Promise<void>> {
+  return new Promise((resolve, reject) => {
+    // `cat` holds the lock until its input closes: when we close it, or when this process is gone.
+    const seconds = (waitMs / 1000).toFixed(3);
+    const args = [
+      '--pdeathsig',
+      'KILL',
+      '--',
+      'flock',
+      '--wait',
+      seconds,
+      '-E',
+      String(notHadExitCode),
+      '--no-fork',
+      file,
+      'sh',
+      '-c',
+      'echo locked; exec cat',
+    ];
+    const child = spawn('setpriv', args, { stdio: ['pipe', 'pipe', 'ignore'] });
+    const ended = new Promise<void>((done) => child.once('close', () => done()));
+    const onAbort = (): void => void child.kill('SIGKILL');
+    signal?.addEventListener('abort', onAbort, { once: true });
+    child.stdin.on('error', () => undefined);
+    child.once('error', (error) =>
+      reject(new TransientError({ what: `no lease on ${resource}: flock could not be started (${error.message})` })),
+    );
+    child.once('exit', (code) => {
+      signal?.removeEventListener('abort', onAbort);
+      if (signal?.aborted) return reject(signal.reason);
+      const found =
+        code === notHadExitCode ? `held by another attempt for ${seconds} s` : `flock ended with ${String(code)}`;
+      reject(
+        new TransientError({
+          what: `no lease on ${resource}`,
+          found,
+          remedy: 'It is tried again; a worker that hangs on it is seen in the worker log.',
+        }),
+      );
+    });
+    child.stdout.once('data', () => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve(async () => {
+        child.stdin.end();
+        await ended;
+      });
+    });
+  });
+}

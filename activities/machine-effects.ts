@@ -1,0 +1,130 @@
+/** Effects on the new machine: create, register disks, power. Under the lease of the run's machine. */
+import { OperatorError } from '../model/errors';
+import type { RecoveryOrder } from '../model/order';
+import type { PlatformHealth } from '../platforms/contract';
+import type { RecoveryActivities } from './contract';
+import type { Attempt, EffectsOf } from './attempt';
+import { asMachineDisk, machineOf, workAt } from './common';
+import { callOptions } from './replica-effects';
+import { askSource } from './source';
+import type { ActivityDeps, RecoverySite } from './site';
+
+type MachineEffects = Pick<
+  RecoveryActivities,
+  | 'createMachine'
+  | 'removeMachine'
+  | 'registerDisk'
+  | 'unregisterDisk'
+  | 'judgePowerOn'
+  | 'powerOnMachine'
+  | 'powerOffMachine'
+>;
+
+export function createMachineEffects(deps: ActivityDeps): EffectsOf<MachineEffects> {
+  return {
+    async createMachine({ order }, attempt) {
+      const { site, onMachine } = workAt(deps, order, attempt);
+      return onMachine(async () => {
+        await removeMachines(order, site, attempt, order.target.machineName);
+        const { cpuCount, memoryBytes, firmware, hardware, networks } = order.target;
+        const nics = order.server.nics.map(({ index, macAddress, network }) => ({
+          index,
+          macAddress,
+          network: networks[network] ?? network,
+        }));
+        const spec = { ...machineOf(order), cpuCount, memoryBytes, firmware, hardware, nics };
+        const { name, uuid } = await site.platform.create(spec, callOptions(attempt));
+        return { name, uuid };
+      });
+    },
+
+    async removeMachine({ order }, attempt) {
+      const { site, onMachine } = workAt(deps, order, attempt);
+      await onMachine(() => removeMachines(order, site, attempt, null));
+    },
+
+    async registerDisk({ order, disk }, attempt) {
+      const { site, onMachine } = workAt(deps, order, attempt);
+      return onMachine(async () => {
+        const seen = await site.platform.registerDisk(machineOf(order), asMachineDisk(disk), callOptions(attempt));
+        if (seen.sizeBytes === disk.virtualSizeBytes) return seen;
+        throw new OperatorError({
+          what: `the platform reads another size from ${disk.diskId} than the recovery point has`,
+          found: `${seen.sizeBytes} bytes (${seen.format})`,
+          needed: `${disk.virtualSizeBytes} bytes`,
+          remedy: 'The overlay was changed from outside or is damaged: abort and recover again.',
+        });
+      });
+    },
+
+    async unregisterDisk({ order, disk }, attempt) {
+      const { site, onMachine } = workAt(deps, order, attempt);
+      await onMachine(() => site.platform.unregisterDisk(machineOf(order), asMachineDisk(disk), callOptions(attempt)));
+    },
+
+    async judgePowerOn({ order }, attempt) {
+      const { site } = workAt(deps, order, attempt);
+      if (order.mode === 'rehearsal') {
+        assertIsolated(order, await site.platform.health(callOptions(attempt)));
+        return { because: order.powerOn === 'decision' ? 'The order asks for a decision before power-on.' : null };
+      }
+      const { machineName, siteId } = order.server.source;
+      if ((await askSource(deps, order, attempt)) === 'on') {
+        return {
+          because: `${machineName} still runs at site ${siteId}: two machines would answer to one name and address.`,
+        };
+      }
+      return { because: order.powerOn === 'decision' ? 'The order asks for a decision before power-on.' : null };
+    },
+
+    async powerOnMachine({ order }, attempt) {
+      const { site, onMachine } = workAt(deps, order, attempt);
+      await onMachine(() => site.platform.power(machineOf(order), 'on', callOptions(attempt)));
+    },
+
+    async powerOffMachine({ order }, attempt) {
+      const { site, onMachine } = workAt(deps, order, attempt);
+      await onMachine(async () => {
+        const machine = machineOf(order);
+        if ((await site.platform.find(machine.name, callOptions(attempt))) === undefined) return;
+        await site.platform.power(machine, 'off', callOptions(attempt));
+      });
+    },
+  };
+}
+
+/** Every machine of this run but the one to keep: a corrected name leaves the one of the old name behind. */
+async function removeMachines(
+  order: RecoveryOrder,
+  site: RecoverySite,
+  attempt: Attempt,
+  keep: string | null,
+): Promise<void> {
+  const machines = await site.platform.list(callOptions(attempt));
+  const ours = machines.filter(
+    (one) => one.owner?.runId === order.runId && one.owner.tenantId === order.tenantId && one.name !== keep,
+  );
+  for (const machine of ours) {
+    const ref = { name: machine.name, owner: machine.owner };
+    if (machine.power !== 'off') await site.platform.power(ref, 'off', callOptions(attempt));
+    await site.platform.remove(ref, callOptions(attempt));
+  }
+}
+
+/** A rehearsal's machine may see nobody but its like (design: law 7). */
+export function assertIsolated(order: RecoveryOrder, health: PlatformHealth): void {
+  const wanted = [...new Set(order.server.nics.map(({ network }) => order.target.networks[network] ?? network))];
+  const open = wanted.filter((name) => !health.networks.some((network) => network.name === name && network.isolated));
+  if (open.length === 0) return;
+  throw new OperatorError({
+    what: `a rehearsal of ${order.server.name} is not isolated`,
+    found: `network ${open.join(', ')} is not isolated`,
+    needed: `isolated networks; this site has ${
+      health.networks
+        .filter((network) => network.isolated)
+        .map((network) => network.name)
+        .join(', ') || 'none'
+    }`,
+    remedy: 'Go back to create-machine with isolated networks (`--from create-machine --set networks=…`), or abort.',
+  });
+}

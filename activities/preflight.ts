@@ -1,0 +1,202 @@
+/** What can be known to go wrong before anything is touched; all problems at once. */
+import { OperatorError } from '../model/errors';
+import type { RecoveryOrder } from '../model/order';
+import type { PointManifest } from '../model/replica';
+import type { Machine, PlatformHealth } from '../platforms/contract';
+import { formatSize, formatDuration } from '../model/durations';
+import type { PreflightReport, RecoveryActivities } from './contract';
+import type { EffectsOf } from './attempt';
+import { workAt } from './common';
+import { callOptions } from './replica-effects';
+import type { ActivityDeps, RecoverySite } from './site';
+
+type Check = PreflightReport['checks'][number];
+
+export function createPreflight(deps: ActivityDeps): EffectsOf<Pick<RecoveryActivities, 'preflight'>> {
+  return {
+    async preflight({ order }, attempt) {
+      const { site } = workAt(deps, order, attempt);
+      const [points, view, freeBytes, machines, health] = await Promise.all([
+        site.replicas.points(order.server.id),
+        site.replicas.view(order.server.id),
+        site.replicas.freeBytes(),
+        site.platform.list(callOptions(attempt)),
+        site.platform.health(callOptions(attempt)),
+      ]);
+      const point = order.point === 'latest' ? points.at(-1) : points.find((one) => one.pointId === order.point);
+      const heldBy = view?.heldBy ?? null;
+      const checks = [
+        ...checkReplica(order, points, point, heldBy),
+        checkSpace(order, freeBytes),
+        ...checkNames(order, machines),
+        ...checkHardware(order, site, health),
+        ...checkNetworks(order, health),
+      ];
+      failOnProblems(order, checks);
+      const lostAt = Date.parse(order.lostAt ?? order.requestedAt);
+      return {
+        pointId: point?.pointId ?? '',
+        pointAgeMs: point === undefined ? 0 : lostAt - Date.parse(point.takenAt),
+        checks,
+      };
+    },
+  };
+}
+
+function failOnProblems(order: RecoveryOrder, checks: readonly Check[]): void {
+  const problems = checks.filter((check) => !check.ok && check.severity === 'problem');
+  if (problems.length === 0) return;
+  throw new OperatorError({
+    what: `${order.server.name} cannot be recovered like this: ${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}`,
+    found: problems.map((check) => `${check.name}: ${check.found} (needed ${check.needed})`).join('; '),
+    remedy: 'Mend each of them and retry, or provide corrected values.',
+    detail: JSON.stringify(checks, null, 2),
+  });
+}
+
+const check = (
+  name: string,
+  ok: boolean,
+  found: string,
+  needed: string,
+  severity: Check['severity'] = 'problem',
+): Check => ({
+  name,
+  ok,
+  severity,
+  found,
+  needed,
+});
+
+function checkReplica(
+  order: RecoveryOrder,
+  points: readonly PointManifest[],
+  point: PointManifest | undefined,
+  heldBy: string | null,
+): Check[] {
+  const wanted = order.point === 'latest' ? 'a complete point' : `point ${order.point}`;
+  const checks = [
+    check(
+      'replica',
+      point !== undefined,
+      point === undefined ? `${points.length} complete points` : `point of ${point.takenAt}`,
+      wanted,
+    ),
+    check(
+      'hold',
+      heldBy === null || heldBy === order.runId,
+      heldBy === null ? 'free' : `held by run ${heldBy}`,
+      'free',
+    ),
+  ];
+  if (point === undefined) return checks;
+  const covered = new Set(point.disks.map((disk) => disk.diskId));
+  const missing = order.server.disks.filter((disk) => !covered.has(disk.id)).map((disk) => disk.id);
+  const ageMs = Date.parse(order.lostAt ?? order.requestedAt) - Date.parse(point.takenAt);
+  return [
+    ...checks,
+    check(
+      'disks',
+      missing.length === 0,
+      missing.length === 0 ? `${covered.size} disks` : `not in the point: ${missing.join(', ')}`,
+      'every disk of the server',
+    ),
+    // Missing the objective is bad news, not a reason to leave the server down: a warning.
+    check(
+      'recovery point age',
+      ageMs <= order.server.objectives.rpoMs,
+      formatDuration(Math.max(0, ageMs)),
+      `at most ${formatDuration(order.server.objectives.rpoMs)}`,
+      'warning',
+    ),
+  ];
+}
+
+/** Inoculation and the first boot write little; a tenth of the disks is room for both. */
+function checkSpace(order: RecoveryOrder, freeBytes: number): Check {
+  const neededBytes = Math.max(
+    512 * 1024 ** 2,
+    Math.round(order.server.disks.reduce((sum, disk) => sum + disk.sizeBytes, 0) / 10),
+  );
+  return check(
+    'space for the overlays',
+    freeBytes >= neededBytes,
+    `${formatSize(freeBytes)} free`,
+    `at least ${formatSize(neededBytes)}`,
+  );
+}
+
+function checkNames(order: RecoveryOrder, machines: readonly Machine[]): Check[] {
+  const { machineName } = order.target;
+  const sameName = machines.find((one) => one.name === machineName && one.owner?.runId !== order.runId);
+  const addresses = new Set(order.server.nics.map((nic) => nic.macAddress));
+  const sameAddress = machines.find(
+    (one) =>
+      one.power !== 'off' &&
+      one.owner?.runId !== order.runId &&
+      // The source itself may run here; that is judged before power-on, where a person can decide.
+      one.name !== order.server.source.machineName &&
+      one.nics.some((nic) => addresses.has(nic.macAddress)),
+  );
+  return [
+    check(
+      'machine name',
+      sameName === undefined,
+      sameName === undefined ? `${machineName} is free` : `${machineName} is taken by ${describeOwner(sameName)}`,
+      'a free name',
+    ),
+    check(
+      'network addresses',
+      sameAddress === undefined || order.mode === 'rehearsal',
+      sameAddress === undefined ? 'free' : `${sameAddress.name} runs with the same MAC address`,
+      'addresses that no running machine has',
+    ),
+  ];
+}
+
+const describeOwner = (machine: Machine): string =>
+  machine.owner === null ? 'a machine that is not Muster’s' : `run ${machine.owner.runId}`;
+
+function checkHardware(order: RecoveryOrder, site: RecoverySite, health: PlatformHealth): Check[] {
+  const { hardware, firmware, memoryBytes } = order.target;
+  const { capabilities } = site.platform;
+  const choice = site.disks.chooseInoculator(order.server.os, hardware);
+  const os = order.server.os.prettyName ?? order.server.os.family;
+  return [
+    check(
+      'hardware',
+      capabilities.hardware.includes(hardware.id),
+      hardware.id,
+      `one of ${capabilities.hardware.join(', ')}`,
+    ),
+    check(
+      'firmware',
+      capabilities.firmwares.includes(firmware),
+      firmware,
+      `one of ${capabilities.firmwares.join(', ')}`,
+    ),
+    check(
+      'memory',
+      health.memoryFreeBytes >= memoryBytes,
+      `${formatSize(health.memoryFreeBytes)} free`,
+      `at least ${formatSize(memoryBytes)}`,
+    ),
+    check(
+      'inoculator',
+      !order.inoculate || 'inoculator' in choice,
+      'inoculator' in choice ? choice.inoculator : choice.because,
+      order.inoculate ? `one for ${os} on ${hardware.id}` : 'none: the order says without',
+    ),
+  ];
+}
+
+function checkNetworks(order: RecoveryOrder, health: PlatformHealth): Check[] {
+  const known = health.networks.map((network) => network.name);
+  return [...new Set(order.server.nics.map((nic) => nic.network))].map((source) => {
+    const target = order.target.networks[source] ?? source;
+    const network = health.networks.find((one) => one.name === target);
+    const isolated = order.mode !== 'rehearsal' || network?.isolated === true;
+    const needed = `${order.mode === 'rehearsal' ? 'an isolated one' : 'one'} of ${known.join(', ') || 'none'}`;
+    return check(`network for ${source}`, network !== undefined && isolated, target, needed);
+  });
+}

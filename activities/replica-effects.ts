@@ -1,0 +1,169 @@
+/** Effects on the replica: freeze, take, hand over, release, commit. All under the lease of the server's replica. */
+import { OperatorError } from '../model/errors';
+import type { RecoveryOrder } from '../model/order';
+import type { PointManifest } from '../model/replica';
+import type { Frozen, RecoveryActivities } from './contract';
+import type { Attempt } from './attempt';
+import { asMachineDisk, machineOf, workAt } from './common';
+import { askSource, orAbort, sourceDeadline, startSourceAgain, stopSource } from './source';
+import type { ActivityDeps, RecoverySite } from './site';
+import type { EffectsOf } from './attempt';
+
+type ReplicaEffects = Pick<
+  RecoveryActivities,
+  | 'freezeReplica'
+  | 'thawReplica'
+  | 'takeDisks'
+  | 'dropDisks'
+  | 'suspendReplication'
+  | 'unsuspendReplication'
+  | 'handOverDisk'
+  | 'takeBackDisk'
+  | 'releaseDisk'
+  | 'resumeReplication'
+  | 'commitReplica'
+>;
+
+export function createReplicaEffects(deps: ActivityDeps): EffectsOf<ReplicaEffects> {
+  return {
+    async freezeReplica({ order }, attempt) {
+      const { site, onReplica } = workAt(deps, order, attempt);
+      // The hold comes first: it makes the session end its cycle, and with it the lease becomes free.
+      await site.replicas.hold(order.server.id, order.runId, 'frozen');
+      return onReplica(async () => {
+        const sourceStopped = order.intent === 'planned' && (await stopSource(deps, order, site, attempt));
+        const finalCycle = await lastCycle(order, site, attempt);
+        const point = choosePoint(order, await site.replicas.points(order.server.id));
+        const disks = point.disks.map(({ diskId, signatures }) => ({ diskId, signatures }));
+        return { point: { ...point, disks }, finalCycle, sourceStopped };
+      });
+    },
+
+    async thawReplica({ order }, attempt) {
+      const { site, onReplica } = workAt(deps, order, attempt);
+      await onReplica(() => site.replicas.letGo(order.server.id, order.runId));
+      await startSourceAgain(deps, order, site, attempt);
+    },
+
+    async takeDisks({ order, pointId }, attempt) {
+      const { site, onReplica } = workAt(deps, order, attempt);
+      return onReplica(() =>
+        site.replicas.take(order.server, pointId, order.option, order.runId, callOptions(attempt)),
+      );
+    },
+
+    async dropDisks({ order }, attempt) {
+      const { site, onReplica } = workAt(deps, order, attempt);
+      await onReplica(() => site.replicas.drop(order.server.id, order.runId, callOptions(attempt)));
+    },
+
+    async suspendReplication({ order }, attempt) {
+      if (order.option !== 'destructive') return { state: 'frozen' };
+      const { site, onReplica } = workAt(deps, order, attempt);
+      await onReplica(() => site.replicas.hold(order.server.id, order.runId, 'suspended'));
+      return { state: 'suspended' };
+    },
+
+    async unsuspendReplication({ order }, attempt) {
+      const { site, onReplica } = workAt(deps, order, attempt);
+      await onReplica(() => site.replicas.hold(order.server.id, order.runId, 'frozen'));
+    },
+
+    async handOverDisk({ order, disk }, attempt) {
+      const { site, onReplica } = workAt(deps, order, attempt);
+      return onReplica(async () => {
+        const handed = await site.replicas.handOver(order.server.id, order.runId, disk.diskId, callOptions(attempt));
+        await site.platform.attachDisk(machineOf(order), asMachineDisk(handed), callOptions(attempt));
+        return handed;
+      });
+    },
+
+    async takeBackDisk({ order, disk }, attempt) {
+      const { site, onReplica } = workAt(deps, order, attempt);
+      await onReplica(async () => {
+        const machine = machineOf(order);
+        if ((await site.platform.find(machine.name, callOptions(attempt))) !== undefined) {
+          await site.platform.detachDisk(machine, asMachineDisk(disk), callOptions(attempt));
+        }
+        await site.replicas.takeBack(order.server.id, order.runId, disk.diskId, callOptions(attempt));
+      });
+    },
+
+    async releaseDisk({ order, disk }, attempt) {
+      const { site, onReplica } = workAt(deps, order, attempt);
+      return onReplica(() => site.replicas.release(order.server.id, order.runId, disk.diskId, callOptions(attempt)));
+    },
+
+    async resumeReplication({ order }, attempt) {
+      const { site, onReplica } = workAt(deps, order, attempt);
+      await onReplica(() => site.replicas.letGo(order.server.id, order.runId));
+      const source = await askSource(deps, order, attempt);
+      return { state: source === 'on' ? 'replicating' : 'source-unreachable' };
+    },
+
+    async commitReplica({ order }, attempt) {
+      const { site, onReplica } = workAt(deps, order, attempt);
+      await onReplica(async () => {
+        const bases = await site.replicas.beginCommit(order.server.id, order.runId, callOptions(attempt));
+        for (const { diskId, overlayPath, basePath } of bases) {
+          const spec = order.server.disks.find((one) => one.id === diskId)!;
+          const disk = {
+            diskId,
+            index: spec.index,
+            path: overlayPath,
+            format: 'qcow2' as const,
+            sizeBytes: spec.sizeBytes,
+          };
+          await site.platform.mergeDisk(machineOf(order), disk, basePath, callOptions(attempt));
+        }
+        await site.replicas.finishCommit(order.server.id, order.runId, callOptions(attempt));
+      });
+    },
+  };
+}
+
+export function callOptions(attempt: Attempt): { signal: AbortSignal; onProgress: Attempt['progress'] } {
+  return { signal: attempt.signal, onProgress: (progress) => attempt.progress(progress) };
+}
+
+/** One more cycle where the source still answers; a planned recovery insists on it. The hold is ours again afterwards. */
+async function lastCycle(order: RecoveryOrder, site: RecoverySite, attempt: Attempt): Promise<Frozen['finalCycle']> {
+  if (order.finalCycle === 'never' || order.point !== 'latest') return 'not-wanted';
+  const { id } = order.server;
+  const signal = sourceDeadline(order, attempt);
+  try {
+    await site.replicas.letGo(id, order.runId);
+    // The cycle ends itself at the deadline; one that ignores it must not hold up the recovery for ever.
+    const patience = AbortSignal.any([attempt.signal, AbortSignal.timeout(order.sourceDeadlineMs + 10_000)]);
+    await orAbort(site.replicas.cycle(order.server, { ...callOptions(attempt), signal }), patience);
+    return 'done';
+  } catch (error) {
+    attempt.signal.throwIfAborted();
+    if (order.intent === 'planned') {
+      throw new OperatorError({
+        what: `the last cycle from the stopped source ${order.server.source.machineName} failed`,
+        found: error instanceof Error ? error.message : String(error),
+        needed: 'its last writes: the intent is planned',
+        remedy: 'Mend the source or its storage and retry; or abort and start again with intent disaster.',
+      });
+    }
+    return 'source-unreachable';
+  } finally {
+    await site.replicas.hold(id, order.runId, 'frozen');
+  }
+}
+
+function choosePoint(order: RecoveryOrder, points: readonly PointManifest[]): PointManifest {
+  const point = order.point === 'latest' ? points.at(-1) : points.find((one) => one.pointId === order.point);
+  if (point !== undefined) return point;
+  throw new OperatorError({
+    what:
+      order.point === 'latest'
+        ? `${order.server.name} has no complete point`
+        : `${order.server.name} has no point ${order.point}`,
+    found:
+      points.length === 0 ? 'none' : `${points.length} points, from ${points[0]!.takenAt} to ${points.at(-1)!.takenAt}`,
+    needed: 'a complete point whose chain has no hole',
+    remedy: 'Choose one of `muster replicas`, or provide point=latest.',
+  });
+}

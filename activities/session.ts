@@ -1,0 +1,191 @@
+/** The long activities of a replication session: cycles at the server's cadence, under the lease of the replica. */
+import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
+import { isMusterError } from '../model/errors';
+import type { ServerSpec } from '../model/server';
+import { whileBeating } from './attempt';
+import { pause, replicaResource, until } from './common';
+import type { SessionActivities, SiteActivities, CyclesEnded } from './contract';
+import { withLease } from './lease';
+import { recoverySite, sourceSite } from './site';
+import type { ActivityDeps, RecoverySite } from './site';
+
+/** Ends now and then so that a new worker version takes over and history stays bounded: 24 entries a day. */
+const stretchMs = 60 * 60 * 1000;
+/** How soon a session notices that a run holds its replica; a recovery's freeze waits for this. */
+const lookEveryMs = 500;
+
+export function createSessionActivities(deps: ActivityDeps): SessionActivities & SiteActivities {
+  return {
+    prepareReplica: ({ server }) =>
+      asActivity((signal) =>
+        underLease(deps, server, 'prepare', signal, (site) => site.replicas.prepare(server, { signal })),
+      ),
+
+    replicate: ({ server }) => asActivity((signal, beat) => replicate(deps, server, signal, beat)),
+
+    awaitLetGo: ({ server }) =>
+      asActivity((signal) => {
+        const { replicas } = recoverySite(deps.sites, server.recoverySiteId);
+        return until(
+          async () => {
+            const view = await replicas.view(server.id);
+            if (view === undefined) return { gone: true };
+            return view.heldBy === null ? { gone: false } : undefined;
+          },
+          lookEveryMs,
+          signal,
+        );
+      }),
+
+    removeReplica: ({ server }) =>
+      asActivity((signal) =>
+        underLease(deps, server, 'remove', signal, (site) => site.replicas.remove(server.id, { signal })),
+      ),
+
+    discoverServer: ({ sourceSiteId, machineName }) =>
+      asActivity((signal) => sourceSite(deps.sites, sourceSiteId).source.discover(machineName, { signal })),
+
+    viewReplicas: ({ siteId }) => asActivity(() => recoverySite(deps.sites, siteId).replicas.views()),
+  };
+}
+
+async function replicate(
+  deps: ActivityDeps,
+  server: ServerSpec,
+  signal: AbortSignal,
+  beat: (latest: {
+    label: string;
+    done: number;
+    total: null;
+    unit: 'items';
+    ratePerSecond: null;
+    timeLeftMs: null;
+  }) => void,
+): Promise<CyclesEnded> {
+  const { replicas } = recoverySite(deps.sites, server.recoverySiteId);
+  const endsAt = deps.now() + stretchMs;
+  let cycles = 0;
+  let frozenAt = 0;
+  for (;;) {
+    const startedAt = deps.now();
+    const view = await replicas.view(server.id);
+    if (view === undefined) return { because: 'gone', heldBy: null, cycles };
+    if (view.heldBy !== null) return { because: 'held', heldBy: view.heldBy, cycles };
+    if (startedAt >= endsAt) return { because: 'stretch-over', heldBy: null, cycles };
+    const { freezeEveryMs, pointEveryMs } = server.cadence;
+    const freezeFilesystems = freezeEveryMs > 0 && startedAt - frozenAt >= freezeEveryMs;
+    if (await oneCycle(deps, server, freezeFilesystems, signal)) {
+      cycles += 1;
+      if (freezeFilesystems) frozenAt = startedAt;
+    }
+    beat({
+      label: 'Recovery points taken',
+      done: cycles,
+      total: null,
+      unit: 'items',
+      ratePerSecond: null,
+      timeLeftMs: null,
+    });
+    await restUntil(deps, startedAt + pointEveryMs, server.id, replicas, signal);
+  }
+}
+
+/** True: a point was taken. False: a run came in between, and the loop looks again. */
+async function oneCycle(
+  deps: ActivityDeps,
+  server: ServerSpec,
+  freezeFilesystems: boolean,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const held = new AbortController();
+  const watch = new AbortController();
+  const { replicas } = recoverySite(deps.sites, server.recoverySiteId);
+  const watching = watchForHold(replicas, server.id, watch.signal).then((seen) => {
+    if (seen) held.abort(new Error('a run holds the replica'));
+  });
+  const either = AbortSignal.any([signal, held.signal]);
+  try {
+    await underLease(deps, server, 'cycle', either, (site) =>
+      site.replicas.cycle(server, { signal: either, freezeFilesystems }),
+    );
+    return true;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (held.signal.aborted || (await replicas.view(server.id))?.heldBy) return false;
+    throw error;
+  } finally {
+    watch.abort();
+    await watching;
+  }
+}
+
+/** True as soon as a run holds the replica; false when the watch is ended. */
+async function watchForHold(
+  replicas: RecoverySite['replicas'],
+  serverId: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    return await until(async () => ((await replicas.view(serverId))?.heldBy ? true : undefined), lookEveryMs, signal);
+  } catch {
+    return false;
+  }
+}
+
+async function restUntil(
+  deps: ActivityDeps,
+  time: number,
+  serverId: string,
+  replicas: RecoverySite['replicas'],
+  signal: AbortSignal,
+): Promise<void> {
+  while (deps.now() < time) {
+    await pause(Math.min(lookEveryMs, Math.max(0, time - deps.now())), signal);
+    if ((await replicas.view(serverId))?.heldBy) return;
+  }
+}
+
+function underLease<T>(
+  deps: ActivityDeps,
+  server: ServerSpec,
+  step: string,
+  signal: AbortSignal,
+  work: (site: RecoverySite) => Promise<T>,
+): Promise<T> {
+  const site = recoverySite(deps.sites, server.recoverySiteId);
+  // Between two activities of one session time is what orders: the later one has the higher token.
+  const holder = {
+    runId: `session/${server.id}`,
+    step,
+    item: null,
+    attempt: Context.current().info.attempt,
+    token: deps.now(),
+  };
+  return withLease(site.leaseFolder, replicaResource(server.id), holder, () => work(site), { signal });
+}
+
+/** Not a step of a run: plain results, but the same heartbeats, cancellation and families of failures. */
+function asActivity<T>(
+  work: (signal: AbortSignal, beat: Parameters<Parameters<typeof whileBeating>[0]>[0]) => Promise<T>,
+): Promise<T> {
+  return whileBeating(async (beat) => {
+    const { cancellationSignal, cancellationDetails } = Context.current();
+    try {
+      return await work(cancellationSignal, beat);
+    } catch (error) {
+      if (cancellationSignal.aborted) {
+        if (cancellationDetails?.workerShutdown === true) {
+          throw ApplicationFailure.create({
+            type: 'WorkerShutdown',
+            message: 'The worker is stopping.',
+            nonRetryable: true,
+          });
+        }
+        throw new CancelledFailure('The activity was cancelled.');
+      }
+      const type = isMusterError(error) ? error.family : 'TransientError';
+      const message = error instanceof Error ? error.message : String(error);
+      throw ApplicationFailure.create({ type, message: message.slice(0, 2048), nonRetryable: true });
+    }
+  });
+}

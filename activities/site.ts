@@ -1,0 +1,57 @@
+/** What an activity has at its site. Built once per process by the composition root (worker/services.ts). */
+import type { Platform } from '../platforms/contract';
+import type { DiskEditor } from '../disks/contract';
+import type { ReplicationSource, Replicas } from '../replication/contract';
+import { OperatorError } from '../model/errors';
+import type { SiteId } from '../model/server';
+import type { Actor } from '../model/order';
+import type { EvidenceKeeper } from './evidence-keeper';
+
+/** A site where servers are recovered. */
+export interface RecoverySite {
+  readonly id: SiteId;
+  readonly platform: Platform;
+  readonly replicas: Replicas;
+  readonly disks: DiskEditor;
+  /** Folder of lease files; on storage that every worker of the site shares. */
+  readonly leaseFolder: string;
+  /** Networks that rehearsals may use and recoveries map to, by name, come from platform.health(). */
+}
+
+/** A site where servers run until they are lost: only ever asked with a deadline. */
+export interface SourceSite {
+  readonly id: SiteId;
+  readonly platform: Platform;
+  readonly source: ReplicationSource;
+}
+
+export interface Sites {
+  readonly recovery: ReadonlyMap<SiteId, RecoverySite>;
+  readonly source: ReadonlyMap<SiteId, SourceSite>;
+}
+
+export interface ActivityDeps {
+  readonly sites: Sites;
+  readonly evidence: EvidenceKeeper;
+  readonly worker: Actor;
+  /** UTC milliseconds. */
+  readonly now: () => number;
+}
+
+export function recoverySite(sites: Sites, id: SiteId): RecoverySite {
+  return known(sites.recovery, id, 'recovery site');
+}
+
+export function sourceSite(sites: Sites, id: SiteId): SourceSite {
+  return known(sites.source, id, 'source site');
+}
+
+function known<T>(sites: ReadonlyMap<SiteId, T>, id: SiteId, what: string): T {
+  const site = sites.get(id);
+  if (site !== undefined) return site;
+  throw new OperatorError({
+    what: `this worker knows no ${what} "${id}"`,
+    found: [...sites.keys()].join(', ') || 'none',
+    remedy: 'Add the site to the worker’s configuration and restart the worker, then retry.',
+  });
+}

@@ -1,0 +1,109 @@
+/** Contact with the source site: best-effort, and never longer than the order's deadline (design: law 6). */
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isMusterError, OperatorError } from '../model/errors';
+import type { RecoveryOrder } from '../model/order';
+import type { Attempt } from './attempt';
+import type { ActivityDeps, RecoverySite } from './site';
+import { sourceSite } from './site';
+
+/** A signal that ends with the attempt or at the deadline for the source, whichever is first. */
+export function sourceDeadline(order: RecoveryOrder, attempt: Attempt): AbortSignal {
+  return AbortSignal.any([attempt.signal, AbortSignal.timeout(order.sourceDeadlineMs)]);
+}
+
+/** Whether the source machine is seen running; `unreachable` when nobody answers in time. */
+export async function askSource(
+  deps: ActivityDeps,
+  order: RecoveryOrder,
+  attempt: Attempt,
+): Promise<'on' | 'off' | 'unreachable'> {
+  const signal = sourceDeadline(order, attempt);
+  try {
+    const { platform } = sourceSite(deps.sites, order.server.source.siteId);
+    const machine = await orAbort(platform.find(order.server.source.machineName, { signal }), signal);
+    return machine !== undefined && machine.power !== 'off' ? 'on' : 'off';
+  } catch {
+    attempt.signal.throwIfAborted();
+    return 'unreachable';
+  }
+}
+
+/** The promise, or the signal's reason as soon as it is aborted, even when the other side ignores the signal. */
+export function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    promise.then(resolve, reject);
+  });
+}
+
+/** Says durably that this run stopped the source, before it does, so that undo knows it after any crash. */
+const marker = (site: RecoverySite, order: RecoveryOrder): string =>
+  join(site.leaseFolder, `${order.runId}.source-stopped`);
+
+/**
+ * Planned intent: the source is shut down first, so that nothing written is lost.
+ *
+ * @throws OperatorError when it cannot be reached or does not stop in time: then it is not a planned recovery.
+ */
+export async function stopSource(
+  deps: ActivityDeps,
+  order: RecoveryOrder,
+  site: RecoverySite,
+  attempt: Attempt,
+): Promise<boolean> {
+  const { machineName, siteId } = order.server.source;
+  const state = await askSource(deps, order, attempt);
+  if (state === 'unreachable') {
+    throw new OperatorError({
+      what: `the source ${machineName} cannot be stopped`,
+      found: `no answer from site ${siteId} within ${order.sourceDeadlineMs} ms`,
+      needed: 'a source that answers: the intent is planned',
+      remedy:
+        'Abort and start again with intent disaster if the source is lost; otherwise mend the connection and retry.',
+    });
+  }
+  if (state === 'off') return (await stat(marker(site, order)).catch(() => null)) !== null;
+  await mkdir(site.leaseFolder, { recursive: true, mode: 0o700 });
+  await writeFile(marker(site, order), machineName, { mode: 0o600, flush: true });
+  const { platform } = sourceSite(deps.sites, siteId);
+  try {
+    const options = { signal: attempt.signal, deadlineMs: order.sourceDeadlineMs };
+    await platform.power({ name: machineName, owner: null }, 'shutdown', options);
+  } catch (error) {
+    attempt.signal.throwIfAborted();
+    throw new OperatorError({
+      what: `the source ${machineName} did not stop`,
+      found: isMusterError(error) ? error.message : String(error),
+      needed: `off within ${order.sourceDeadlineMs} ms`,
+      remedy: 'Shut it down by hand and retry.',
+    });
+  }
+  return true;
+}
+
+/** Undo of stopSource, best-effort: a source that cannot be reached cannot be started either, and that is said. */
+export async function startSourceAgain(
+  deps: ActivityDeps,
+  order: RecoveryOrder,
+  site: RecoverySite,
+  attempt: Attempt,
+): Promise<void> {
+  const file = marker(site, order);
+  if ((await stat(file).catch(() => null)) === null) return;
+  const { machineName, siteId } = order.server.source;
+  const { platform } = sourceSite(deps.sites, siteId);
+  const signal = sourceDeadline(order, attempt);
+  await orAbort(platform.power({ name: machineName, owner: null }, 'on', { signal }), signal).catch(
+    (error: unknown) => {
+      attempt.signal.throwIfAborted();
+      throw new OperatorError({
+        what: `the source ${machineName}, which this run had stopped, was not started again`,
+        found: error instanceof Error ? error.message : String(error),
+        remedy: `Start ${machineName} at site ${siteId} by hand, then skip this undo.`,
+      });
+    },
+  );
+  await rm(file, { force: true });
+}
