@@ -1,0 +1,45 @@
+/** The one typed configuration that every process of Muster starts from. Paths are absolute; nothing in it is a secret. */
+import type { NetworkConfig, RecoverySiteConfig, SourceSiteConfig } from './sites';
+
+export type { NetworkConfig, RecoverySiteConfig, SourceSiteConfig };
+
+export interface Configuration {
+  readonly dataFolder: string;
+  /** The YAML file that was read, if any. */
+  readonly file: string | null;
+  readonly tenantId: string;
+  readonly coreId: string;
+  readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
+  readonly evidenceFolder: string;
+  readonly api: { readonly enabled: boolean; readonly host: string; readonly port: number };
+  readonly temporal: {
+    /** true: `muster up` runs the server itself, at `address`. */
+    readonly embedded: boolean;
+    readonly address: string;
+    readonly namespace: string;
+    readonly port: number;
+    readonly uiPort: number | null;
+    readonly retentionDays: number;
+  };
+  readonly postgres: {
+    /** true: `muster up` runs the server itself and writes its URL into `url.file`. */
+    readonly embedded: boolean;
+    readonly port: number;
+    readonly url: PostgresUrl;
+  };
+  readonly worker: {
+    readonly enabled: boolean;
+    /** Ids of the recovery sites that this worker works at. */
+    readonly sites: readonly string[];
+    readonly graceMs: number;
+    readonly siteSlots: number;
+    readonly cachedWorkflows: number;
+  };
+  readonly sites: readonly RecoverySiteConfig[];
+  readonly sources: readonly (SourceSiteConfig & { readonly folder?: string })[];
+  /** Variables that look like Muster's and are not: probably misspelt. Not an error: another version may know them. */
+  readonly unknownVariables: readonly string[];
+}
+
+/** The URL itself holds a password as a rule, so the configuration carries only where it is (postgres-url.ts reads it). */
+export type PostgresUrl = { readonly file: string } | { readonly text: string };

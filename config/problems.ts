@@ -1,0 +1,29 @@
+/** What is wrong with a configuration: every problem at once, each with what to do. */
+
+export interface ConfigurationProblem {
+  /** The environment variable or the place in the file: `MUSTER_API_PORT`, `muster.yaml: sites[0].uri`. */
+  readonly where: string;
+  readonly found: string;
+  readonly needed: string;
+  readonly remedy: string;
+}
+
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError';
+  constructor(readonly problems: readonly ConfigurationProblem[]) {
+    super(problems.map(describeProblem).join('\n'));
+  }
+}
+
+export function describeProblem(problem: ConfigurationProblem): string {
+  return `${problem.where}: found ${problem.found}, needed ${problem.needed}. ${problem.remedy}`;
+}
+
+/** The value as it was written, shortened; what may hold a secret is never shown. */
+export function showValue(value: unknown, secret = false): string {
+  if (secret) return 'a value that is not shown because it may hold a secret';
+  if (value === undefined) return 'nothing';
+  if (value === '') return 'an empty value';
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return text.length > 80 ? `"${text.slice(0, 77)}…"` : `"${text}"`;
+}

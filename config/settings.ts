@@ -1,0 +1,199 @@
+/**
+ * Every setting: its environment variable, its place in the YAML file, its meaning and its default. The table in
+ * docs/configuration.md is made from this list, so a setting cannot exist without being documented.
+ */
+import { z } from 'zod';
+
+export interface Setting<T = unknown> {
+  readonly variable: string;
+  /** Path in the YAML file, dotted; null: environment only. */
+  readonly key: string | null;
+  readonly meaning: string;
+  /** What is needed, as a person would say it; part of the error message. */
+  readonly needed: string;
+  /** The default as the documentation shows it. */
+  readonly standard: string;
+  /** Takes text (from the environment or YAML); the input undefined gives the default. */
+  readonly schema: z.ZodType<T>;
+  /** The value may hold a password: never printed. */
+  readonly secret?: true;
+}
+
+const trueWords = ['1', 'true', 'yes', 'on'];
+const falseWords = ['0', 'false', 'no', 'off'];
+
+const text = z.string().trim().min(1);
+const flag = (standard: boolean) =>
+  z
+    .union([
+      z.boolean(),
+      z
+        .string()
+        .toLowerCase()
+        .pipe(z.enum([...trueWords, ...falseWords])),
+    ])
+    .transform((value) => value === true || (typeof value === 'string' && trueWords.includes(value)))
+    .default(standard);
+const wholeNumber = (min: number, max: number) =>
+  z.union([z.number(), z.string().trim().regex(/^\d+$/).transform(Number)]).pipe(z.number().int().min(min).max(max));
+const port = wholeNumber(1, 65_535);
+/** Stands in tables, workflow ids, queues and paths, so it is kept to characters that are safe in all of them. */
+export const identifier = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/);
+export const identifierNeeded = 'lower-case letters, digits and hyphens, at most 40';
+const hostAndPort = z.string().regex(/^[\w.-]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/);
+
+const portNeeded = 'a port number from 1 to 65535';
+const flagNeeded = `one of ${[...trueWords, ...falseWords].join(', ')}`;
+
+function setting<T>(
+  variable: string,
+  key: string | null,
+  schema: z.ZodType<T>,
+  words: { meaning: string; needed: string; standard: string; secret?: true },
+): Setting<T> {
+  return { variable, key, schema, ...words };
+}
+
+export const settings = {
+  configFile: setting('MUSTER_CONFIG', null, text.optional(), {
+    meaning: 'YAML file with the same settings and the sites; the environment wins over it',
+    needed: 'the path of a YAML file that can be read',
+    standard: 'none',
+  }),
+  dataFolder: setting('MUSTER_DATA_FOLDER', 'dataFolder', text.optional(), {
+    meaning: 'where everything of this installation is kept',
+    needed: 'the path of a folder',
+    standard: '`/var/lib/muster` as root, else `~/.local/share/muster`',
+  }),
+  tenantId: setting('MUSTER_TENANT_ID', 'tenantId', identifier.default('default'), {
+    meaning: 'tenant that stands in every row, workflow id and path',
+    needed: identifierNeeded,
+    standard: '`default`',
+  }),
+  coreId: setting('MUSTER_CORE_ID', 'coreId', identifier.default('core'), {
+    meaning: 'name of this installation; must differ between installations that share storage',
+    needed: identifierNeeded,
+    standard: '`core`',
+  }),
+  logLevel: setting('MUSTER_LOG_LEVEL', 'logLevel', z.enum(['error', 'warn', 'info', 'debug']).default('info'), {
+    meaning: 'least important lines that the worker and the API write',
+    needed: 'error, warn, info or debug',
+    standard: '`info`',
+  }),
+  evidenceFolder: setting('MUSTER_EVIDENCE_FOLDER', 'evidenceFolder', text.optional(), {
+    meaning: 'evidence files; shared storage when there are several workers',
+    needed: 'the path of a folder',
+    standard: '`evidence` in the data folder',
+  }),
+  apiEnabled: setting('MUSTER_API_ENABLED', 'api.enabled', flag(true), {
+    meaning: 'whether `muster up` starts the API',
+    needed: flagNeeded,
+    standard: '`true`',
+  }),
+  apiHost: setting('MUSTER_API_HOST', 'api.host', text.default('127.0.0.1'), {
+    meaning: 'address that the API listens on',
+    needed: 'a host name or address of this machine',
+    standard: '`127.0.0.1`',
+  }),
+  apiPort: setting('MUSTER_API_PORT', 'api.port', port.default(7070), {
+    meaning: 'port of the API',
+    needed: portNeeded,
+    standard: '`7070`',
+  }),
+  temporalAddress: setting('MUSTER_TEMPORAL_ADDRESS', 'temporal.address', hostAndPort.optional(), {
+    meaning: 'a Temporal server that runs elsewhere; `muster up` then only checks it',
+    needed: 'host:port',
+    standard: 'none: the embedded server',
+  }),
+  temporalNamespace: setting('MUSTER_TEMPORAL_NAMESPACE', 'temporal.namespace', text.default('muster'), {
+    meaning: 'Temporal namespace of all workflows',
+    needed: 'a name',
+    standard: '`muster`',
+  }),
+  temporalPort: setting('MUSTER_TEMPORAL_PORT', 'temporal.port', port.default(7071), {
+    meaning: 'port of the embedded Temporal server',
+    needed: portNeeded,
+    standard: '`7071`',
+  }),
+  temporalUiPort: setting('MUSTER_TEMPORAL_UI_PORT', 'temporal.uiPort', port.optional(), {
+    meaning: "port of the embedded server's own web pages, which ask for no password",
+    needed: portNeeded,
+    standard: 'none: no pages',
+  }),
+  temporalRetentionDays: setting(
+    'MUSTER_TEMPORAL_RETENTION_DAYS',
+    'temporal.retentionDays',
+    wholeNumber(1, 3_650).default(90),
+    {
+      meaning: 'days for which the embedded server keeps the history of a finished run; the journal is kept for good',
+      needed: 'a whole number from 1 to 3650',
+      standard: '`90`',
+    },
+  ),
+  postgresUrlFile: setting('MUSTER_POSTGRES_URL_FILE', 'postgres.urlFile', text.optional(), {
+    meaning: 'file with the URL of a Postgres that runs elsewhere, password included; `muster up` then only checks it',
+    needed: 'the path of a file whose text is postgres://user:password@host:port/database',
+    standard: 'none: the embedded server',
+  }),
+  postgresUrl: setting('MUSTER_POSTGRES_URL', 'postgres.url', text.optional(), {
+    meaning: 'the same as a value, for logins that need no password',
+    needed: 'postgres://user@host:port/database without a password',
+    standard: 'none',
+    secret: true,
+  }),
+  postgresPort: setting('MUSTER_POSTGRES_PORT', 'postgres.port', port.default(7072), {
+    meaning: 'port of the embedded Postgres',
+    needed: portNeeded,
+    standard: '`7072`',
+  }),
+  workerEnabled: setting('MUSTER_WORKER_ENABLED', 'worker.enabled', flag(true), {
+    meaning: 'whether `muster up` starts a worker',
+    needed: flagNeeded,
+    standard: '`true`',
+  }),
+  workerSites: setting(
+    'MUSTER_WORKER_SITES',
+    'worker.sites',
+    z
+      .union([z.array(z.string()), z.string().transform((list) => list.split(',').map((id) => id.trim()))])
+      .pipe(z.array(identifier).min(1))
+      .optional(),
+    {
+      meaning: 'recovery sites that this worker works at, separated by commas',
+      needed: 'ids of configured sites',
+      standard: 'all sites',
+    },
+  ),
+  workerGraceSeconds: setting('MUSTER_WORKER_GRACE_SECONDS', 'worker.graceSeconds', wholeNumber(0, 600).default(10), {
+    meaning: 'how long a stopping worker lets running steps end before it gives them up',
+    needed: 'a whole number from 0 to 600',
+    standard: '`10`',
+  }),
+  workerSiteSlots: setting('MUSTER_WORKER_SITE_SLOTS', 'worker.siteSlots', wholeNumber(1, 1_000).default(50), {
+    meaning: 'activities that run at one site at the same time; each protected server takes one for its replication',
+    needed: 'a whole number from 1 to 1000',
+    standard: '`50`',
+  }),
+  workerCachedWorkflows: setting(
+    'MUSTER_WORKER_CACHED_WORKFLOWS',
+    'worker.cachedWorkflows',
+    wholeNumber(10, 5_000).default(400),
+    {
+      meaning: 'workflows kept in memory; the cache counts runs, not bytes',
+      needed: 'a whole number from 10 to 5000',
+      standard: '`400`',
+    },
+  ),
+} as const;
+
+export type Settings = typeof settings;
+export type SettingValues = { readonly [K in keyof Settings]: z.output<Settings[K]['schema']> };
+
+/** Variables that other parts read by themselves; here so that they are documented and not reported as unknown. */
+export const otherVariables: readonly { readonly variable: string; readonly meaning: string }[] = [
+  {
+    variable: 'MUSTER_CACHE',
+    meaning: 'folder for what set-up downloads and builds; default `/var/cache/muster` as root, else `~/.cache/muster`',
+  },
+  { variable: 'MUSTER_TEMPORAL_BIN', meaning: 'path of the `temporal` program; default: PATH, then the cache' },
+];

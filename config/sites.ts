@@ -1,0 +1,57 @@
+/** Sites: where servers run (sources) and where they are recovered. From the file only; without it one of each, on this machine. */
+import { z } from 'zod';
+import { identifier } from './settings';
+
+const network = z.strictObject({
+  /** `user`: QEMU's own NAT, no route in. `network`: a network of libvirt. `bridge`: a bridge of the host. */
+  kind: z.enum(['user', 'network', 'bridge']),
+  /** Name of the libvirt network or of the bridge; `user` has none. */
+  name: z.string().min(1).optional(),
+  /** Nothing outside the host can be reached from it, so that a rehearsal may use it. */
+  isolated: z.boolean(),
+});
+
+const sourceSite = z.discriminatedUnion('kind', [
+  z.strictObject({ id: identifier, kind: z.literal('libvirt'), uri: z.string().min(1).default('qemu:///system') }),
+  z.strictObject({ id: identifier, kind: z.literal('simulated'), folder: z.string().min(1).optional() }),
+]);
+
+const recoverySite = z.discriminatedUnion('kind', [
+  z.strictObject({
+    id: identifier,
+    kind: z.literal('libvirt'),
+    uri: z.string().min(1).default('qemu:///system'),
+    /** Replicas and the disks of recovered machines; the hypervisor's user must be able to pass. */
+    folder: z.string().min(1).optional(),
+    /** The site's networks by the name that orders use. */
+    networks: z.record(z.string().min(1), network).default({}),
+  }),
+  z.strictObject({ id: identifier, kind: z.literal('simulated'), folder: z.string().min(1).optional() }),
+]);
+
+export const sitesSchema = z.strictObject({
+  /** Where servers are recovered. */
+  sites: z.array(recoverySite).min(1),
+  /** Where servers run until they are lost. Only ever asked with a deadline. */
+  sources: z.array(sourceSite),
+});
+
+export type NetworkConfig = z.output<typeof network>;
+export type RecoverySiteConfig = z.output<typeof recoverySite> & { readonly folder: string };
+export type SourceSiteConfig = z.output<typeof sourceSite>;
+
+/** What a site stands for when the file says nothing: both on this machine's QEMU. */
+export const standardSites = {
+  sites: [
+    {
+      id: 'recovery',
+      kind: 'libvirt',
+      uri: 'qemu:///system',
+      networks: {
+        user: { kind: 'user', isolated: false },
+        default: { kind: 'network', name: 'default', isolated: false },
+      },
+    },
+  ],
+  sources: [{ id: 'production', kind: 'libvirt', uri: 'qemu:///system' }],
+} as const;
