@@ -4,7 +4,7 @@
  */
 import type { RunEvent } from './events';
 import type { Mode } from './order';
-import { closedRunStates, type DecisionKind, type RunState } from './steps';
+import type { DecisionKind, RunState } from './steps';
 
 /** Something that waits for a person. */
 export interface OpenParking {
@@ -126,8 +126,4 @@ function stateOf(run: RunProjection): Pick<RunProjection, 'state' | 'stuckSince'
   if (stuckSince !== null) return { state: 'stuck', stuckSince };
   if (run.held) return { state: 'held', stuckSince };
   return { state: run.open.length > 0 ? 'waiting' : 'running', stuckSince };
-}
-
-export function isClosedState(state: RunState): boolean {
-  return (closedRunStates as readonly RunState[]).includes(state);
 }
