@@ -1,0 +1,39 @@
+/** JSON files that are either the old or the new version, whatever moment a process is killed at. */
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { PermanentError } from '../model/errors';
+
+/** The file's value, or undefined where there is no such file. @throws PermanentError when it is not JSON. */
+export async function readJson<T>(path: string): Promise<T | undefined> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+    throw error;
+  });
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text) as T;
+  } catch (cause) {
+    throw new PermanentError(
+      { what: `${path} is not JSON`, found: text.slice(0, 60), needed: 'the file that Muster wrote' },
+      { cause },
+    );
+  }
+}
+
+/** Replaces the file in one step. Not fsynced: it survives a killed process, which is what these files are for. */
+export async function writeJson(path: string, value: unknown): Promise<void> {
+  const temporary = `${path}.${randomUUID()}.new`;
+  const text = `${JSON.stringify(value)}\n`;
+  try {
+    await writeFile(temporary, text).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(temporary, text);
+    });
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
