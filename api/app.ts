@@ -1,0 +1,111 @@
+/** The API as a Hono app: put together here, served by server.ts, tested through app.request. */
+import { OpenAPIHono } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import { HTTPException } from 'hono/http-exception';
+import { isMusterError } from '../model/errors';
+import type { ApiDeps, ApiEnv } from './deps';
+import { knownServers, type KnownServers } from './known-servers';
+import { createVerifier } from './middleware/authenticate';
+import { limitBody } from './middleware/limit-body';
+import { logRequests } from './middleware/log-requests';
+import { requestId } from './middleware/request-id';
+import { noStore, secure } from './middleware/secure';
+import { documentRoute } from './openapi';
+import { Problem, problemResponse } from './problems';
+import { recordRefusals } from './refusals';
+import { registerOn } from './register';
+import { decisionRoutes } from './routes/decisions';
+import { evidenceRoutes } from './routes/evidence';
+import { healthRoutes } from './routes/health';
+import { protectionRoutes } from './routes/protection';
+import { recoveryRoutes } from './routes/recoveries';
+import { replicaRoutes } from './routes/replicas';
+import { reportRoutes } from './routes/report';
+import { runRoutes } from './routes/runs';
+import { serverRoutes } from './routes/servers';
+import { tokenRoutes } from './routes/tokens';
+import { rememberActs } from './runs/acts';
+import { DeadlineError } from './within';
+
+export interface Api {
+  readonly app: OpenAPIHono<ApiEnv>;
+  readonly servers: KnownServers;
+}
+
+export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
+  return assembleApi(deps).app;
+}
+
+/** The same, with what a serving process refreshes from time to time. */
+export function assembleApi(deps: ApiDeps): Api {
+  const app = new OpenAPIHono<ApiEnv>();
+  const servers = knownServers(deps);
+  const verifier = createVerifier(deps.store.tokens, deps);
+  const refusals = recordRefusals(deps);
+  const acts = rememberActs(deps.temporal);
+  const register = registerOn(app, verifier, refusals);
+
+  app.use(requestId, logRequests(deps), secure, noStore, limitBody(deps));
+  healthRoutes(app, deps);
+  documentRoute(app, deps);
+  serverRoutes(register, deps, servers);
+  protectionRoutes(register, deps, servers);
+  replicaRoutes(register, deps, servers);
+  recoveryRoutes(register, deps, servers);
+  runRoutes(register, deps, servers, acts);
+  decisionRoutes(register, deps, acts, refusals);
+  reportRoutes(register, deps);
+  evidenceRoutes(register, deps);
+  tokenRoutes(register, deps, verifier);
+
+  app.notFound((c) => problemResponse(missing(app, c), c.get('requestId')));
+  app.onError((error, c) => {
+    const problem = asProblem(error);
+    if (problem.status >= 500) {
+      deps.log.error({ err: error, requestId: c.get('requestId'), path: c.req.path }, problem.message);
+    }
+    return problemResponse(problem, c.get('requestId'));
+  });
+  return { app, servers };
+}
+
+/** Nothing at this address, or nothing under this method. */
+function missing(app: OpenAPIHono<ApiEnv>, c: Context<ApiEnv>): Problem {
+  const { method, path } = c.req;
+  const allow = methodsAt(app, path);
+  if (allow.length === 0) {
+    return new Problem('not-found', `There is nothing at ${path}. /api/v1/openapi.json lists what there is`);
+  }
+  return new Problem('method-not-allowed', `${path} does not take ${method}; it takes ${allow.join(', ')}`, { allow });
+}
+
+function methodsAt(app: OpenAPIHono<ApiEnv>, path: string): string[] {
+  const fits = (pattern: string): boolean =>
+    new RegExp(`^${pattern.replace(/\/:[^/]+/g, '/[^/]+')}$`).test(path.replace(/\/$/, ''));
+  const methods = app.routes
+    .filter((route) => route.method !== 'ALL' && !route.path.includes('*') && fits(route.path))
+    .map((route) => route.method);
+  return [...new Set(methods)].sort();
+}
+
+/** Every error that a route may throw, as what the client is told. */
+function asProblem(error: Error): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof DeadlineError) {
+    return new Problem('part-unavailable', `Postgres does not answer: ${error.message}`, {}, { cause: error });
+  }
+  if (isMusterError(error)) {
+    const kind = error.family === 'TransientError' ? 'part-unavailable' : 'conflict';
+    return new Problem(kind, error.message, {}, { cause: error });
+  }
+  if (error instanceof HTTPException) {
+    const kind = error.status === 415 ? 'media-type' : error.status < 500 ? 'bad-request' : 'unexpected';
+    return new Problem(kind, error.message, {}, { cause: error });
+  }
+  return new Problem(
+    'unexpected',
+    'Muster failed on this request. The log of the API has the cause under this request id',
+    {},
+    { cause: error },
+  );
+}

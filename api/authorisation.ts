@@ -1,0 +1,47 @@
+/**
+ * Who may do what: one table, role by operation. An operation that is not here does not compile as a route, and a route
+ * that is not here fails test/api/authorisation.test.ts.
+ */
+import type { Role } from '../store/contract';
+
+const everybody: readonly Role[] = ['viewer', 'auditor', 'operator', 'coordinator', 'admin'];
+const recovers: readonly Role[] = ['operator', 'coordinator', 'admin'];
+const plans: readonly Role[] = ['coordinator', 'admin'];
+const administers: readonly Role[] = ['admin'];
+/** Screenshots and consoles may show what a viewer has no need to see. */
+const examines: readonly Role[] = ['auditor', 'operator', 'coordinator', 'admin'];
+
+export const authorisation = {
+  whoAmI: everybody,
+  listServers: everybody,
+  getServer: everybody,
+  addServer: plans,
+  removeServer: plans,
+  protectServer: plans,
+  pauseProtection: recovers,
+  resumeProtection: recovers,
+  removeProtection: plans,
+  listReplicas: everybody,
+  getReplica: everybody,
+  startRecovery: recovers,
+  listRuns: everybody,
+  getRun: everybody,
+  streamRunEvents: everybody,
+  decide: recovers,
+  getDecision: everybody,
+  abortRun: recovers,
+  getReport: everybody,
+  getEvidence: examines,
+  issueToken: administers,
+  listTokens: ['auditor', 'admin'],
+  revokeToken: administers,
+} as const satisfies Record<string, readonly Role[]>;
+
+export type Operation = keyof typeof authorisation;
+
+/** Operations without a token: what a load balancer and a newcomer need. */
+export const openOperations = ['health', 'ready', 'openapi'] as const;
+
+export function mayDo(role: Role, operation: Operation): boolean {
+  return (authorisation[operation] as readonly Role[]).includes(role);
+}

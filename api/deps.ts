@@ -1,0 +1,59 @@
+/** What the API is made of; constructed by whoever serves it (stack/) and by tests. */
+import type { Logger } from 'pino';
+import type { Provenance } from '../model/order';
+import type { Person, Store } from '../store/contract';
+import type { TemporalGateway } from './temporal';
+
+/** Evidence files by content. Absent files are undefined. */
+export interface EvidenceReader {
+  read(sha256: string): Promise<Buffer | undefined>;
+}
+
+export interface ApiConfig {
+  readonly tenantId: string;
+  readonly coreId: string;
+  readonly version: string;
+  /** Recovery sites that this installation knows; their queues are part of health. */
+  readonly siteIds: readonly string[];
+  /** A verified token is taken as good without asking Postgres for this long; so long a revocation elsewhere may lag. */
+  readonly tokenFreshMs: number;
+  /** With Postgres down, a token that was good is still taken for this long since it was last verified (design: law 5). */
+  readonly tokenStaleMs: number;
+  readonly bodyLimitBytes: number;
+  /** Longest wait for a worker to accept or refuse a person's act; then it is shown as pending. */
+  readonly updateDeadlineMs: number;
+  /** Longest wait for a running workflow's own answer; then the journal answers. */
+  readonly queryDeadlineMs: number;
+  /** Longest wait for Postgres before the API goes on without it. */
+  readonly storeDeadlineMs: number;
+  /** Pause between two looks of an event stream. */
+  readonly streamEveryMs: number;
+}
+
+export const defaultApiConfig: Omit<ApiConfig, 'tenantId' | 'coreId' | 'version' | 'siteIds'> = {
+  tokenFreshMs: 30_000,
+  tokenStaleMs: 12 * 3_600_000,
+  bodyLimitBytes: 256 * 1024,
+  updateDeadlineMs: 5_000,
+  queryDeadlineMs: 3_000,
+  storeDeadlineMs: 3_000,
+  streamEveryMs: 500,
+};
+
+export interface ApiDeps {
+  readonly store: Store;
+  readonly temporal: TemporalGateway;
+  readonly evidence: EvidenceReader;
+  readonly config: ApiConfig;
+  readonly clock: () => Date;
+  readonly log: Logger;
+}
+
+/** What the middleware leaves for the routes. */
+export interface ApiEnv {
+  Variables: {
+    requestId: string;
+    person: Person;
+    by: Provenance;
+  };
+}

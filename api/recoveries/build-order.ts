@@ -1,0 +1,61 @@
+/** The complete order of a recovery, from what a person asked for, the server as it is known, and defaults. */
+import { machineNameFrom, defaultMachineNames } from '../../model/names';
+import type { Provenance, RecoveryOrder } from '../../model/order';
+import { hardwareProfiles, type ServerSpec } from '../../model/server';
+import { Problem } from '../problems';
+import type { NewRecovery } from '../schemas/recoveries';
+
+/** What holds where neither the request nor the server says otherwise; docs/api.md prints it. */
+export const orderDefaults = {
+  /** A source that answers does so at once; one that does not must not hold the recovery up. */
+  sourceDeadlineMs: 20_000,
+  proof: { heartbeatTimeoutMs: 300_000, stableForMs: 30_000, screenshot: true },
+  retry: { maxAttempts: 3, firstDelayMs: 2_000, factor: 2, maxDelayMs: 60_000 },
+  reminderMs: 900_000,
+} as const satisfies Partial<RecoveryOrder>;
+
+export interface OrderContext {
+  readonly runId: string;
+  readonly tenantId: string;
+  readonly coreId: string;
+  readonly requestedAt: string;
+  readonly requestedBy: Provenance;
+}
+
+/** @throws Problem `validation` for a hardware profile that does not exist. */
+export function buildOrder(wanted: NewRecovery, server: ServerSpec, context: OrderContext): RecoveryOrder {
+  const { mode, intent, option, point, inoculate, powerOn, reason } = wanted;
+  const hardware = hardwareProfiles[wanted.hardware];
+  if (!hardware) {
+    const known = Object.keys(hardwareProfiles).join(', ');
+    throw new Problem('validation', `There is no hardware profile "${wanted.hardware}". Known: ${known}`);
+  }
+  const name = { serverName: server.name, mode, siteId: server.recoverySiteId, runId: context.runId };
+  return {
+    ...context,
+    procedure: 'push-button-recovery',
+    mode,
+    intent,
+    option,
+    server,
+    point,
+    finalCycle: wanted.finalCycle ?? 'auto',
+    sourceDeadlineMs: wanted.sourceDeadlineMs ?? orderDefaults.sourceDeadlineMs,
+    target: {
+      siteId: server.recoverySiteId,
+      machineName: wanted.machineName ?? machineNameFrom(defaultMachineNames[mode], name),
+      hardware,
+      firmware: wanted.firmware ?? server.firmware,
+      cpuCount: wanted.cpuCount ?? server.cpuCount,
+      memoryBytes: wanted.memoryBytes ?? server.memoryBytes,
+      networks: wanted.networks,
+    },
+    inoculate,
+    powerOn,
+    proof: { ...orderDefaults.proof, ...wanted.proof },
+    retry: { ...orderDefaults.retry, ...wanted.retry },
+    reminderMs: wanted.reminderMs ?? orderDefaults.reminderMs,
+    lostAt: wanted.lostAt ?? null,
+    reason,
+  };
+}

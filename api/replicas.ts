@@ -1,0 +1,53 @@
+/** Replicas as their sites see them, with the session's own state where a session answers. */
+import type { ReplicaView } from '../model/replica';
+import type { ServerSpec } from '../model/server';
+import type { SessionView } from '../workflows/messages';
+import type { ApiDeps } from './deps';
+import type { KnownServers } from './known-servers';
+
+export interface ReplicaOverview {
+  readonly items: ReplicaView[];
+  readonly unavailable: { siteId: string; because: string }[];
+}
+
+/** Asks every site that servers recover to. A site that does not answer is named; the others are shown. */
+export async function viewReplicas(
+  { temporal, config, log }: Pick<ApiDeps, 'temporal' | 'config' | 'log'>,
+  servers: KnownServers,
+  wanted: (server: ServerSpec) => boolean = () => true,
+): Promise<ReplicaOverview> {
+  const known = (await servers.list()).filter(wanted);
+  const sites = [...new Set(known.map((server) => server.recoverySiteId))];
+  const answers = await Promise.allSettled(sites.map((siteId) => temporal.viewReplicas(siteId)));
+  const items: ReplicaView[] = [];
+  const unavailable: ReplicaOverview['unavailable'] = [];
+  for (const [i, siteId] of sites.entries()) {
+    const answer = answers[i]!;
+    if (answer.status === 'rejected') {
+      log.warn({ err: answer.reason, siteId }, 'A site did not show its replicas');
+      unavailable.push({ siteId, because: answer.reason instanceof Error ? answer.reason.message : 'unknown' });
+      continue;
+    }
+    const here = new Map(
+      known.filter((server) => server.recoverySiteId === siteId).map((server) => [server.id, server]),
+    );
+    items.push(...answer.value.filter((view) => here.has(view.serverId)));
+  }
+  const sessions = await Promise.all(
+    items.map((item) => temporal.session(config.tenantId, item.serverId).catch(() => undefined)),
+  );
+  const merged = items.map((item, i) => mergeSession(item, sessions[i]));
+  return { items: merged.sort((a, b) => a.serverName.localeCompare(b.serverName)), unavailable };
+}
+
+/** The session knows what it was told and what went wrong; the site knows what is on disk. */
+function mergeSession(replica: ReplicaView, session: SessionView | undefined): ReplicaView {
+  if (!session) return replica;
+  return {
+    ...replica,
+    // A run's hold stands in a file beside the manifests and binds, whatever the session has seen of it yet.
+    state: replica.heldBy === null ? session.state : replica.state,
+    heldBy: replica.heldBy ?? session.heldBy,
+    lastError: session.lastError ?? replica.lastError,
+  };
+}

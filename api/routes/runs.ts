@@ -1,0 +1,123 @@
+/** Runs: listed, read, watched. */
+import { z } from '@hono/zod-openapi';
+import { streamSSE, type SSEStreamingApi } from 'hono/streaming';
+import type { RunEvent } from '../../model/events';
+import type { ApiDeps } from '../deps';
+import type { KnownServers } from '../known-servers';
+import { json, plain, type Register } from '../register';
+import type { Acts } from '../runs/acts';
+import { executionOf, readRun } from '../runs/read';
+import { streamRun, type StreamMessage } from '../runs/stream';
+import { runDetailSchema, runsQuery, runsSchema, type RunsDocument } from '../schemas/runs';
+import { within } from '../within';
+
+export const runParam = z.object({ runId: z.uuid().openapi({ param: { name: 'runId', in: 'path' } }) });
+
+/** Proxies close connections that are silent for a minute. */
+const keepAliveMs = 15_000;
+
+export function runRoutes(register: Register, deps: ApiDeps, servers: KnownServers, acts: Acts): void {
+  const { store, temporal, config } = deps;
+
+  register(
+    'listRuns',
+    {
+      method: 'get',
+      path: '/runs',
+      summary: 'Runs, newest first',
+      request: { query: runsQuery },
+      responses: { 200: json(runsSchema, 'A page of runs') },
+    },
+    async (c) => {
+      const { server, ...filter } = c.req.valid('query');
+      const serverId = server === undefined ? undefined : (await servers.find(server)).id;
+      const page = await within(
+        config.storeDeadlineMs,
+        store.runs.list({ ...filter, ...(serverId === undefined ? {} : { serverId }) }),
+      );
+      return c.json(plain<RunsDocument>(page), 200);
+    },
+  );
+
+  register(
+    'getRun',
+    {
+      method: 'get',
+      path: '/runs/{runId}',
+      summary: 'One run, now',
+      description:
+        'The running workflow answers for itself; a closed run, or one without a worker, is read from the journal.',
+      request: { params: runParam },
+      responses: { 200: json(runDetailSchema, 'The run') },
+    },
+    async (c) => {
+      const { runId } = c.req.valid('param');
+      const { source, notice, view, execution } = await readRun(deps, runId);
+      const busy = execution && (await temporal.progress(execution).catch(() => undefined));
+      const detail = {
+        runId,
+        serverName: view.order.server.name,
+        source,
+        notice,
+        view,
+        progress: busy?.activities ?? [],
+        acts: execution ? await acts.list(execution) : [],
+      };
+      return c.json(detail as unknown as z.infer<typeof runDetailSchema>, 200);
+    },
+  );
+
+  register(
+    'streamRunEvents',
+    {
+      method: 'get',
+      path: '/runs/{runId}/events',
+      summary: 'A run as it happens (server-sent events)',
+      description:
+        '`event: event` carries a RunEvent under its sequence number as id; `progress` what long activities are busy with; `end` closes the stream. Send Last-Event-ID to go on after an event.',
+      request: {
+        params: runParam,
+        query: z.object({ after: z.coerce.number().int().nonnegative().default(0) }),
+        headers: z.object({ 'last-event-id': z.coerce.number().int().nonnegative().optional() }),
+      },
+      responses: { 200: { description: 'The stream', content: { 'text/event-stream': { schema: z.string() } } } },
+    },
+    async (c) => {
+      const { runId } = c.req.valid('param');
+      await readRun(deps, runId);
+      const { execution } = await executionOf(deps, runId, undefined);
+      const after = c.req.valid('header')['last-event-id'] ?? c.req.valid('query').after;
+      c.header('x-accel-buffering', 'no');
+      return streamSSE(c, async (stream) => {
+        const ended = new AbortController();
+        stream.onAbort(() => ended.abort());
+        const alive = setInterval(() => void stream.write(': still here\n\n').catch(() => undefined), keepAliveMs);
+        try {
+          for await (const message of streamRun(deps, runId, execution, after, ended.signal))
+            await send(stream, message);
+        } finally {
+          clearInterval(alive);
+        }
+      }) as never;
+    },
+  );
+}
+
+async function send(stream: SSEStreamingApi, message: StreamMessage): Promise<void> {
+  switch (message.type) {
+    case 'event':
+      return stream.writeSSE({
+        id: String(message.sequence),
+        event: 'event',
+        data: JSON.stringify(eventDocument(message.sequence, message.event)),
+      });
+    case 'progress':
+      return stream.writeSSE({ event: 'progress', data: JSON.stringify({ activities: message.activities }) });
+    case 'end':
+      return stream.writeSSE({ event: 'end', data: JSON.stringify({ complete: message.complete }) });
+  }
+}
+
+function eventDocument(sequence: number, event: RunEvent) {
+  return { sequence, ...event };
+}

@@ -1,0 +1,116 @@
+/** A person's act on a run, from the request to the workflow and back. Whether it is allowed, the workflow alone says. */
+import type { z } from '@hono/zod-openapi';
+import type { Provenance } from '../../model/order';
+import type { ParkingView } from '../../model/run-view';
+import type { ApiDeps } from '../deps';
+import { nearNames } from '../near';
+import { Problem } from '../problems';
+import type { Refusals } from '../refusals';
+import type { ActDocument, decisionSchema } from '../schemas/runs';
+import type { Execution } from '../temporal/recoveries';
+import type { UpdateAnswer } from '../temporal/updates';
+import type { Acts } from './acts';
+import { readRun, type RunReading } from './read';
+
+export interface ActContext {
+  readonly deps: ApiDeps;
+  readonly acts: Acts;
+  readonly refusals: Refusals;
+  readonly by: Provenance;
+  /** Also the update's id, so that the same request twice is one act. */
+  readonly updateId: string;
+}
+
+type Decision = z.infer<typeof decisionSchema>;
+
+/** @throws Problem `refused` with who was first or what is wrong; `validation` for a step that does not exist. */
+export async function decide(context: ActContext, runId: string, decision: Decision): Promise<ActDocument> {
+  const reading = await readRun(context.deps, runId);
+  const execution = runningExecution(reading);
+  requireKnownStep(reading, 'body.step', decision.step);
+  if (decision.from !== null) requireKnownStep(reading, 'body.from', decision.from);
+  const place = placeOf(reading, decision);
+  const { step, decision: kind, reason, from, input } = decision;
+  const request = { step, ...place, decision: kind, reason, from, input, by: context.by };
+  const answer = await context.deps.temporal.decide(execution, request, context.updateId);
+  return finish(context, runId, { act: kind, step }, answer);
+}
+
+export async function abort(context: ActContext, runId: string, reason: string): Promise<ActDocument> {
+  const reading = await readRun(context.deps, runId);
+  const execution = runningExecution(reading);
+  const answer = await context.deps.temporal.abort(execution, { reason, by: context.by }, context.updateId);
+  return finish(context, runId, { act: 'abort', step: null }, answer);
+}
+
+function finish(
+  { acts, refusals, by, updateId, deps }: ActContext,
+  runId: string,
+  what: { act: string; step: string | null },
+  answer: UpdateAnswer<unknown>,
+): ActDocument {
+  const act = { requestId: updateId, runId, ...what, by: by.actor.name, at: deps.clock().toISOString() };
+  switch (answer.kind) {
+    case 'accepted':
+      return { ...act, state: 'accepted', message: null };
+    case 'pending':
+      return acts.add(act);
+    case 'refused':
+      refusals.note(
+        `${what.act} on run ${runId}${what.step === null ? '' : `, step ${what.step}`}`,
+        answer.message,
+        by,
+      );
+      throw new Problem('refused', answer.message, { refusal: answer.refusal, runId });
+    case 'unknown':
+      throw closed(runId);
+  }
+}
+
+function runningExecution(reading: RunReading): Execution {
+  if (reading.view.closedAt !== null) throw closed(reading.runId, reading.view.state);
+  if (reading.execution) return reading.execution;
+  throw new Problem(
+    'part-unavailable',
+    `Run ${reading.runId} cannot be reached: ${reading.notice ?? 'Temporal does not know it'}`,
+  );
+}
+
+function closed(runId: string, state?: string): Problem {
+  const found = state === undefined ? 'it is no longer running' : `it ended as ${state}`;
+  return new Problem('refused', `Run ${runId} is closed: ${found}. Nothing can be decided on it any more`, {
+    refusal: 'Closed',
+    runId,
+  });
+}
+
+function requireKnownStep({ view }: RunReading, at: string, step: string): void {
+  const known = view.steps.map(({ id }) => id);
+  if (known.includes(step)) return;
+  const near = nearNames(step, known);
+  const hint = near.length === 0 ? `Its steps: ${known.join(', ')}` : `Perhaps you meant ${near.join(' or ')}`;
+  throw new Problem('validation', `This run has no step "${step}". ${hint}`, {
+    issues: [{ at, message: `is no step of this run: ${step}` }],
+    near,
+  });
+}
+
+/**
+ * Which parking is meant where the request does not say. Epoch 0 is none: the workflow then refuses in its own words,
+ * which say what waits instead.
+ */
+function placeOf({ view }: RunReading, { step, item, epoch }: Decision): { item: string | null; epoch: number } {
+  const open = view.parkings.filter((parking) => parking.until === null && parking.step === step);
+  const fitting = open.filter(
+    (parking) => (epoch === undefined || parking.epoch === epoch) && (item === undefined || parking.item === item),
+  );
+  if (fitting.length > 1) throw ambiguous(step, fitting);
+  return { item: item ?? fitting[0]?.item ?? null, epoch: epoch ?? fitting[0]?.epoch ?? 0 };
+}
+
+function ambiguous(step: string, open: readonly ParkingView[]): Problem {
+  const items = open.map((parking) => parking.item ?? `parking ${parking.epoch}`).join(', ');
+  return new Problem('validation', `Step "${step}" waits for several: ${items}. Say which one ("item")`, {
+    issues: [{ at: 'body.item', message: `is needed: ${items}` }],
+  });
+}

@@ -1,0 +1,74 @@
+import { z } from '@hono/zod-openapi';
+import { recoveryOptions } from '../../model/replica';
+import { hardwareProfiles, firmwares } from '../../model/server';
+import { intents, modes } from '../../model/order';
+import { machineName, milliseconds, reason, time } from './common';
+
+const hardwareIds = Object.keys(hardwareProfiles) as [string, ...string[]];
+
+/** What a person asks for; everything left out is filled from the server and from Muster's defaults. */
+export const newRecoverySchema = z
+  .strictObject({
+    server: z.string().min(1).openapi({ description: 'Id or name' }),
+    reason,
+    mode: z.enum(modes).default('recovery'),
+    intent: z.enum(intents).default('disaster'),
+    option: z.enum(recoveryOptions).default('backup-and-recover'),
+    point: z.string().min(1).max(100).default('latest'),
+    finalCycle: z.enum(['auto', 'never']).optional(),
+    hardware: z.enum(hardwareIds),
+    firmware: z.enum(firmwares).optional(),
+    machineName: machineName.optional(),
+    cpuCount: z.int().min(1).max(256).optional(),
+    memoryBytes: z
+      .int()
+      .min(64 * 1024 * 1024)
+      .optional(),
+    networks: z
+      .record(z.string(), z.string())
+      .default({})
+      .openapi({ description: 'Source network to network at the recovery site' }),
+    inoculate: z.boolean().default(true),
+    powerOn: z.enum(['automatic', 'decision']).default('automatic'),
+    lostAt: time.optional().openapi({ description: 'When the server was lost; the RPO is measured from it' }),
+    sourceDeadlineMs: milliseconds.optional(),
+    reminderMs: z.int().min(1000).optional(),
+    proof: z
+      .strictObject({
+        heartbeatTimeoutMs: z.int().min(1000),
+        stableForMs: milliseconds,
+        screenshot: z.boolean(),
+      })
+      .partial()
+      .optional(),
+    retry: z
+      .strictObject({
+        maxAttempts: z.int().min(1).max(100),
+        firstDelayMs: milliseconds,
+        factor: z.number().min(1).max(10),
+        maxDelayMs: milliseconds,
+      })
+      .partial()
+      .optional(),
+  })
+  .openapi('NewRecovery');
+export type NewRecovery = z.infer<typeof newRecoverySchema>;
+export type NewRecoveryInput = z.input<typeof newRecoverySchema>;
+
+export const startedRecoverySchema = z
+  .object({
+    runId: z.string(),
+    serverId: z.string(),
+    serverName: z.string(),
+    machineName: z.string(),
+    seenBefore: z.boolean().openapi({ description: 'The same idempotency key had started this run already' }),
+  })
+  .openapi('StartedRecovery');
+export type StartedRecovery = z.infer<typeof startedRecoverySchema>;
+
+export const idempotencyHeader = z.object({
+  'idempotency-key': z
+    .string()
+    .regex(/^[\x21-\x7e]{8,200}$/, 'needs 8 to 200 printable characters, a new one for each recovery wanted')
+    .openapi({ description: 'The same key returns the same run' }),
+});

@@ -1,0 +1,206 @@
+import { z } from '@hono/zod-openapi';
+import { decisionKinds, runStates, stepStates } from '../../model/steps';
+import { modes } from '../../model/order';
+import { machineName, milliseconds, pageQuery, reason, time } from './common';
+
+export const runRowSchema = z
+  .object({
+    runId: z.string(),
+    procedure: z.string(),
+    mode: z.enum(modes),
+    serverId: z.string(),
+    serverName: z.string(),
+    state: z.enum(runStates),
+    currentStep: z.string().nullable(),
+    stuckSince: time.nullable(),
+    requestedBy: z.string(),
+    startedAt: time,
+    closedAt: time.nullable(),
+  })
+  .openapi('RunRow');
+export const runsSchema = z
+  .object({ items: z.array(runRowSchema), next: z.string().optional() })
+  .openapi('Runs', { description: '`next` is absent on the last page' });
+export type RunsDocument = z.infer<typeof runsSchema>;
+
+export const runsQuery = pageQuery.extend({
+  state: z.enum(runStates).optional(),
+  server: z.string().max(100).optional().openapi({ description: 'Id or name' }),
+});
+
+const clocks = z.object({ elapsedMs: z.number(), machineMs: z.number(), waitingMs: z.number() });
+const actor = z.looseObject({ kind: z.string(), id: z.string(), name: z.string(), role: z.string().optional() });
+const provenance = z.looseObject({
+  actor,
+  authMethod: z.string(),
+  requestId: z.string(),
+  address: z.string(),
+});
+const failure = z.looseObject({
+  family: z.string(),
+  message: z.string(),
+  remedy: z.string().nullable(),
+  detail: z.string().nullable(),
+});
+const evidence = z.looseObject({
+  at: time,
+  what: z.string(),
+  evidence: z.object({ sha256: z.string(), name: z.string(), mediaType: z.string(), sizeBytes: z.int() }),
+});
+const attempt = z.looseObject({
+  item: z.string().nullable(),
+  attempt: z.int(),
+  undo: z.boolean(),
+  startedAt: time,
+  endedAt: time.nullable(),
+  durationMs: z.number().nullable(),
+  outcome: z.string(),
+  failure: failure.nullable(),
+});
+export const parkingSchema = z
+  .looseObject({
+    epoch: z.int().openapi({ description: 'Names this waiting; a decision answers exactly one' }),
+    step: z.string(),
+    item: z.string().nullable(),
+    kind: z.enum(['stuck', 'gate']),
+    undo: z.boolean(),
+    since: time,
+    until: time.nullable().openapi({ description: 'null: waits now' }),
+    waitingMs: z.number(),
+    cause: z.string(),
+    remedy: z.string(),
+    allowed: z.array(z.enum(decisionKinds)),
+  })
+  .openapi('Parking');
+const decision = z.looseObject({
+  at: time,
+  by: provenance,
+  step: z.string().nullable(),
+  decision: z.enum(decisionKinds),
+  reason: z.string(),
+});
+const stepSchema = z
+  .looseObject({
+    id: z.string(),
+    position: z.int(),
+    title: z.string(),
+    state: z.enum(stepStates),
+    because: z.string().nullable(),
+    startedAt: time.nullable(),
+    endedAt: time.nullable(),
+    clocks,
+    items: z.array(z.object({ item: z.string(), state: z.enum(stepStates), attempts: z.int() })),
+    attempts: z.array(attempt),
+    parkings: z.array(parkingSchema),
+    decisions: z.array(decision),
+    evidence: z.array(evidence),
+  })
+  .openapi('Step');
+
+export const runViewSchema = z
+  .looseObject({
+    runId: z.string(),
+    procedure: z.string(),
+    state: z.enum(runStates),
+    currentStep: z.string().nullable(),
+    summary: z.string().nullable(),
+    openedAt: time,
+    closedAt: time.nullable(),
+    clocks,
+    steps: z.array(stepSchema),
+    parkings: z.array(parkingSchema),
+    decisions: z.array(decision),
+    evidence: z.array(evidence),
+    eventCount: z.int(),
+  })
+  .openapi('RunView');
+
+export const progressSchema = z
+  .object({
+    activity: z.string(),
+    activityId: z.string(),
+    progress: z.object({
+      label: z.string(),
+      done: z.number(),
+      total: z.number().nullable(),
+      unit: z.enum(['bytes', 'items', 'percent']),
+      ratePerSecond: z.number().nullable(),
+      timeLeftMs: z.number().nullable(),
+    }),
+    at: time.nullable(),
+  })
+  .openapi('ActivityProgress');
+
+export const actSchema = z
+  .object({
+    requestId: z.string(),
+    runId: z.string(),
+    act: z.string().openapi({ description: 'The decision, or `abort`' }),
+    step: z.string().nullable(),
+    by: z.string(),
+    at: time,
+    state: z
+      .enum(['accepted', 'refused', 'pending', 'lost'])
+      .openapi({ description: 'pending: no worker has taken it; lost: send it again under the same request id' }),
+    message: z.string().nullable(),
+  })
+  .openapi('Act');
+export type ActDocument = z.infer<typeof actSchema>;
+
+export const runDetailSchema = z
+  .object({
+    runId: z.string(),
+    serverName: z.string(),
+    source: z
+      .enum(['live', 'journal'])
+      .openapi({ description: 'Who answered: the running workflow itself, or the record' }),
+    notice: z.string().nullable().openapi({ description: 'What a reader should know about this answer' }),
+    view: runViewSchema,
+    progress: z.array(progressSchema),
+    acts: z.array(actSchema).openapi({ description: "People's acts that were not answered at once" }),
+  })
+  .openapi('RunDetail');
+
+export const decisionSchema = z
+  .strictObject({
+    step: z.string().min(1).max(100),
+    item: z
+      .string()
+      .max(100)
+      .nullable()
+      .optional()
+      .openapi({ description: 'Disk id, where the step has one per disk' }),
+    epoch: z.int().positive().optional().openapi({ description: 'Default: the parking of that step now' }),
+    decision: z.enum(decisionKinds),
+    reason,
+    from: z.string().max(100).nullable().default(null).openapi({ description: 'Go back to this earlier step' }),
+    input: z
+      .strictObject({
+        machineName,
+        memoryBytes: z.int().positive(),
+        cpuCount: z.int().positive(),
+        networks: z.record(z.string(), z.string()),
+        point: z.string().min(1).max(100),
+        inoculate: z.boolean(),
+        heartbeatTimeoutMs: milliseconds,
+      })
+      .partial()
+      .nullable()
+      .default(null)
+      .openapi({ description: 'Corrected fields of the order' }),
+  })
+  .openapi('Decision');
+export type DecisionInput = z.input<typeof decisionSchema>;
+
+export const eventSchema = z
+  .object({
+    sequence: z.int(),
+    kind: z.string(),
+    at: time,
+    by: provenance,
+    step: z.string().nullable(),
+    item: z.string().nullable(),
+    attempt: z.int().nullable(),
+    data: z.unknown(),
+  })
+  .openapi('RunEvent');

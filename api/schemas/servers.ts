@@ -1,0 +1,122 @@
+import { z } from '@hono/zod-openapi';
+import { diskControllers, firmwares, nicModels } from '../../model/server';
+import { sessionStates, consistencies } from '../../model/replica';
+import { machineName, milliseconds, reason, siteId, time } from './common';
+
+export const probeSchema = z
+  .object({
+    name: z.string().min(1).max(63),
+    command: z.array(z.string().max(4096)).min(1).openapi({ description: 'Argument list, run in the guest; no shell' }),
+    expectExitCode: z.int().min(0).max(255).default(0),
+    expectOutput: z
+      .string()
+      .max(500)
+      .refine(isRegularExpression, 'is not a regular expression')
+      .optional()
+      .openapi({ description: 'Regular expression that standard output must match' }),
+    timeoutMs: z.int().min(1000).max(600_000).default(30_000),
+  })
+  .openapi('Probe');
+
+export const cadenceSchema = z.object({
+  pointEveryMs: z.int().min(1000),
+  freezeEveryMs: milliseconds.openapi({ description: '0: never' }),
+  keepPoints: z.int().min(1).max(1000),
+});
+
+export const newServerSchema = z
+  .strictObject({
+    name: machineName,
+    source: z.strictObject({ siteId, machineName }),
+    recoverySiteId: siteId,
+    tier: z.int().min(0).max(9).default(1),
+    objectives: z.strictObject({ rpoMs: z.int().positive(), rtoMs: z.int().positive() }),
+    cadence: cadenceSchema.partial().default({}),
+    probes: z.array(probeSchema).max(20).default([]),
+  })
+  .openapi('NewServer');
+export type NewServer = z.infer<typeof newServerSchema>;
+export type NewServerInput = z.input<typeof newServerSchema>;
+
+export const serverSchema = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    tier: z.int(),
+    os: z.object({
+      family: z.enum(['linux', 'windows', 'unknown']),
+      distribution: z.string().optional(),
+      version: z.string().optional(),
+      prettyName: z.string().optional(),
+      kernelRelease: z.string().optional(),
+    }),
+    firmware: z.enum(firmwares),
+    cpuCount: z.int(),
+    memoryBytes: z.int(),
+    disks: z.array(
+      z.object({
+        id: z.string(),
+        index: z.int(),
+        sizeBytes: z.int(),
+        controller: z.enum(diskControllers),
+        sourceDevice: z.string(),
+      }),
+    ),
+    nics: z.array(z.object({ index: z.int(), macAddress: z.string(), model: z.enum(nicModels), network: z.string() })),
+    objectives: z.object({ rpoMs: z.int(), rtoMs: z.int() }),
+    source: z.object({ siteId: z.string(), machineName: z.string() }),
+    recoverySiteId: z.string(),
+    cadence: cadenceSchema,
+    probes: z.array(probeSchema),
+  })
+  .openapi('Server');
+export type ServerDocument = z.infer<typeof serverSchema>;
+
+export const serversSchema = z.object({ items: z.array(serverSchema) }).openapi('Servers');
+
+export const reasonSchema = z.strictObject({ reason }).openapi('Reason');
+
+export const sessionSchema = z
+  .object({
+    serverId: z.string(),
+    state: z.enum(sessionStates),
+    heldBy: z.string().nullable().openapi({ description: 'Run that holds the replica' }),
+    lastError: z.string().nullable(),
+    since: time,
+  })
+  .openapi('Session');
+
+export const replicaSchema = z
+  .object({
+    serverId: z.string(),
+    serverName: z.string(),
+    state: z.enum(sessionStates),
+    heldBy: z.string().nullable(),
+    points: z.array(
+      z.object({ pointId: z.string(), takenAt: time, consistency: z.enum(consistencies), storedBytes: z.int() }),
+    ),
+    lagMs: z.number().nullable().openapi({ description: 'Age of the last complete point' }),
+    storedBytes: z.int(),
+    lastError: z.string().nullable(),
+  })
+  .openapi('Replica');
+export type ReplicaDocument = z.infer<typeof replicaSchema>;
+
+export const replicasSchema = z
+  .object({
+    items: z.array(replicaSchema),
+    unavailable: z
+      .array(z.object({ siteId: z.string(), because: z.string() }))
+      .openapi({ description: 'Sites whose worker did not answer: their replicas are missing here' }),
+  })
+  .openapi('Replicas');
+export type ReplicasDocument = z.infer<typeof replicasSchema>;
+
+function isRegularExpression(text: string): boolean {
+  try {
+    new RegExp(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,34 @@
+import { z } from '@hono/zod-openapi';
+import { roles } from '../../store/contract';
+import { time } from './common';
+
+export const personSchema = z.object({ id: z.string(), name: z.string(), role: z.enum(roles) }).openapi('Person');
+
+export const newTokenSchema = z
+  .strictObject({
+    name: z.string().trim().min(1).max(100).openapi({ description: 'The person, as the record will name them' }),
+    role: z.enum(roles),
+    expiresAt: time.nullable().default(null),
+  })
+  .openapi('NewToken');
+
+export const issuedTokenSchema = z
+  .object({
+    person: personSchema,
+    tokenId: z.string(),
+    token: z.string().openapi({ description: 'Shown this once; Muster keeps only its SHA-256' }),
+  })
+  .openapi('IssuedToken');
+export type IssuedToken = z.infer<typeof issuedTokenSchema>;
+
+export const tokenSchema = z
+  .object({
+    tokenId: z.string(),
+    person: personSchema,
+    createdAt: time,
+    expiresAt: time.nullable(),
+    revokedAt: time.nullable(),
+  })
+  .openapi('Token');
+export const tokensSchema = z.object({ items: z.array(tokenSchema) }).openapi('Tokens');
+export type TokensDocument = z.infer<typeof tokensSchema>;

@@ -1,0 +1,144 @@
+/** Starting recoveries and finding them again. A server's lock is its workflow id (design: law 5). */
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { isUuidV7, timeOfUuidV7 } from '../../model/ids';
+import type { RecoveryOrder } from '../../model/order';
+import { recoveryWorkflowId, recoveryWorkflowType, workflowQueue } from '../../workflows/messages';
+import type { TemporalContext } from '../temporal';
+import { callTemporal, isNotFound } from './errors';
+
+/** Kept with the workflow, so that a run is found and a key is honoured while Postgres is down. */
+export interface RecoveryMemo {
+  readonly runId: string;
+  readonly idempotencyKey: string;
+  readonly contentSha256: string;
+  readonly serverId: string;
+  readonly serverName: string;
+  readonly machineName: string;
+  readonly requestedBy: string;
+}
+
+/** One execution in Temporal, pinned, so that an act on an old run never reaches a newer one of the same server. */
+export interface Execution {
+  readonly workflowId: string;
+  readonly temporalRunId: string;
+  readonly running: boolean;
+  readonly startedAt: string;
+  readonly memo: RecoveryMemo;
+}
+
+export interface RecoveryCalls {
+  /** Starts the order's run, or says which run holds the server. */
+  startRecovery(
+    order: RecoveryOrder,
+    memo: RecoveryMemo,
+  ): Promise<{ kind: 'started' } | { kind: 'occupied'; other: Execution | undefined }>;
+  /** The newest execution for the server, running or closed. */
+  latestRecovery(tenantId: string, serverId: string): Promise<Execution | undefined>;
+  /** The execution of a run; `serverId` where it is known saves a search. */
+  findRecovery(tenantId: string, runId: string, serverId?: string): Promise<Execution | undefined>;
+}
+
+const newestLooked = 500;
+/** Between a run id's own time and Temporal's start time; covers clocks that differ. */
+const clockToleranceMs = 600_000;
+
+export function recoveryCalls(context: TemporalContext): RecoveryCalls {
+  const { client } = context;
+  const known = new Map<string, { workflowId: string; temporalRunId: string }>();
+
+  async function describe(workflowId: string, temporalRunId?: string): Promise<Execution | undefined> {
+    try {
+      const description = await callTemporal(context, () =>
+        client.workflow.getHandle(workflowId, temporalRunId).describe(),
+      );
+      return toExecution(description);
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+
+  function remember(execution: Execution): Execution {
+    known.set(execution.memo.runId, execution);
+    return execution;
+  }
+
+  async function search(tenantId: string, runId: string): Promise<Execution | undefined> {
+    const since = new Date(timeOfUuidV7(runId) - clockToleranceMs).toISOString();
+    const query = `WorkflowType = '${recoveryWorkflowType}' AND StartTime >= '${since}'`;
+    return callTemporal(context, async () => {
+      let looked = 0;
+      for await (const info of client.workflow.list({ query })) {
+        const execution = toExecution(info);
+        if (execution?.memo.runId === runId && execution.workflowId.startsWith(`${tenantId}/`)) return execution;
+        if (++looked >= newestLooked) return undefined;
+      }
+      return undefined;
+    });
+  }
+
+  return {
+    async startRecovery(order, memo) {
+      const workflowId = recoveryWorkflowId(order.tenantId, order.server.id);
+      try {
+        const handle = await callTemporal(context, () =>
+          client.workflow.start(recoveryWorkflowType, {
+            workflowId,
+            taskQueue: workflowQueue,
+            args: [order],
+            workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+            workflowIdConflictPolicy: 'FAIL',
+            memo: { ...memo },
+            staticSummary: `${order.mode} of ${order.server.name}`,
+          }),
+        );
+        known.set(order.runId, { workflowId, temporalRunId: handle.firstExecutionRunId });
+        return { kind: 'started' };
+      } catch (error) {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+        return { kind: 'occupied', other: await describe(workflowId) };
+      }
+    },
+
+    latestRecovery: (tenantId, serverId) => describe(recoveryWorkflowId(tenantId, serverId)),
+
+    async findRecovery(tenantId, runId, serverId) {
+      const place = known.get(runId);
+      if (place) return describe(place.workflowId, place.temporalRunId);
+      if (serverId !== undefined) {
+        const latest = await describe(recoveryWorkflowId(tenantId, serverId));
+        if (latest?.memo.runId === runId) return remember(latest);
+      }
+      if (!isUuidV7(runId)) return undefined;
+      const found = await search(tenantId, runId);
+      return found && remember(found);
+    },
+  };
+}
+
+function toExecution(info: {
+  workflowId: string;
+  runId: string;
+  status: { name: string };
+  startTime: Date;
+  memo?: Record<string, unknown>;
+}): Execution | undefined {
+  const memo = info.memo;
+  if (typeof memo?.runId !== 'string') return undefined;
+  const text = (key: keyof RecoveryMemo): string => (typeof memo[key] === 'string' ? memo[key] : '');
+  return {
+    workflowId: info.workflowId,
+    temporalRunId: info.runId,
+    running: info.status.name === 'RUNNING' || info.status.name === 'PAUSED',
+    startedAt: info.startTime.toISOString(),
+    memo: {
+      runId: memo.runId,
+      idempotencyKey: text('idempotencyKey'),
+      contentSha256: text('contentSha256'),
+      serverId: text('serverId'),
+      serverName: text('serverName'),
+      machineName: text('machineName'),
+      requestedBy: text('requestedBy'),
+    },
+  };
+}

@@ -1,0 +1,92 @@
+/** Replication sessions: one long-lived workflow per protected server. */
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import type { Provenance } from '../../model/order';
+import type { ServerSpec } from '../../model/server';
+import {
+  pauseSessionUpdate,
+  removeSessionUpdate,
+  resumeSessionUpdate,
+  sessionQuery,
+  sessionWorkflowId,
+  sessionWorkflowType,
+  workflowQueue,
+  type SessionView,
+} from '../../workflows/messages';
+import type { TemporalContext } from '../temporal';
+import { asProblem, callTemporal, isNotFound, isUnanswered } from './errors';
+import { answerOf, type UpdateAnswer } from './updates';
+
+/** Input of the workflow type `replicationSession`. */
+export interface SessionStart {
+  readonly tenantId: string;
+  readonly coreId: string;
+  readonly server: ServerSpec;
+  readonly by: Provenance;
+}
+
+export interface SessionCalls {
+  /** `existed`: the server was protected already; nothing was started. */
+  startSession(input: SessionStart): Promise<{ existed: boolean }>;
+  /** Whether a session runs for this server, whoever may answer for it. */
+  sessionRuns(tenantId: string, serverId: string): Promise<boolean>;
+  /** The session's own view; undefined when no session runs or no worker answered in time. */
+  session(tenantId: string, serverId: string): Promise<SessionView | undefined>;
+  changeSession(
+    tenantId: string,
+    serverId: string,
+    change: 'pause' | 'resume' | 'remove',
+    request: { reason: string; by: Provenance },
+    updateId: string,
+  ): Promise<UpdateAnswer<SessionView>>;
+}
+
+const updates = { pause: pauseSessionUpdate, resume: resumeSessionUpdate, remove: removeSessionUpdate } as const;
+
+export function sessionCalls(context: TemporalContext): SessionCalls {
+  const { client } = context;
+  const handleOf = (tenantId: string, serverId: string) =>
+    client.workflow.getHandle(sessionWorkflowId(tenantId, serverId));
+  return {
+    async startSession(input) {
+      try {
+        await callTemporal(context, () =>
+          client.workflow.start(sessionWorkflowType, {
+            workflowId: sessionWorkflowId(input.tenantId, input.server.id),
+            taskQueue: workflowQueue,
+            args: [input],
+            workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+            workflowIdConflictPolicy: 'FAIL',
+            staticSummary: `replication of ${input.server.name}`,
+          }),
+        );
+        return { existed: false };
+      } catch (error) {
+        if (error instanceof WorkflowExecutionAlreadyStartedError) return { existed: true };
+        throw error;
+      }
+    },
+    async sessionRuns(tenantId, serverId) {
+      try {
+        const description = await callTemporal(context, () => handleOf(tenantId, serverId).describe());
+        return description.status.name === 'RUNNING';
+      } catch (error) {
+        if (isNotFound(error)) return false;
+        throw error;
+      }
+    },
+    async session(tenantId, serverId) {
+      try {
+        return await client.withDeadline(Date.now() + context.queryDeadlineMs, () =>
+          handleOf(tenantId, serverId).query(sessionQuery),
+        );
+      } catch (error) {
+        if (isUnanswered(error) || isNotFound(error)) return undefined;
+        throw asProblem(error);
+      }
+    },
+    changeSession: (tenantId, serverId, change, request, updateId) =>
+      answerOf(context, context.updateDeadlineMs, () =>
+        handleOf(tenantId, serverId).executeUpdate(updates[change], { args: [request], updateId }),
+      ),
+  };
+}

@@ -1,0 +1,58 @@
+/** Asking a site something, through a short workflow, so that the API itself never touches a platform. */
+import { randomUUID } from 'node:crypto';
+import { WorkflowFailedError } from '@temporalio/client';
+import type { ReplicaView } from '../../model/replica';
+import type { ServerSpec } from '../../model/server';
+import { workflowQueue } from '../../workflows/messages';
+import { Problem } from '../problems';
+import type { TemporalContext } from '../temporal';
+import { applicationFailure, asProblem, isTimeoutFailure, isUnanswered } from './errors';
+
+export type DiscoveredMachine = Pick<ServerSpec, 'os' | 'firmware' | 'cpuCount' | 'memoryBytes' | 'disks' | 'nics'>;
+
+export interface SiteCalls {
+  /** What the running machine is made of. @throws Problem `no-worker`, or `conflict` with the site's own words. */
+  discoverServer(input: {
+    recoverySiteId: string;
+    sourceSiteId: string;
+    machineName: string;
+  }): Promise<DiscoveredMachine>;
+  /** Every replica of the site. @throws Problem as above. */
+  viewReplicas(siteId: string): Promise<ReplicaView[]>;
+}
+
+export function siteCalls(context: TemporalContext): SiteCalls {
+  async function ask<T>(type: string, input: unknown, siteId: string): Promise<T> {
+    try {
+      return await context.client.withDeadline(Date.now() + context.siteDeadlineMs, () =>
+        context.client.workflow.execute(type, {
+          workflowId: `ask/${type}/${siteId}/${randomUUID()}`,
+          taskQueue: workflowQueue,
+          args: [input],
+          workflowExecutionTimeout: context.siteDeadlineMs,
+        }),
+      );
+    } catch (error) {
+      throw asSiteProblem(error, siteId);
+    }
+  }
+  return {
+    discoverServer: (input) => ask<DiscoveredMachine>('discoverServer', input, input.recoverySiteId),
+    viewReplicas: (siteId) => ask<ReplicaView[]>('viewReplicas', { siteId }, siteId),
+  };
+}
+
+function asSiteProblem(error: unknown, siteId: string): unknown {
+  const failure = error instanceof WorkflowFailedError ? applicationFailure(error) : undefined;
+  if (failure?.type === 'TransientError') return new Problem('part-unavailable', failure.message, {}, { cause: error });
+  if (failure) return new Problem('conflict', failure.message, {}, { cause: error });
+  if (isTimeoutFailure(error) || isUnanswered(error)) {
+    return new Problem(
+      'no-worker',
+      `No worker of site "${siteId}" answered in time. Start one (\`muster up\` does) and look at /api/v1/health`,
+      {},
+      { cause: error },
+    );
+  }
+  return asProblem(error);
+}
