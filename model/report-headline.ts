@@ -35,22 +35,33 @@ function successOf(run: RunView, exceptions: readonly ReportException[]): Headli
   const rehearsal = run.order.mode === 'rehearsal';
   const verb = rehearsal ? 'Rehearsed' : 'Recovered';
   const took = `in ${formatDuration(run.clocks.elapsedMs)}`;
+  const missed = missedOf(run);
   if (!proven) {
-    const sentence = `${name} was ${verb.toLowerCase()} ${took}, but nothing in this record proves that it works.`;
+    const sentence = `${name} was ${verb.toLowerCase()} ${took}, but nothing in this record proves that it works.${missed}`;
     return { tone: 'bad', title: `${verb}, not proven`, sentence };
   }
   if (exceptions.length === 0) {
     return {
-      tone: 'good',
+      tone: missed === '' ? 'good' : 'warning',
       title: `${verb} and proven`,
-      sentence: `${name} was ${verb.toLowerCase()} ${took} and its boot was proven. No step was skipped.`,
+      sentence: `${name} was ${verb.toLowerCase()} ${took} and its boot was proven. No step was skipped.${missed}`,
     };
   }
   return {
     tone: 'warning',
     title: `${verb} and proven, with ${count(exceptions.length, 'exception')}`,
-    sentence: `${name} was ${verb.toLowerCase()} ${took} and its boot was proven, but not every step was done.`,
+    sentence: `${name} was ${verb.toLowerCase()} ${took} and its boot was proven, but not every step was done.${missed}`,
   };
+}
+
+function missedOf({ objectives }: RunView): string {
+  const by = ({ marginMs }: { marginMs: number | null }): string =>
+    marginMs === null ? '' : ` by ${formatDuration(-marginMs)}`;
+  const misses = [
+    objectives.rpo.verdict === 'missed' ? ` The recovery point objective was missed${by(objectives.rpo)}.` : '',
+    objectives.rto.verdict === 'missed' ? ` The recovery time objective was missed${by(objectives.rto)}.` : '',
+  ];
+  return misses.join('');
 }
 
 function undoneOf(run: RunView, exceptions: readonly ReportException[], title: string): Headline {
@@ -59,7 +70,7 @@ function undoneOf(run: RunView, exceptions: readonly ReportException[], title: s
   const outcome =
     left.length === 0
       ? 'What the run had done was undone.'
-      : `${count(left.length, 'step')} could not be undone and ${left.length === 1 ? 'was' : 'were'} left by decision.`;
+      : `The undo of ${count(left.length, 'step')} was skipped by decision: what it made may still be there.`;
   const sentence = `${run.order.server.name} was not recovered. ${outcome}${because}`;
   return { tone: 'bad', title: left.length === 0 ? `${title} and undone` : `${title}, not wholly undone`, sentence };
 }
