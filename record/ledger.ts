@@ -6,7 +6,8 @@
  *   closedAt coreId format previousHash runHash runId runSequence sequence state tenantId
  */
 import { canonicalJson, sha256Hex, storableText } from './canonical';
-import type { ChainHead, ChainId } from './row';
+import { emptyChain, type ChainHead, type ChainId } from './row';
+import type { ChainVerdict } from './chain';
 
 export interface LedgerRow {
   readonly format: 1;
@@ -50,4 +51,34 @@ export function ledgerRow(
     previousHash: head.hash,
   };
   return { ...row, hash: hashLedgerRow(row) };
+}
+
+/** Checks the ledger of one tenant's core, oldest first: the first bad row, and why. */
+export function verifyLedger(rows: Iterable<LedgerRow>, after: ChainHead = emptyChain): ChainVerdict {
+  let head = after;
+  let first: LedgerRow | undefined;
+  let count = 0;
+  for (const row of rows) {
+    first ??= row;
+    const why = problemOf(row, first, head);
+    if (why !== undefined) return { ok: false, rows: count, sequence: head.sequence + 1, why };
+    head = { sequence: row.sequence, hash: row.hash };
+    count += 1;
+  }
+  return { ok: true, rows: count, head };
+}
+
+function problemOf(row: LedgerRow, first: LedgerRow, before: ChainHead): string | undefined {
+  if (row.format !== 1) return `its format is ${JSON.stringify(row.format)}; this version verifies format 1`;
+  if (row.sequence !== before.sequence + 1) {
+    return `row ${before.sequence + 1} is missing: row ${JSON.stringify(row.sequence)} comes next`;
+  }
+  if (row.tenantId !== first.tenantId || row.coreId !== first.coreId) return 'it belongs to another tenant or core';
+  if (row.previousHash !== before.hash) {
+    return `it follows hash ${String(row.previousHash)}, but the row before it has ${before.hash}`;
+  }
+  const hash = hashLedgerRow(row);
+  return row.hash === hash
+    ? undefined
+    : `its content was changed: it hashes to ${hash}, recorded is ${String(row.hash)}`;
 }
