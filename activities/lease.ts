@@ -1,6 +1,6 @@
 /**
  * A lease says who may change a resource now. It is a kernel lock held by a child (`flock`), so it ends with the worker
- * however the worker ends, plus a fencing token in the locked file, so that an attempt which was thought to be lost and
+ * however the worker ends, plus fencing tokens beside the locked file, so that an attempt which was thought to be lost and
  * wakes up later is refused (design: law 2; measured: a second attempt began 4 s before the first one's effect ended).
  */
 import { spawn } from 'node:child_process';
@@ -40,28 +40,48 @@ export async function withLease<T>(
   }
 }
 
-/** The locked file is never replaced (the lock is on its inode); the token lives beside it and is replaced atomically. */
+/** What the token file keeps: for each run the highest token seen at each place, most recent run last. */
+interface Tokens {
+  readonly runs: readonly { readonly runId: string; readonly places: Readonly<Record<string, number>> }[];
+}
+
+/** Attempts of runs further back than this are long over. */
+const runsKept = 16;
+
+/** The locked file is never replaced (the lock is on its inode); the tokens lie beside it and are replaced atomically. */
 async function claim(file: string, resource: string, holder: Holder): Promise<void> {
-  const tokenFile = `${file}.token`;
-  const before = await readHolder(tokenFile);
-  if (before !== undefined && before.runId === holder.runId && before.token > holder.token) {
+  const tokenFile = `${file}.tokens`;
+  const { runs } = await readTokens(tokenFile);
+  const places = runs.find((run) => run.runId === holder.runId)?.places ?? {};
+  const later = Object.entries(places).find(([place, token]) => token > holder.token && !isSibling(place, holder));
+  if (later !== undefined) {
     throw new PermanentError({
-      what: `attempt ${holder.attempt} of ${holder.step} came too late to change ${resource}`,
-      found: `attempt ${before.attempt} of ${before.step} with token ${before.token}`,
-      needed: `token ${before.token} or higher, not ${holder.token}`,
-      remedy: 'Nothing was changed by this attempt. The later attempt goes on.',
+      what: `attempt ${holder.attempt} of ${placeOf(holder)} came too late to change ${resource}`,
+      found: `token ${later[1]} of ${later[0]}`,
+      needed: `no higher token than ${holder.token}`,
+      remedy: 'Nothing was changed by this attempt. The later one goes on.',
     });
   }
-  await writeFile(`${tokenFile}.new`, JSON.stringify(holder), { mode: 0o600, flush: true });
+  const mine = { runId: holder.runId, places: { ...places, [placeOf(holder)]: holder.token } };
+  const next: Tokens = { runs: [...runs.filter((run) => run.runId !== holder.runId).slice(1 - runsKept), mine] };
+  await writeFile(`${tokenFile}.new`, JSON.stringify(next), { mode: 0o600, flush: true });
   await rename(`${tokenFile}.new`, tokenFile);
 }
 
-async function readHolder(file: string): Promise<Holder | undefined> {
+const placeOf = (holder: Pick<Holder, 'step' | 'item'>): string =>
+  holder.item === null ? holder.step : `${holder.step}/${holder.item}`;
+
+/** Items of one step run side by side: another disk's higher token says nothing about this one. */
+function isSibling(place: string, holder: Holder): boolean {
+  return holder.item !== null && place.startsWith(`${holder.step}/`) && place !== placeOf(holder);
+}
+
+async function readTokens(file: string): Promise<Tokens> {
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as Holder;
+    return JSON.parse(await readFile(file, 'utf8')) as Tokens;
   } catch {
-    // Absent, or torn by a crash of the machine: the lock itself is what excludes; the token only orders.
-    return undefined;
+    // Absent, or torn by a crash of the machine: the lock itself is what excludes; the tokens only order.
+    return { runs: [] };
   }
 }
 

@@ -1,0 +1,71 @@
+/** Every recorded history replays on today's workflow code: a change that would break a running recovery fails here. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
+
+const folder = join(__dirname, 'histories');
+const histories = readdirSync(folder).filter((file) => file.endsWith('.json'));
+
+/** Node's own modules and ours that reach the world: none may be in what replays. */
+const forbidden = [
+  /node:/,
+  /["']\.\/platforms\//,
+  /["']\.\/store\//,
+  /["']\.\/programs\//,
+  /node_modules\/(execa|knex|pg|zod)\//,
+];
+
+let bundle: WorkflowBundleWithSourceMap;
+beforeAll(async () => {
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+  bundle = await bundleWorkflowCode({
+    workflowsPath: require.resolve('../../workflows/index'),
+    logger: new DefaultLogger('ERROR'),
+  });
+}, 30_000);
+
+test('the corpus holds every path that a run can take', () => {
+  const needed = [
+    'succeeded',
+    'committed',
+    'rolled-back',
+    'approved',
+    'provided',
+    'rewound',
+    'transient',
+    'stuck-retried',
+    'skipped',
+    'aborted',
+    'undo-stuck',
+    'lost-worker',
+    'session',
+  ];
+  expect(histories.map((file) => file.replace('.json', ''))).toEqual(expect.arrayContaining(needed));
+});
+
+test.each(histories)('%s replays', async (file) => {
+  const history: unknown = JSON.parse(readFileSync(join(folder, file), 'utf8'));
+  await Worker.runReplayHistory({ workflowBundle: bundle }, history, file);
+});
+
+test('a changed step is noticed: the corpus can fail', async () => {
+  const history = JSON.parse(readFileSync(join(folder, 'succeeded.json'), 'utf8')) as {
+    events: { activityTaskScheduledEventAttributes?: { activityType: { name: string } } }[];
+  };
+  const scheduled = history.events.find(
+    (event) => event.activityTaskScheduledEventAttributes?.activityType.name === 'takeDisks',
+  );
+  scheduled!.activityTaskScheduledEventAttributes!.activityType.name = 'somethingElse';
+  await expect(Worker.runReplayHistory({ workflowBundle: bundle }, history)).rejects.toThrow(
+    /somethingElse|[Nn]ondeterminism/,
+  );
+});
+
+test('the workflow bundle contains nothing that reaches the world', () => {
+  const modules = [...bundle.code.matchAll(/^\/\*\*\*\/ "([^"]+)":|!\*\*\* (\S+) \*\*\*!/gm)].map(
+    (match) => match[1] ?? match[2]!,
+  );
+  expect(modules.length).toBeGreaterThan(20);
+  expect(modules.filter((name) => forbidden.some((pattern) => pattern.test(`"${name}`)))).toEqual([]);
+});
