@@ -65,15 +65,15 @@ export const settings = {
     needed: 'the path of a folder',
     standard: '`/var/lib/muster` as root, else `~/.local/share/muster`',
   }),
-  tenantId: setting('MUSTER_TENANT_ID', 'tenantId', identifier.default('default'), {
+  tenantId: setting('MUSTER_TENANT_ID', 'tenantId', identifier.default('main'), {
     meaning: 'tenant that stands in every row, workflow id and path',
     needed: identifierNeeded,
-    standard: '`default`',
+    standard: '`main`',
   }),
-  coreId: setting('MUSTER_CORE_ID', 'coreId', identifier.default('core'), {
+  coreId: setting('MUSTER_CORE_ID', 'coreId', identifier.default('main'), {
     meaning: 'name of this installation; must differ between installations that share storage',
     needed: identifierNeeded,
-    standard: '`core`',
+    standard: '`main`',
   }),
   logLevel: setting('MUSTER_LOG_LEVEL', 'logLevel', z.enum(['error', 'warn', 'info', 'debug']).default('info'), {
     meaning: 'least important lines that the worker and the API write',
@@ -164,10 +164,10 @@ export const settings = {
       standard: 'all sites',
     },
   ),
-  workerGraceSeconds: setting('MUSTER_WORKER_GRACE_SECONDS', 'worker.graceSeconds', wholeNumber(0, 600).default(10), {
+  workerGraceSeconds: setting('MUSTER_WORKER_GRACE_SECONDS', 'worker.graceSeconds', wholeNumber(0, 600).default(5), {
     meaning: 'how long a stopping worker lets running steps end before it gives them up',
     needed: 'a whole number from 0 to 600',
-    standard: '`10`',
+    standard: '`5`',
   }),
   workerSiteSlots: setting('MUSTER_WORKER_SITE_SLOTS', 'worker.siteSlots', wholeNumber(1, 1_000).default(50), {
     meaning: 'activities that run at one site at the same time; each protected server takes one for its replication',

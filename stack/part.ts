@@ -81,11 +81,18 @@ export function startPart(options: PartOptions): Part {
 /**
  * Waits until `ready` is true.
  *
- * @throws StackError `part-not-up` with the end of the log when the program ends first or the time is over.
+ * @throws StackError `part-not-up` with the end of the log when the program ends first or the time is over; the reason
+ * of `signal` when that is aborted. The program is not stopped.
  */
-export async function waitUntilReady(part: Part, ready: () => Promise<boolean>, timeoutMs: number): Promise<void> {
+export async function waitUntilReady(
+  part: Part,
+  ready: () => Promise<boolean>,
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   for (let pauseMs = 20; ; pauseMs = Math.min(pauseMs * 1.5, 250)) {
+    signal?.throwIfAborted();
     if (await ready()) return;
     if (!part.running()) throw await notUp(part, describeEnd(await part.ended));
     if (performance.now() > deadline) throw await notUp(part, `no answer within ${Math.round(timeoutMs / 1000)} s`);

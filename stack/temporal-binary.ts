@@ -1,14 +1,16 @@
 /** Where the `temporal` program is. */
 import { access, constants } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { homedir } from 'node:os';
+import { delimiter, join, resolve } from 'node:path';
 import { StackError } from './exit-codes';
 
 /** The version that set-up builds or downloads, and that the settings in temporal-server.ts were tried with. */
 export const temporalVersion = '1.8.2';
 
-/** Downloads and builds live outside the checkout, so that a second clone does not fetch them again. */
+/** Downloads and builds live outside the checkout, so that a second clone does not fetch them again (tools/shared/cache.mjs). */
 export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
-  return env['MUSTER_CACHE'] || '/var/cache/muster';
+  if (env['MUSTER_CACHE']) return resolve(env['MUSTER_CACHE']);
+  return process.getuid?.() === 0 ? '/var/cache/muster' : join(homedir(), '.cache', 'muster');
 }
 
 export function cachedTemporal(env: NodeJS.ProcessEnv = process.env): string {

@@ -1,0 +1,45 @@
+/** The API process: construction of its dependencies, start, clean stop on a signal. */
+import { pino } from 'pino';
+import { connectTemporal } from '../api/temporal';
+import { defaultApiConfig } from '../api/deps';
+import { serveApi } from '../api/server';
+import type { Configuration } from '../config/configuration';
+import { readPostgresUrl } from '../config/postgres-url';
+import { openEvidenceStore } from '../record/evidence';
+import { openStore } from '../store/open-store';
+import { version } from './version';
+
+/**
+ * Serves until SIGTERM or SIGINT. Comes up, and says what is missing, while Temporal or Postgres are down.
+ *
+ * @throws the system's error when the port cannot be listened on
+ */
+export async function runApiProcess(configuration: Configuration): Promise<void> {
+  const { tenantId, coreId, evidenceFolder, temporal, sites, api } = configuration;
+  const log = pino({ level: configuration.logLevel, base: { process: 'api' } });
+  const asked = new Promise<NodeJS.Signals>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve);
+  });
+  const store = openStore(readPostgresUrl(configuration), { tenantId, coreId });
+  const gateway = connectTemporal({ address: temporal.address, namespace: temporal.namespace });
+  try {
+    const served = await serveApi(
+      {
+        store,
+        temporal: gateway,
+        evidence: openEvidenceStore({ folder: evidenceFolder, tenantId, coreId }),
+        config: { ...defaultApiConfig, tenantId, coreId, version, siteIds: sites.map((site) => site.id) },
+        clock: () => new Date(),
+        log,
+      },
+      { host: api.host, port: api.port },
+    );
+    log.info({ url: served.url, version }, 'serving');
+    log.info({ signal: await asked }, 'stopping');
+    await served.stop();
+  } finally {
+    await gateway.close();
+    await store.close();
+    log.info('stopped');
+  }
+}

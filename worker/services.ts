@@ -1,0 +1,36 @@
+/** The composition root of the worker process: the only place where its dependencies are constructed. */
+import type { Logger } from 'pino';
+import type { Configuration } from '../config/configuration';
+import { readPostgresUrl } from '../config/postgres-url';
+import { createEvidenceKeeper } from '../activities/evidence';
+import type { ActivityDeps } from '../activities/site';
+import { openStore } from '../store/open-store';
+import type { Store } from '../store/contract';
+import { openSites } from './sites';
+
+export interface Services {
+  readonly store: Store;
+  readonly activities: ActivityDeps;
+  close(): Promise<void>;
+}
+
+/** Constructs everything without asking anything: Postgres, the source and the hypervisor may all be down (design: law 5). */
+export function createServices(configuration: Configuration, worker: { id: string; log: Logger }): Services {
+  const store = openStore(readPostgresUrl(configuration), {
+    tenantId: configuration.tenantId,
+    coreId: configuration.coreId,
+  });
+  const evidence = createEvidenceKeeper({ folder: configuration.evidenceFolder }, (name, error) =>
+    worker.log.error({ name, error: error.message }, 'evidence was not kept'),
+  );
+  return {
+    store,
+    activities: {
+      sites: openSites(configuration),
+      evidence,
+      worker: { kind: 'worker', id: worker.id, name: worker.id },
+      now: () => Date.now(),
+    },
+    close: () => store.close(),
+  };
+}
