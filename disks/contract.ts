@@ -7,7 +7,7 @@
  */
 import type { CallOptions } from '../platforms/contract';
 import type { TakenDisk } from '../model/replica';
-import type { HardwareProfile, OperatingSystem } from '../model/server';
+import type { HardwareProfile, NicSpec, OperatingSystem } from '../model/server';
 
 export interface VolumeFound {
   readonly partition: number;
@@ -29,6 +29,13 @@ export interface InoculationReport {
   readonly changes: readonly string[];
   /** What was read back and found right, in words for the record. */
   readonly verified: readonly string[];
+  /** What may still need a person after the boot: a network name that could not be pinned, a kernel left as it was. */
+  readonly warnings?: readonly string[];
+}
+
+export interface InoculateOptions extends CallOptions {
+  /** The server's NICs, whose MAC addresses the recovered machine keeps: with them each network name finds its card. */
+  readonly nics?: readonly NicSpec[];
 }
 
 export type InoculatorChoice = { readonly inoculator: string } | { readonly because: string };
@@ -47,5 +54,9 @@ export interface DiskEditor {
    * disks (a volume group may span them), in order. Read back and verified before it returns. Disks without an operating
    * system are left alone; none with one: OperatorError.
    */
-  inoculate(disks: readonly TakenDisk[], hardware: HardwareProfile, options?: CallOptions): Promise<InoculationReport>;
+  inoculate(
+    disks: readonly TakenDisk[],
+    hardware: HardwareProfile,
+    options?: InoculateOptions,
+  ): Promise<InoculationReport>;
 }

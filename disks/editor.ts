@@ -1,0 +1,78 @@
+/** The disk toolkit: edits to disks that no machine runs on. */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PermanentError } from '../model/errors';
+import type { TakenDisk } from '../model/replica';
+import type { HardwareProfile } from '../model/server';
+import type { CallOptions } from '../platforms/contract';
+import type { DiskEditor, InoculateOptions, InoculationReport, VolumeFound } from './contract';
+import { driveArguments, imageOf } from './disk-address';
+import { startGuestfish } from './guestfish';
+import { chooseInoculator } from './linux/choose';
+import { inoculateLinux, type InoculationRequest } from './linux/inoculate';
+import { applyVerified, removeVerified } from './signature-edits';
+import { findVolumes } from './signatures';
+
+export interface DiskEditorSettings {
+  /** For copies of initramfs files and the like; a folder per call is made in it and removed. */
+  readonly scratchFolder: string;
+  /** false where KVM was seen to work. Default: the appliance is emulated, which works everywhere. */
+  readonly emulate?: boolean;
+  /** For measurements only; see InoculationRequest. */
+  readonly method?: InoculationRequest['method'];
+}
+
+/** Without KVM the appliance starts in 13 to 20 s; a busy host takes a multiple of that. */
+const startTimeoutMs = 5 * 60_000;
+
+/** Builds the toolkit. Stateless: every call starts and ends what it needs. */
+export function createDiskEditor(settings: DiskEditorSettings): DiskEditor {
+  return {
+    volumes: async (disk, options) => {
+      const volumes = await findVolumes(imageOf(disk), options);
+      return volumes.map(({ pieces: _pieces, ...volume }): VolumeFound => volume);
+    },
+    applySignatures: applyVerified,
+    removeSignatures: removeVerified,
+    chooseInoculator,
+    inoculate: (disks, hardware, options) => inoculate(settings, disks, hardware, options),
+  };
+}
+
+async function inoculate(
+  settings: DiskEditorSettings,
+  disks: readonly TakenDisk[],
+  hardware: HardwareProfile,
+  options: InoculateOptions = {},
+): Promise<InoculationReport> {
+  if (disks.length === 0) throw new PermanentError('inoculation was asked for without a disk');
+  await mkdir(settings.scratchFolder, { recursive: true, mode: 0o700 });
+  const scratch = await mkdtemp(join(settings.scratchFolder, 'inoculate-'));
+  const stage = stageReporter(options);
+  const guest = startGuestfish({
+    signal: options.signal,
+    temporaryFolder: scratch,
+    ...(settings.emulate === undefined ? {} : { emulate: settings.emulate }),
+  });
+  try {
+    stage('starting the appliance', 0);
+    for (const disk of [...disks].sort((a, b) => a.index - b.index)) await guest.ask('add-drive', driveArguments(disk));
+    await guest.ask('run', [], startTimeoutMs);
+    const request = { guest, diskCount: disks.length, hardware, scratch: join(scratch, 'guest'), stage, options };
+    const report = await inoculateLinux({ ...request, ...(settings.method ? { method: settings.method } : {}) });
+    stage('closing the disks', 97);
+    await guest.close();
+    stage('done', 100);
+    return report;
+  } catch (error) {
+    await guest.kill();
+    throw error;
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+function stageReporter(options: CallOptions): (label: string, done: number) => void {
+  return (label, done) =>
+    options.onProgress?.({ label, done, total: 100, unit: 'percent', ratePerSecond: null, timeLeftMs: null });
+}

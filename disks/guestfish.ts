@@ -1,0 +1,154 @@
+/**
+ * A conversation with one guestfish: the appliance is started once (13 to 20 s without KVM, which is most of an
+ * inoculation) and everything is asked of it, one command after the other.
+ *
+ * guestfish reads commands from a pipe and ends at the first that fails, so a session either did everything it was asked
+ * or is over; what may fail is asked as a predicate (`is-file`) or with `attempt`. It dies with this process
+ * (`setpriv`), and its own recovery process then ends the appliance's QEMU.
+ */
+import { randomBytes } from 'node:crypto';
+import { execa } from 'execa';
+import { OperatorError, PermanentError, TransientError } from '../model/errors';
+import { guestfishLine, printable } from './guestfish-words';
+
+export interface GuestfishSettings {
+  readonly signal?: AbortSignal | undefined;
+  /** Limit for one command. Default: two minutes; the appliance's start and a regeneration take longer ones. */
+  readonly commandTimeoutMs?: number;
+  /** Folder for libguestfs's temporary files. */
+  readonly temporaryFolder: string;
+  /** false where KVM works; default: forced emulation, which works everywhere. */
+  readonly emulate?: boolean;
+}
+
+export interface Guestfish {
+  /** Runs a command; its output, at most 4 MiB. @throws TransientError with the tool's words when it fails: the session is then over. */
+  ask(command: string, args?: readonly string[], timeoutMs?: number): Promise<string>;
+  /** Runs a command that may fail: `error` is then what guestfish said, and the session goes on. */
+  attempt(command: string, args?: readonly string[]): Promise<{ output: string; error: string | null }>;
+  /** Ends the appliance in order, so that everything written is on the disks. */
+  close(): Promise<void>;
+  /** Ends it at once; for an error or an abort. */
+  kill(): Promise<void>;
+}
+
+const maxOutputBytes = 4 * 1024 * 1024;
+const defaultTimeoutMs = 120_000;
+
+interface Waiting {
+  readonly marker: string;
+  readonly resolve: (output: string) => void;
+}
+
+/** Starts guestfish without an appliance: `add-drive` and `run` are commands like others. */
+export function startGuestfish(settings: GuestfishSettings): Guestfish {
+  const child = spawnGuestfish(settings);
+  let output = '';
+  let errors = '';
+  let waiting: Waiting | undefined;
+  let overflow = false;
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+    overflow ||= output.length > maxOutputBytes;
+    if (overflow) return void child.kill('SIGTERM');
+    const end = waiting === undefined ? -1 : output.indexOf(waiting.marker);
+    if (waiting === undefined || end < 0) return;
+    const answer = output.slice(0, end);
+    output = output.slice(end + waiting.marker.length).replace(/^\n/, '');
+    waiting.resolve(answer);
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (errors = (errors + text).slice(-8192)));
+  child.stdin.on('error', () => undefined);
+  const ended = child.then((result) => result);
+
+  const send = async (line: string, command: string, timeoutMs: number): Promise<string> => {
+    settings.signal?.throwIfAborted();
+    const marker = `muster-${randomBytes(12).toString('hex')}`;
+    let timer: NodeJS.Timeout | undefined;
+    const answer = new Promise<string>((resolve) => (waiting = { marker, resolve }));
+    const deadline = new Promise<'late'>((resolve) => (timer = setTimeout(resolve, timeoutMs, 'late')));
+    child.stdin.write(`${line}\necho ${marker}\n`);
+    const first = await Promise.race([answer.then((text) => ({ text })), ended, deadline]);
+    clearTimeout(timer);
+    waiting = undefined;
+    // Standard error was written first and is read in the same round of the event loop, perhaps after standard output.
+    await new Promise((resolve) => setImmediate(resolve));
+    if (first !== 'late' && 'text' in first) return first.text;
+    settings.signal?.throwIfAborted();
+    if (first === 'late') {
+      child.kill('SIGTERM');
+      throw new TransientError({ what: `guestfish did not finish ${command}`, found: `nothing after ${timeoutMs} ms` });
+    }
+    if (overflow) throw new PermanentError({ what: `guestfish ${command} printed too much`, needed: 'at most 4 MiB' });
+    throw whatItSaid(command, errors, first.code);
+  };
+
+  return {
+    ask: (command, args = [], timeoutMs = settings.commandTimeoutMs ?? defaultTimeoutMs) =>
+      send(guestfishLine(command, args), command, timeoutMs),
+    // A leading minus lets guestfish go on after the command failed (guestfish(1), "Exit on error behaviour").
+    async attempt(command, args = []) {
+      errors = '';
+      const output = await send(
+        `-${guestfishLine(command, args)}`,
+        command,
+        settings.commandTimeoutMs ?? defaultTimeoutMs,
+      );
+      return { output, error: errors.includes('error:') ? lastError(errors) : null };
+    },
+    async close() {
+      child.stdin.end('umount-all\nshutdown\n');
+      const result = await ended;
+      settings.signal?.throwIfAborted();
+      if (result.exitCode !== 0) throw whatItSaid('shutdown', errors, result.code);
+    },
+    async kill() {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+function spawnGuestfish(settings: GuestfishSettings) {
+  return execa('setpriv', ['--pdeathsig', 'KILL', '--', 'guestfish'], {
+    reject: false,
+    buffer: false,
+    stdin: 'pipe',
+    forceKillAfterDelay: 5_000,
+    ...(settings.signal === undefined ? {} : { cancelSignal: settings.signal }),
+    env: {
+      LC_ALL: 'C.UTF-8',
+      LIBGUESTFS_BACKEND: 'direct',
+      ...(settings.emulate === false ? {} : { LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg' }),
+      // The appliance runs nothing that its own kernel has to be protected from by slow means; 768 MiB are enough for update-initramfs.
+      LIBGUESTFS_APPEND: 'mitigations=off audit=0',
+      LIBGUESTFS_MEMSIZE: '768',
+      LIBGUESTFS_TMPDIR: settings.temporaryFolder,
+    },
+  });
+}
+
+/** guestfish is over: what it said last. */
+function whatItSaid(command: string, errors: string, code: string | undefined) {
+  if (code === 'ENOENT') {
+    return new OperatorError({
+      what: 'guestfish cannot be started',
+      needed: 'libguestfs on this host',
+      remedy: 'Install it: apt-get install guestfish linux-image-amd64.',
+    });
+  }
+  return new TransientError({
+    what: `guestfish failed at ${command}`,
+    found: lastError(errors),
+    detail: errors.slice(-4096),
+  });
+}
+
+function lastError(errors: string): string {
+  const lines = errors
+    .trim()
+    .split('\n')
+    .filter((line) => line.trim() !== '');
+  const said = lines.filter((line) => line.includes('error:')).at(-1) ?? lines.at(-1) ?? 'no message';
+  return printable(said.replace(/^.*?error: /, ''));
+}

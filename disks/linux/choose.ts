@@ -1,0 +1,57 @@
+/** Which inoculator fits a system and a hardware profile. */
+import type { HardwareProfile, OperatingSystem } from '../../model/server';
+import type { InoculatorChoice } from '../contract';
+
+/** Distributions (os-release ID) that build their initramfs with initramfs-tools. */
+const initramfsTools = [
+  'debian',
+  'ubuntu',
+  'linuxmint',
+  'raspbian',
+  'devuan',
+  'kali',
+  'pop',
+  'proxmox',
+  'zorin',
+  'elementary',
+];
+/** Distributions that build it with dracut or mkinitcpio: known, so that the answer can say what is missing. */
+const others: Readonly<Record<string, string>> = {
+  rhel: 'dracut',
+  centos: 'dracut',
+  rocky: 'dracut',
+  almalinux: 'dracut',
+  ol: 'dracut',
+  fedora: 'dracut',
+  sles: 'dracut',
+  'opensuse-leap': 'dracut',
+  'opensuse-tumbleweed': 'dracut',
+  arch: 'mkinitcpio',
+  alpine: 'mkinitfs',
+};
+
+/** The inoculator's name, or why there is none. Pure knowledge. */
+export function chooseInoculator(os: OperatingSystem, hardware: HardwareProfile): InoculatorChoice {
+  const name = os.prettyName ?? [os.distribution, os.version].filter(Boolean).join(' ');
+  if (os.family === 'windows') {
+    return {
+      because: `${name || 'Windows'} needs an inoculator for the Windows registry; this release has initramfs-tools only`,
+    };
+  }
+  if (os.family === 'unknown') {
+    return {
+      because:
+        'the operating system is unknown: needed is a Linux with initramfs-tools (Debian, Ubuntu and their family)',
+    };
+  }
+  if (hardware.linuxModules.length === 0) {
+    return { because: `hardware profile ${hardware.id} names no Linux drivers` };
+  }
+  const id = os.distribution?.toLowerCase();
+  if (id !== undefined && initramfsTools.includes(id)) return { inoculator: 'initramfs-tools' };
+  const tool = id === undefined ? undefined : others[id];
+  const needs = tool === undefined ? 'an inoculator of its own' : `an inoculator for ${tool}`;
+  return {
+    because: `${name || 'this Linux'} needs ${needs}; this release has initramfs-tools only (Debian, Ubuntu and their family)`,
+  };
+}

@@ -1,0 +1,51 @@
+/** What initramfs-tools in the guest is told, so that its next kernel update keeps what was added. */
+import type { GuestFiles } from '../guest-files';
+import type { KernelPlan } from './kernels';
+import { loadList } from './append';
+
+export interface ModulesFilePlan {
+  readonly path: string;
+  /** The new content; null where nothing has to change. */
+  readonly text: string | null;
+  readonly changes: readonly string[];
+  readonly sound: readonly string[];
+}
+
+const path = '/etc/initramfs-tools/modules';
+const folder = '/etc/initramfs-tools';
+
+/** MODULES=most (Debian's default) takes every disk driver by itself; `dep` and `list` have to be told. */
+export async function planModulesFile(files: GuestFiles, kernels: readonly KernelPlan[]): Promise<ModulesFilePlan> {
+  const setting = await modulesSetting(files);
+  const wanted = [...new Set(kernels.flatMap(({ load }) => load))];
+  const same = { path, text: null, changes: [] };
+  if (setting === 'most' && kernels.every(({ action }) => action === 'none' || action === 'unfit')) {
+    return { ...same, sound: ['initramfs-tools takes all drivers (MODULES=most)'] };
+  }
+  const before = (await files.text(path)) ?? '';
+  const missing = missingNames(before, wanted);
+  if (missing.length === 0) return { ...same, sound: [`${path} lists ${wanted.join(', ')}`] };
+  return { path, text: extendModules(before, missing), changes: [`${path}: ${missing.join(', ')} added`], sound: [] };
+}
+
+/** MODULES= as mkinitramfs would see it: initramfs.conf, then conf.d in order. */
+async function modulesSetting(files: GuestFiles): Promise<string> {
+  const names = (await files.names(`${folder}/conf.d`)).filter((name) => /^[A-Za-z0-9_.-]+$/.test(name));
+  let setting = 'most';
+  for (const file of [`${folder}/initramfs.conf`, ...names.map((name) => `${folder}/conf.d/${name}`)]) {
+    for (const match of ((await files.text(file)) ?? '').matchAll(/^\s*MODULES=["']?(\w+)/gm)) setting = match[1]!;
+  }
+  return setting;
+}
+
+function missingNames(text: string, wanted: readonly string[]): string[] {
+  const lines = text.split('\n').filter((line) => !line.trim().startsWith('#'));
+  const after = loadList(lines.join('\n'), wanted).split('\n');
+  return wanted.filter((name) => after.slice(lines.filter((line) => line.trim() !== '').length).includes(name));
+}
+
+/** Adds the names, each on a line of its own, under a comment that says who did it. */
+export function extendModules(text: string, names: readonly string[]): string {
+  const head = text === '' || text.endsWith('\n') ? text : `${text}\n`;
+  return `${head}# Added by Muster for the hardware that this system was recovered onto\n${names.join('\n')}\n`;
+}
