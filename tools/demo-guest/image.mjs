@@ -64,13 +64,18 @@ function makeFileSystem(raw, volume, folder, uuid, options) {
   );
 }
 
-/** The appliance is the only place where the guest's own grub-install and update-grub see the image as a disk. */
+/**
+ * The appliance is the only place where the guest's own grub-install and update-grub see the image as a disk.
+ *
+ * Its kernel names the image's disk sda or sdb, whichever is found first (seen in one build of three); libguestfs hides
+ * that from its own commands, not from programs in the guest, so the disk is looked up from what / stands on.
+ */
 function installBootLoader(raw, options) {
   const script = [
     `add-drive ${raw} format:raw`,
     'run',
     'mount /dev/sda1 /',
-    'command "grub-install --target=i386-pc --no-floppy /dev/sda"',
+    'sh "grub-install --target=i386-pc --no-floppy $(findmnt -n -o SOURCE / | tr -d 0-9)"',
     'command "update-grub"',
     'command "test -s /boot/grub/grub.cfg"',
     'umount-all',

@@ -10,14 +10,19 @@ import path from 'node:path';
 /** A program that failed; `message` names it, its exit code, the log and the log's last lines. */
 export class ProgramFailed extends Error {}
 
-/** The full path of an executable on PATH (and the sbin folders, which people's PATH often lacks), or undefined. */
-export function findProgram(name, env = process.env) {
+/** PATH with the folders of administration programs, which people's PATH often lacks. */
+export function adminPath(env = process.env) {
+  return [env.PATH ?? '', '/usr/local/sbin', '/usr/sbin', '/sbin'].filter((folder) => folder !== '').join(':');
+}
+
+/** The full path of an executable on PATH, or undefined. */
+export function findProgram(name, env = { PATH: adminPath() }) {
   const folders = (env.PATH ?? '').split(':').filter((folder) => folder !== '');
-  if (env.MUSTER_SETUP_ONLY_PATH !== '1') folders.push('/usr/local/sbin', '/usr/sbin', '/sbin');
   return folders.map((folder) => path.join(folder, name)).find(isExecutable);
 }
 
-function isExecutable(file) {
+/** Whether it is a file that may be run. */
+export function isExecutable(file) {
   try {
     accessSync(file, constants.X_OK);
     return statSync(file).isFile();
@@ -38,7 +43,7 @@ export function run(file, args, { logPath, env = {}, cwd, timeoutMs = 30 * 60_00
   const log = logPath ? openSync(logPath, 'a') : undefined;
   const child = spawn(file, args, {
     cwd,
-    env: { ...process.env, LC_ALL: 'C.UTF-8', ...env },
+    env: { ...process.env, PATH: adminPath(), LC_ALL: 'C.UTF-8', ...env },
     stdio: [input === undefined ? 'ignore' : 'pipe', log ?? 'pipe', log ?? 'pipe'],
   });
   if (log !== undefined) closeSync(log);

@@ -1,0 +1,47 @@
+/**
+ * The Debian packages that Muster needs beyond a bare system, and how to see that each one's work is there: a program,
+ * or a check. So another distribution, or a program built by hand, is good enough.
+ *
+ * `quick`: already needed by the quick tests; the others are needed by real guests. docs/dependencies.md gives licence
+ * and size of each; test/tools/dependencies.test.ts holds the two together.
+ */
+import { readdirSync } from 'node:fs';
+
+export const systemPackages = [
+  { name: 'chromium', quick: true, programs: ['chromium'], reason: 'opens reports and console pages in tests' },
+  { name: 'e2fsprogs', quick: true, programs: ['mke2fs'], reason: 'ext4 volumes of the demo guest and of test disks' },
+  { name: 'fdisk', quick: true, programs: ['sfdisk'], reason: 'partition tables of the demo guest and of test disks' },
+  { name: 'qemu-system-common', quick: true, programs: ['qemu-storage-daemon'], reason: 'the target server' },
+  { name: 'qemu-utils', quick: true, programs: ['qemu-img', 'qemu-io'], reason: 'images, layers and overlays' },
+  {
+    name: 'util-linux',
+    quick: true,
+    programs: ['setpriv', 'flock', 'blkid'],
+    reason: 'children that die with us; locks',
+  },
+  { name: 'cpio', quick: false, programs: ['cpio'], reason: 'the archive that inoculation adds to an initramfs' },
+  { name: 'dnsmasq-base', quick: false, programs: ['dnsmasq'], reason: "addresses in libvirt's networks" },
+  { name: 'guestfish', quick: false, programs: ['guestfish'], reason: "edits inside guests' disks, in an appliance" },
+  { name: 'iptables', quick: false, programs: ['iptables'], reason: "isolation of libvirt's networks" },
+  { name: 'libvirt-clients', quick: false, programs: ['virsh'], reason: 'how Muster talks to libvirt' },
+  { name: 'libvirt-daemon-system', quick: false, programs: ['libvirtd', 'virtlogd'], reason: 'runs the guests' },
+  { name: 'linux-image-amd64', quick: false, found: hasKernel, reason: "the kernel of guestfish's appliance" },
+  { name: 'mmdebstrap', quick: false, programs: ['mmdebstrap'], reason: 'fills the demo guest' },
+  { name: 'qemu-system-x86', quick: false, programs: ['qemu-system-x86_64'], reason: 'the machines themselves' },
+  { name: 'zstd', quick: false, programs: ['zstd'], reason: 'compression of the added initramfs archive' },
+];
+
+/** A kernel in /boot with its modules: containers have none, and libguestfs builds its appliance from one. */
+function hasKernel() {
+  const releases = namesIn('/boot').flatMap((name) => /^vmlinuz-(.+)$/.exec(name)?.[1] ?? []);
+  const modules = new Set(namesIn('/lib/modules'));
+  return releases.some((release) => modules.has(release));
+}
+
+function namesIn(folder) {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
