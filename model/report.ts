@@ -36,7 +36,7 @@ export interface ReportException {
   readonly reason: string | null;
   readonly by: Actor | null;
   readonly at: string | null;
-  /** What the step is for: what is missing without it. */
+  /** What is missing: what the step is for; for a skipped undo, what it would have done. */
   readonly why: string;
 }
 
@@ -161,7 +161,7 @@ function exception(step: StepView, kind: ReportException['kind']): ReportExcepti
     reason: last?.reason ?? step.because,
     by: last?.by.actor ?? null,
     at: last?.at ?? null,
-    why: undo ? `Not undone: ${step.undo ?? step.title}` : step.why,
+    why: undo ? (step.undo ?? step.title) : step.why,
   };
 }
 

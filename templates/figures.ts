@@ -16,6 +16,7 @@ export interface ObjectiveFigure {
   readonly margin: string;
   readonly because: string;
   readonly measured: boolean;
+  readonly judged: boolean;
   readonly fill: string;
   readonly mark: string;
 }
@@ -28,7 +29,8 @@ export function objectiveFigure(name: string, meaning: string, objective: Object
     name,
     meaning,
     chip: verdictChips[verdict],
-    actual: actualMs === null ? 'not known' : formatDuration(actualMs),
+    actual: actualMs === null ? (verdict === 'missed' ? 'Not reached' : 'Not known') : formatDuration(actualMs),
+    judged: verdict !== 'unknown',
     target: formatDuration(targetMs),
     margin: marginOf(marginMs),
     because,
@@ -89,7 +91,7 @@ export function timelineOf(report: RunReport): TimelineRow[] {
     anchor: `step-${step.position}`,
     title: step.title,
     chip: stepChip(step),
-    duration: step.startedAt === null ? '' : formatDuration(step.clocks.elapsedMs),
+    duration: step.attempts.length + step.parkings.length === 0 ? '' : formatDuration(step.clocks.elapsedMs),
     segments: [
       ...step.parkings.map((parking) => segment('waited', parking.since, parking.until)),
       ...step.attempts.map((attempt) =>

@@ -83,7 +83,7 @@ function exceptionRow({ kind, position, title, items, reason, by, at, why }: Rep
     reason: reason ?? 'No reason is in the record.',
     by: by?.name ?? 'nobody by decision',
     at: at === null ? '' : formatTime(at),
-    why,
+    missing: `${kind === 'left-behind' ? 'Its undo would have been' : 'What the step is for'}: ${why}`,
   };
 }
 

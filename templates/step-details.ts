@@ -27,8 +27,8 @@ export function stepDetails(report: RunReport, exhibits: ReadonlyMap<string, Exh
   }));
 }
 
-function timingOf({ startedAt, clocks }: StepView): string {
-  if (startedAt === null) return '';
+function timingOf({ attempts, parkings, clocks }: StepView): string {
+  if (attempts.length + parkings.length === 0) return '';
   if (clocks.waitingMs === 0) return formatDuration(clocks.elapsedMs);
   return `${formatDuration(clocks.elapsedMs)}, of which ${formatDuration(clocks.waitingMs)} waiting for people`;
 }

@@ -208,12 +208,12 @@ export function abortedStory(): Story {
 /** Waits for people now. */
 export function stuckStory(): Story {
   const story = inoculateAndSkipRegistry(upToSignature(new Story()));
-  story.announce('suspend-replication').start('suspend-replication');
+  const { token } = story.announce('suspend-replication').start('suspend-replication');
   story.pass(8_000);
   const refused = failure('PermanentError', 'the hold of app01 cannot be written: found a read-only file system.');
   story.emit(
     'attempt-failed',
-    { token: 9, undo: false, failure: refused, nextDelayMs: null },
+    { token, undo: false, failure: refused, nextDelayMs: null },
     {
       step: 'suspend-replication',
       attempt: 1,
