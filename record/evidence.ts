@@ -4,19 +4,25 @@
  * A file appears whole or not at all: written beside its place, fsynced, renamed, and the folder fsynced. The same
  * content again meets the first file; the folder may be on shared storage and have several writers.
  */
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EvidenceRef } from '../model/events';
 import { OperatorError, PermanentError, TransientError } from '../model/errors';
+import { sha256Hex } from './canonical';
+import {
+  errnoOf,
+  placeDraft,
+  sweepDrafts,
+  unlessMissing,
+  verifyFile,
+  writeDraft,
+  type EvidenceVerdict,
+} from './evidence-files';
 import { evidenceMediaType, evidenceName } from './evidence-names';
 
 export type EvidenceSource = Uint8Array | string | { readonly file: string };
-
-export type EvidenceVerdict =
-  | { readonly ok: true; readonly sizeBytes: number }
-  | { readonly ok: false; readonly why: 'missing' | 'changed'; readonly found: string | null };
 
 export interface EvidenceStore {
   /**
@@ -29,7 +35,7 @@ export interface EvidenceStore {
   put(source: EvidenceSource, name: string, mediaType: string): Promise<EvidenceRef>;
   /** The content as a stream, or undefined where there is none. Not verified. @throws PermanentError for no SHA-256 */
   open(sha256: string): Promise<{ readonly stream: NodeJS.ReadableStream; readonly sizeBytes: number } | undefined>;
-  /** The whole content, or undefined where there is none. */
+  /** The whole content; undefined where there is none, or where it was damaged (`verify` says which). */
   read(sha256: string): Promise<Buffer | undefined>;
   /** Hashes what is there. @throws PermanentError for no SHA-256 */
   verify(sha256: string): Promise<EvidenceVerdict>;
@@ -50,6 +56,8 @@ export function openEvidenceStore(options: EvidenceOptions): EvidenceStore {
   const root = join(options.folder, pathPart('tenant', options.tenantId), pathPart('core', options.coreId));
   const maxBytes = options.maxBytes ?? defaultMaxBytes;
   const pathOf = (sha256: string): string => join(root, requireSha256(sha256).slice(0, 2), sha256.slice(2));
+  /** Once per process is enough: drafts are left only by processes that were killed. */
+  let swept: Promise<void> | undefined;
   const verify = (sha256: string): Promise<EvidenceVerdict> => verifyFile(pathOf(sha256), sha256);
   return {
     verify,
@@ -59,7 +67,8 @@ export function openEvidenceStore(options: EvidenceOptions): EvidenceStore {
       try {
         await mkdir(join(root, 'incoming'), { recursive: true, mode: 0o750 });
         const { sha256, sizeBytes } = await writeDraft(draft, chunksOf(source), label, maxBytes);
-        if (!(await verify(sha256)).ok) await place(draft, pathOf(sha256));
+        await (swept ??= sweepDrafts(draft));
+        if (!(await verify(sha256)).ok) await placeDraft(draft, pathOf(sha256));
         return { sha256, name: label, mediaType: evidenceMediaType(mediaType), sizeBytes };
       } catch (error) {
         throw putFailure(error, label, root);
@@ -74,7 +83,10 @@ export function openEvidenceStore(options: EvidenceOptions): EvidenceStore {
       const { size } = await handle.stat();
       return { stream: handle.createReadStream(), sizeBytes: size };
     },
-    read: async (sha256) => unlessMissing(readFile(pathOf(sha256))),
+    read: async (sha256) => {
+      const content = await unlessMissing(readFile(pathOf(sha256)));
+      return content !== undefined && sha256Hex(content) === sha256 ? content : undefined;
+    },
   };
 }
 
@@ -90,77 +102,6 @@ async function* chunksOf(source: EvidenceSource): AsyncGenerator<Uint8Array> {
       });
     }
     yield* createReadStream(source.file) as AsyncIterable<Buffer>;
-  }
-}
-
-async function writeDraft(
-  draft: string,
-  chunks: AsyncIterable<Uint8Array>,
-  label: string,
-  maxBytes: number,
-): Promise<{ sha256: string; sizeBytes: number }> {
-  const hash = createHash('sha256');
-  let sizeBytes = 0;
-  // Read-only from the start: evidence is never written again.
-  const handle = await open(draft, 'wx', 0o440);
-  try {
-    for await (const chunk of chunks) {
-      sizeBytes += chunk.byteLength;
-      if (sizeBytes > maxBytes) throw tooLarge(label, maxBytes);
-      hash.update(chunk);
-      await writeAll(handle, chunk);
-    }
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  return { sha256: hash.digest('hex'), sizeBytes };
-}
-
-async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
-  let offset = 0;
-  while (offset < chunk.byteLength) offset += (await handle.write(chunk, offset)).bytesWritten;
-}
-
-/** Two writers of one content race to the same bytes, so whoever renames last changes nothing. */
-async function place(draft: string, path: string): Promise<void> {
-  const folder = join(path, '..');
-  await mkdir(folder, { recursive: true, mode: 0o750 });
-  await rename(draft, path);
-  for (const one of [folder, join(folder, '..')]) await syncFolder(one);
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-async function verifyFile(path: string, sha256: string): Promise<EvidenceVerdict> {
-  const hash = createHash('sha256');
-  let sizeBytes = 0;
-  try {
-    for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
-      hash.update(chunk);
-      sizeBytes += chunk.byteLength;
-    }
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return { ok: false, why: 'missing', found: null };
-    throw error;
-  }
-  const found = hash.digest('hex');
-  return found === sha256 ? { ok: true, sizeBytes } : { ok: false, why: 'changed', found };
-}
-
-async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
-  try {
-    return await work;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
   }
 }
 
@@ -184,15 +125,6 @@ function pathPart(which: string, id: string): string {
   });
 }
 
-function tooLarge(label: string, maxBytes: number): PermanentError {
-  return new PermanentError({
-    what: `${label} is too large to be kept as evidence`,
-    found: `more than ${maxBytes} bytes`,
-    needed: `at most ${maxBytes} bytes`,
-    remedy: 'Keep a part of it, or raise the limit of evidence files.',
-  });
-}
-
 function putFailure(error: unknown, label: string, root: string): unknown {
   const code = errnoOf(error);
   const facts = { what: `${label} could not be kept as evidence`, found: `${code} at ${root}` };
@@ -204,10 +136,4 @@ function putFailure(error: unknown, label: string, root: string): unknown {
     return new TransientError({ ...facts, remedy: 'Check the storage of the evidence folder.' }, { cause: error });
   }
   return code === '' ? error : new PermanentError(facts, { cause: error });
-}
-
-function errnoOf(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
-    ? error.code
-    : '';
 }

@@ -98,6 +98,7 @@ function poolConfig(connectionString: string, options: DatabaseOptions): Knex.Co
     connection: connectionConfig(connectionString, options) as Knex.PgConnectionConfig,
     acquireConnectionTimeout: connectMs + silenceMs,
     log: silent,
+    compileSqlOnError: false,
     pool: {
       min: 0,
       max: options.maxConnections ?? 10,
@@ -121,10 +122,7 @@ const silent = { warn: () => undefined, error: () => undefined, deprecate: () =>
 
 /** Every new connection: bounded silence, a schema that we know, the application's role where the login may take it. */
 async function prepare(client: Client, silenceMs: number): Promise<void> {
-  const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
-  stream.setTimeout(silenceMs, () => {
-    stream.destroy(new Error(`Connection terminated: no answer for ${silenceMs} ms`));
-  });
+  limitSilence(client, silenceMs);
   const { rows } = await client
     .query<{ version: number | null; may: boolean }>(
       `select (select max(version) from muster.migrations) as version,
@@ -140,6 +138,14 @@ async function prepare(client: Client, silenceMs: number): Promise<void> {
       if (codeOf(error) !== '42501') throw error;
     });
   }
+}
+
+/** Destroys a connection on which nothing was sent or received for so long. */
+export function limitSilence(client: Client, silenceMs: number): void {
+  const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
+  stream.setTimeout(silenceMs, () => {
+    stream.destroy(new Error(`Connection terminated: no answer for ${silenceMs} ms`));
+  });
 }
 
 /** @throws OperatorError when the schema is not the one that this version of Muster knows. */

@@ -34,7 +34,8 @@ export function storeFailure(what: string, where: string, error: unknown): Error
   if (isMusterError(error)) return error;
   const code = codeOf(error);
   const found = messageOf(error);
-  const options = { cause: error };
+  // The driver's own message holds the whole statement: too much for a workflow's history, and it may hold secrets.
+  const options = { cause: new Error(found) };
   if (isUnreachable(code, found)) {
     const remedy = `Check that Postgres runs at ${where} and is reachable from here; it is tried again by itself.`;
     return new TransientError({ what, found, needed: `an answer from Postgres at ${where}`, remedy }, options);

@@ -1,6 +1,7 @@
 /** Brings a database to the schema that this version knows. */
 import { knex, type Knex } from 'knex';
-import { connectionConfig, select, whereIs, checkVersion, type DatabaseOptions } from './database';
+import type { Client } from 'pg';
+import { checkVersion, connectionConfig, limitSilence, select, whereIs, type DatabaseOptions } from './database';
 import { storeFailure } from './failures';
 import type { Migration } from './migrations/migration';
 import { knownVersion, migrations } from './migrations/all';
@@ -20,16 +21,23 @@ export async function migrate(
   connectionString: string,
   options: DatabaseOptions = {},
 ): Promise<{ version: number; applied: readonly number[] }> {
+  // A migration may take long, and so may waiting for another process that migrates.
+  const statementTimeoutMs = options.statementTimeoutMs ?? 600_000;
+  const silenceMs = options.silenceTimeoutMs ?? statementTimeoutMs + 10_000;
   const db = knex({
     client: 'pg',
     version: '14',
-    // A migration may take long; waiting for another process that migrates may, too.
-    connection: connectionConfig(connectionString, {
-      ...options,
-      statementTimeoutMs: options.statementTimeoutMs ?? 600_000,
-    }) as Knex.PgConnectionConfig,
+    compileSqlOnError: false,
+    connection: connectionConfig(connectionString, { ...options, statementTimeoutMs }) as Knex.PgConnectionConfig,
     acquireConnectionTimeout: (options.connectTimeoutMs ?? 5_000) * 2,
-    pool: { min: 0, max: 1 },
+    pool: {
+      min: 0,
+      max: 1,
+      afterCreate: (client: Client, done: (error: null, client: Client) => void) => {
+        limitSilence(client, silenceMs);
+        done(null, client);
+      },
+    },
   });
   try {
     const applied: number[] = [];

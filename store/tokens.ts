@@ -27,7 +27,7 @@ interface TokenRow {
 export function createTokens(database: Database, scope: Scope, clock: () => Date): Tokens {
   const at = [scope.tenantId, scope.coreId];
   return {
-    issue: (person, expiresAt) => {
+    issue: async (person, expiresAt) => {
       const asked = { name: requirePersonName(person.name), role: person.role };
       const expires = requireFuture(expiresAt, clock());
       return database.transaction(`a token for ${asked.name} could not be issued`, (trx) =>

@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createEvidenceKeeper } from '../../activities/evidence';
@@ -58,8 +58,20 @@ test('a damaged file is found by verify and replaced by the same content', () =>
     await chmod(pathIn(folder, sha256), 0o640);
     await truncate(pathIn(folder, sha256), 3);
     expect(await store.verify(sha256)).toEqual({ ok: false, why: 'changed', found: sha256Hex('the') });
+    expect(await store.read(sha256)).toBeUndefined();
     await store.put('the truth', 'b.txt', 'text/plain');
     expect(await store.verify(sha256)).toMatchObject({ ok: true });
+  }));
+
+test('drafts that a killed process left are cleared a day later, fresh ones of others are not', () =>
+  withEvidence(async (store, folder) => {
+    const incoming = join(folder, 'evidence', 'main', 'main', 'incoming');
+    await mkdir(incoming, { recursive: true });
+    await writeFile(join(incoming, 'fresh'), '');
+    await writeFile(join(incoming, 'old'), '');
+    await utimes(join(incoming, 'old'), new Date(0), new Date(0));
+    await store.put('x', 'x', 'text/plain');
+    expect(await readdir(incoming)).toEqual(['fresh']);
   }));
 
 test('what is not there is missing, not an error', () =>
