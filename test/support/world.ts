@@ -52,6 +52,8 @@ export interface World {
 export type RunHandle = WorkflowHandle & { readonly runOrder: RecoveryOrder };
 
 export interface WorldOptions {
+  /** Changes the address of the worker's database: a door that a test can shut. */
+  readonly databaseUrl?: (url: string) => string;
   /** Stands between the activities and the site: faults, counters. */
   readonly recoverySite?: (
     site: SimulatedSite,
@@ -91,7 +93,9 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     source: new Map([['production', { id: 'production', platform: production.platform, source: production.source }]]),
   };
   const database = await holdDatabase();
-  const store = openStore(database.url, { tenantId: 'default', coreId: 'core1' });
+  const scope = { tenantId: 'default', coreId: 'core1' };
+  const store = openStore(database.url, scope);
+  const workerStore = openStore(options.databaseUrl?.(database.url) ?? database.url, scope);
   const deps: ActivityDeps = {
     sites,
     evidence: createEvidenceKeeper({ folder: join(folder, 'evidence') }, () => undefined),
@@ -108,7 +112,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const workers = [
     await Worker.create({ ...common, taskQueue: workflowQueue, workflowBundle: await bundle }),
     await Worker.create({ ...common, taskQueue: siteQueue('recovery'), activities: createActivities(deps) }),
-    await Worker.create({ ...common, taskQueue: journalQueue, activities: createJournalActivities(store) }),
+    await Worker.create({ ...common, taskQueue: journalQueue, activities: createJournalActivities(workerStore) }),
   ];
   const running = workers.map((worker) => worker.run());
   const client = new Client({ connection: temporal.connection, namespace: temporal.namespace });
@@ -132,7 +136,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     async close() {
       workers.forEach((worker) => worker.shutdown());
       await Promise.all(running);
-      await store.close();
+      await Promise.all([store.close(), workerStore.close()]);
       await temporal.native.close();
       // Calls that are still retried fail on a closed channel: give them the moment they need to end.
       await temporal.connection.close();
