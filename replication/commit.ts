@@ -1,0 +1,89 @@
+/**
+ * The end of a destructive recovery: the machine's overlay is merged down into the base (by its platform), and with that
+ * the replica ends. From beginCommit on nothing of it is a recovery point any more, because the base's bytes change.
+ */
+import { rm } from 'node:fs/promises';
+import { z } from 'zod';
+import { OperatorError } from '../model/errors';
+import { readJson, removeDurably, writeDurably } from './durable';
+import { assertNotHeldByAnother } from './hold';
+import { chainOf, layerPath, namesIn, readPoints, removeManifest } from './manifests';
+import type { ReplicaPlace } from './place';
+import { overlayPath, readRun, readRuns, runFolder } from './run-record';
+import { stopTargetServer } from './target-server';
+
+const commitRecord = z.object({
+  format: z.literal(1),
+  runId: z.string(),
+  disks: z.array(z.object({ diskId: z.string(), overlayPath: z.string(), basePath: z.string() })),
+});
+export type CommitRecord = z.infer<typeof commitRecord>;
+
+export async function readCommit(place: ReplicaPlace): Promise<CommitRecord | undefined> {
+  const found = await readJson(place.commit);
+  return found === undefined ? undefined : commitRecord.parse(found);
+}
+
+/** Repeated: continues and returns the same. @throws OperatorError when another run stands on the replica. */
+export async function beginCommit(place: ReplicaPlace, runId: string): Promise<CommitRecord['disks']> {
+  const record = (await readCommit(place)) ?? (await startCommit(place, runId));
+  if (record.runId !== runId) throw givenAway(place, record);
+  for (const point of (await readPoints(place)).manifests) await removeManifest(place, point);
+  await removeDurably(place.merge);
+  await stopTargetServer(place);
+  return record.disks;
+}
+
+async function startCommit(place: ReplicaPlace, runId: string): Promise<CommitRecord> {
+  await assertNotHeldByAnother(place, runId);
+  const run = await readRun(place, runId);
+  const others = (await readRuns(place)).filter((other) => other.runId !== runId);
+  if (run === undefined || others.length > 0) {
+    throw new OperatorError({
+      what: `run ${runId} cannot make its recovery of server ${place.serverId} final`,
+      found: run === undefined ? 'no disks taken by this run' : `also in use by run ${others[0]!.runId}`,
+      needed: 'disks of this run, and no other run on the replica',
+      remedy: run === undefined ? 'Abort the run.' : `Finish or abort run ${others[0]!.runId} first.`,
+    });
+  }
+  const set = await readPoints(place);
+  const disks = await Promise.all(
+    run.disks.map(async ({ diskId }) => ({
+      diskId,
+      overlayPath: overlayPath(place, runId, diskId),
+      basePath: layerPath(place, (await chainOf(place, set, run.pointId, diskId))[0]!),
+    })),
+  );
+  const record: CommitRecord = { format: 1, runId, disks };
+  await writeDurably(place.commit, record);
+  return record;
+}
+
+/** Removes everything but the bases, which are the machine's disks now. */
+export async function finishCommit(place: ReplicaPlace, runId: string): Promise<void> {
+  const record = await readCommit(place);
+  if (record === undefined) return;
+  if (record.runId !== runId) throw givenAway(place, record);
+  const bases = new Set(record.disks.map((disk) => disk.basePath));
+  for (const name of await namesIn(place.layers)) {
+    const path = layerPath(place, `layers/${name}`);
+    if (!bases.has(path)) await rm(path, { force: true });
+  }
+  await rm(runFolder(place, runId), { recursive: true, force: true });
+  await removeDurably(place.hold);
+}
+
+/** @throws OperatorError when the replica's base belongs to a recovered machine. */
+export async function assertNotGivenAway(place: ReplicaPlace): Promise<void> {
+  const record = await readCommit(place);
+  if (record !== undefined) throw givenAway(place, record);
+}
+
+function givenAway(place: ReplicaPlace, record: CommitRecord): OperatorError {
+  return new OperatorError({
+    what: `server ${place.serverId} has no replica any more`,
+    found: `it was given to the machine that run ${record.runId} recovered`,
+    needed: 'a replica of its own',
+    remedy: 'Protect the recovered machine as a new server, or move its disks away and remove the replica.',
+  });
+}

@@ -1,0 +1,118 @@
+/** The replicas of a site: folders of layers and manifests, and a target server for each (design: The replica). */
+import { mkdir, rm, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CallOptions } from '../platforms/contract';
+import { isMusterError, OperatorError } from '../model/errors';
+import type { DiskLayout } from '../disks/signatures';
+import type { ServerSpec, ServerId, SiteId } from '../model/server';
+import { assertNotGivenAway, beginCommit, finishCommit, readCommit } from './commit';
+import type { Replicas, ReplicationSource } from './contract';
+import { checkpointPrefix, runCycle } from './cycle';
+import { readJson, writeDurably } from './durable';
+import { holdFor, letGoFor, readHold } from './hold';
+import { layerPath, namesIn, readPoints } from './manifests';
+import { openReplica } from './open-replica';
+import { createFolders, placeOf, type ReplicaPlace } from './place';
+import { readRuns } from './run-record';
+import { dropOverlays, handOverDisk, releaseDisk, takeBackDisk, takeDisks } from './runs';
+import { stopTargetServer } from './target-server';
+import { viewOf } from './views';
+
+export interface ReplicasSettings {
+  /** Where replicas are kept, one folder per server; the hypervisor's user must be able to pass through. */
+  readonly folder: string;
+  readonly source: ReplicationSource;
+  readonly siteId: SiteId;
+  /** Milliseconds since 1970, UTC. */
+  readonly clock: () => number;
+  /** Where the target servers' sockets are; a short path. */
+  readonly runtimeFolder?: string;
+}
+
+/** Longest wait for the source when a replica is removed: it may be gone for good. */
+const sourceDeadlineMs = 10_000;
+
+export function createReplicas(settings: ReplicasSettings): Replicas {
+  const { folder, source, siteId, clock } = settings;
+  const layouts = new Map<string, DiskLayout>();
+  const at = (serverId: ServerId) => placeOf(folder, settings.runtimeFolder ?? '/run/muster', serverId);
+  const now = () => new Date(clock()).toISOString();
+  return {
+    prepare: (server) => prepare(at(server.id), server),
+    cycle: (server, options) => runCycle(at(server.id), server, { source, siteId, clock, layouts }, options),
+    points: async (serverId) => [...(await readPoints(at(serverId))).points],
+    view: (serverId) => viewOf(at(serverId), clock()),
+    views: async () => {
+      const found = await Promise.all((await namesIn(folder)).map((serverId) => viewOf(at(serverId), clock())));
+      return found.filter((view) => view !== undefined);
+    },
+    hold: (serverId, runId, state) => holdFor(at(serverId), runId, state, now()),
+    letGo: (serverId, runId) => letGoFor(at(serverId), runId),
+    take: (server, point, option, runId, options) =>
+      takeDisks(at(server.id), { server, point, option, runId }, options),
+    drop: (serverId, runId, options) => dropOverlays(at(serverId), runId, options),
+    handOver: (serverId, runId, diskId) => handOverDisk(at(serverId), runId, diskId),
+    takeBack: (serverId, runId, diskId, options) => takeBackDisk(at(serverId), runId, diskId, options),
+    release: (serverId, runId, diskId, options) => releaseDisk(at(serverId), runId, diskId, options),
+    beginCommit: (serverId, runId) => beginCommit(at(serverId), runId),
+    finishCommit: (serverId, runId) => finishCommit(at(serverId), runId),
+    remove: (serverId, options) => remove(at(serverId), source, options),
+    freeBytes: async () => {
+      await mkdir(folder, { recursive: true });
+      const { bavail, bsize } = await statfs(folder);
+      return bavail * bsize;
+    },
+  };
+}
+
+async function prepare(place: ReplicaPlace, server: ServerSpec): Promise<void> {
+  await assertNotGivenAway(place);
+  await createFolders(place);
+  await writeDurably(place.server, server);
+  await openReplica(place);
+}
+
+async function remove(place: ReplicaPlace, source: ReplicationSource, options: CallOptions = {}): Promise<void> {
+  await assertUnused(place);
+  await stopTargetServer(place);
+  const server = (await readJson(place.server)) as ServerSpec | undefined;
+  if (server !== undefined) await forgetSource(server, source, options);
+  const bases = new Set((await readCommit(place))?.disks.map((disk) => disk.basePath));
+  for (const path of [place.points, place.runs, place.server, place.merge, join(place.folder, 'target')]) {
+    await rm(path, { recursive: true, force: true });
+  }
+  for (const name of await namesIn(place.layers)) {
+    const path = layerPath(place, `layers/${name}`);
+    if (!bases.has(path)) await rm(path, { force: true });
+  }
+  // Bases that were given to a recovered machine are its disks: they stay, and with them the marker that says so.
+  if (bases.size === 0) await rm(place.folder, { recursive: true, force: true });
+  await rm(place.socketFolder, { recursive: true, force: true });
+}
+
+async function assertUnused(place: ReplicaPlace): Promise<void> {
+  const runId = (await readHold(place))?.runId ?? (await readRuns(place))[0]?.runId;
+  if (runId === undefined) return;
+  throw new OperatorError({
+    what: `the replica of server ${place.serverId} cannot be removed`,
+    found: `run ${runId} uses it`,
+    needed: 'a replica that no run uses',
+    remedy: `Finish or abort run ${runId} first.`,
+  });
+}
+
+/** Best effort: the source may be gone, and its checkpoints with it. */
+async function forgetSource(server: ServerSpec, source: ReplicationSource, options: CallOptions): Promise<void> {
+  const deadline = AbortSignal.timeout(sourceDeadlineMs);
+  const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
+  try {
+    for (const name of await source.checkpoints(server.source.machineName, { signal })) {
+      if (name.startsWith(checkpointPrefix(server.id))) {
+        await source.deleteCheckpoint(server.source.machineName, name, { signal });
+      }
+    }
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    if (!deadline.aborted && !isMusterError(error)) throw error;
+  }
+}
