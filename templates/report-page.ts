@@ -146,7 +146,10 @@ function orderFacts({ order, point }: RunReport): Fact[] {
     ['Networks', networks.join(', ') || 'none'],
     ['Mode', `${order.mode}, ${order.intent}`],
     ['Option', optionWords[order.option]],
-    ['Recovery point', point === null ? `${order.point}; none was frozen` : `${formatTime(point.takenAt)}, ${point.pointId}`],
+    [
+      'Recovery point',
+      point === null ? `${order.point}; none was frozen` : `${formatTime(point.takenAt)}, ${point.pointId}`,
+    ],
     ['Consistency', point === null ? null : point.consistency],
     ['Inoculation', order.inoculate ? 'yes' : 'no'],
     ['Power on', order.powerOn === 'automatic' ? 'automatic' : 'behind a decision'],

@@ -60,14 +60,22 @@ const overflowing = (page: Page): Promise<string[]> =>
       .map((one) => one.outerHTML.slice(0, 120))`,
   );
 
+/** Links within the report whose target is not there exactly once. */
+const brokenLinks = (page: Page): Promise<string[]> =>
+  page.evaluate(
+    `[...document.querySelectorAll('a[href^="#"]')].map((one) => one.hash.slice(1))
+      .filter((id) => document.querySelectorAll('[id="' + id + '"]').length !== 1)`,
+  );
+
 describe.each(Object.keys(stories))('%s', (name) => {
-  test.each([360, 1280])('fits a window of %d px, complains of nothing and asks for nothing', async (width) => {
+  test.each([360, 1280])('fits a window of %d px, complains of nothing, asks for nothing and has a target for every link', async (width) => {
     await opened(name, width, async ({ page, complaints, requests }) => {
       expect(await overflowing(page)).toEqual([]);
       expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width);
       expect(complaints).toEqual([]);
       expect(requests.filter((url) => !url.startsWith('data:'))).toHaveLength(1);
       expect(await page.evaluate('document.scripts.length')).toBe(0);
+      expect(await brokenLinks(page)).toEqual([]);
     });
   });
 });
@@ -85,18 +93,6 @@ test('a reader that hears finds one title, headings in order, landmarks, named p
     const region = page.getByRole('region', { name: 'Decisions', exact: true });
     expect(await region.getByRole('cell').count()).toBe(14);
   });
-});
-
-test('every link within the report has its target, once', async () => {
-  for (const name of Object.keys(stories)) {
-    await opened(name, 1280, async ({ page }) => {
-      const broken = await page.evaluate(
-        `[...document.querySelectorAll('a[href^="#"]')].map((one) => one.hash.slice(1))
-          .filter((id) => document.querySelectorAll('[id="' + id + '"]').length !== 1)`,
-      );
-      expect(broken).toEqual([]);
-    });
-  }
 });
 
 test.each(['light', 'dark'] as const)('text stands out from its ground, %s', async (colorScheme) => {
