@@ -1,3 +1,4 @@
+import { Client } from 'pg';
 import { verifyChain } from '../../record/chain';
 import { createJournalActivities } from '../../activities/journal';
 import { batch, closed, event, newRunId, noted, opened } from './run-events';
@@ -121,4 +122,22 @@ test('runs that close at once enter the ledger one after the other', () =>
     expect(ledger.map((row) => row.sequence)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
     expect(new Set(ledger.map((row) => row.runHash))).toEqual(new Set(heads.map((head) => head.lastHash)));
     expect(ledger.every((row, i) => row.previousHash === (ledger[i - 1]?.hash ?? '0'.repeat(64)))).toBe(true);
+  }));
+
+test('what a superuser changed or cut off in the database is found by the chain and the ledger', () =>
+  withStore(async (store, url) => {
+    const runId = newRunId();
+    await store.journal.append(batch(runId, 1, [opened(runId), noted('what was said'), noted('more'), closed()]));
+    const client = new Client({ connectionString: url });
+    await client.connect();
+    await client.query(`set muster.maintenance = 'on'`);
+    await client.query('delete from muster.journal where sequence = 4');
+    const [entry] = await store.ledger();
+    const end = { sequence: entry!.runSequence, hash: entry!.runHash };
+    const cut = verifyChain(await store.journal.rows(runId), { end });
+    await client.query(`update muster.journal set body = replace(body, 'what was said', 'nothing') where sequence = 2`);
+    await client.end();
+    expect(cut).toMatchObject({ ok: false, sequence: 4, why: 'rows 4 to 4 are missing at the end' });
+    const verdict = verifyChain(await store.journal.rows(runId), { end });
+    expect(verdict).toMatchObject({ ok: false, sequence: 2, why: expect.stringContaining('its content was changed') });
   }));
