@@ -1,4 +1,4 @@
-/** The commands of the stack, for the `muster` program: `up`, `worker` and `api`. */
+/** The commands of the stack, for the `muster` program: `up`, and its parts one by one. */
 import { createRequire } from 'node:module';
 import type { Command } from 'commander';
 import { loadConfiguration } from '../config/load';
@@ -14,7 +14,7 @@ import type * as Up from './up';
 const later: <T>(path: string) => T = createRequire(__filename);
 
 /**
- * Adds `up`, `worker` and `api`. Each sets `process.exitCode`. `ownProcess` is for programs other than bin/muster. What they need is loaded when they run, so that other
+ * Adds `up`, `prepare`, `worker` and `api`. Each sets `process.exitCode`. `ownProcess` is for programs other than bin/muster. What they need is loaded when they run, so that other
  * commands start quickly.
  */
 export function stackCommands(program: Command, options: Pick<StackOptions, 'ownProcess'> = {}): void {
@@ -23,6 +23,10 @@ export function stackCommands(program: Command, options: Pick<StackOptions, 'own
     .description('run everything on this machine from one data folder, until Ctrl-C')
     .addHelpText('after', `\n${exitCodeHelp()}`)
     .action(() => withConfiguration((configuration) => later<typeof Up>('./up').up(configuration, options)));
+  program
+    .command('prepare')
+    .description('migrate the database and make the admin token (`muster up` does this for you)')
+    .action(() => withConfiguration((configuration) => later<typeof Up>('./up').prepare(configuration)));
   program
     .command('worker')
     .description('run one worker process (`muster up` does this for you)')

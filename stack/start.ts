@@ -1,17 +1,13 @@
 /** Brings up everything on one machine from one data folder, in order, and takes it down again in the reverse order. */
 import { join } from 'node:path';
 import type { Configuration } from '../config/configuration';
-import { readPostgresUrl } from '../config/postgres-url';
-import { migrate } from '../store/migrate';
-import { openStore } from '../store/open-store';
-import { ensureAdminToken } from './admin-token';
 import { openDataFolder, type DataFolder } from './data-folder';
-import { StackError } from './exit-codes';
 import { endLeftovers, readRegister, registerParts } from './leftovers';
 import { lockFolder } from './lock';
 import type { Part } from './part';
 import { apiPart, apiUrl, postgresPart, temporalPart, workerPart, type PartsContext } from './parts';
 import { requireFreePort } from './ports';
+import { prepareDatabase } from './prepare';
 import { supervise, type BackOff, type Supervised, type SupervisedPart } from './supervise';
 import { requireTemporal } from './temporal-check';
 
@@ -92,34 +88,11 @@ async function bringUp(
   );
   const failed = servers.find((result) => result.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
-  await prepareDatabase(configuration, folder, say);
+  await prepareDatabase(configuration, say);
   for (const part of [worker.enabled ? workerPart(context) : undefined, api.enabled ? apiPart(context) : undefined]) {
     if (part !== undefined) stops.push((await add(part)).stop);
   }
   options.signal?.throwIfAborted();
-}
-
-async function prepareDatabase(
-  configuration: Configuration,
-  folder: DataFolder,
-  say: (line: string) => void,
-): Promise<void> {
-  const url = readPostgresUrl(configuration);
-  try {
-    await migrate(url);
-    const store = openStore(url, { tenantId: configuration.tenantId, coreId: configuration.coreId });
-    try {
-      if (await ensureAdminToken(store.tokens, folder.tokenFile)) say(`An admin token was made: ${folder.tokenFile}`);
-    } finally {
-      await store.close();
-    }
-  } catch (error) {
-    const remedy = configuration.postgres.embedded
-      ? `Its log is ${join(folder.logs, 'postgres.log')}.`
-      : 'Check the server and the URL in MUSTER_POSTGRES_URL_FILE.';
-    const facts = { what: 'the database could not be prepared', found: (error as Error).message, remedy };
-    throw new StackError('part-not-up', facts, { cause: error });
-  }
 }
 
 async function requirePorts({ temporal, postgres, api }: Configuration): Promise<void> {

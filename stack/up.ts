@@ -2,6 +2,7 @@
 import type { Configuration } from '../config/configuration';
 import { describeFacts } from '../model/errors';
 import { StackError } from './exit-codes';
+import { prepareDatabase } from './prepare';
 import { startStack, type StackOptions } from './start';
 
 const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -36,6 +37,16 @@ export async function up(configuration: Configuration, options: Omit<StackOption
     return reportProblem(error, (line) => console.error(line));
   } finally {
     for (const signal of stopSignals) process.off(signal, onSignal);
+  }
+}
+
+/** `muster prepare`: for installations whose parts are started one by one. Returns the exit code. */
+export async function prepare(configuration: Configuration): Promise<number> {
+  try {
+    await prepareDatabase(configuration, (line) => console.log(line));
+    return 0;
+  } catch (error) {
+    return reportProblem(error, (line) => console.error(line));
   }
 }
 

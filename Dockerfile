@@ -1,0 +1,23 @@
+# Muster's own processes: `muster worker` near the disks of a site, `muster api` anywhere.
+# Temporal and Postgres run in containers of their own (docker-compose.yml).
+FROM node:20-bookworm-slim
+
+# What the worker runs: disks and guests (qemu-utils, qemu-system-common for qemu-storage-daemon, libguestfs with a kernel
+# for its appliance), the hypervisor (virsh), and util-linux for setpriv and flock.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends \
+      ca-certificates util-linux libvirt-clients qemu-utils qemu-system-common qemu-system-x86 qemu-block-extra \
+      libguestfs-tools libnbd-bin linux-image-amd64 ntfs-3g zstd cpio \
+ && rm -rf /var/lib/apt/lists/*
+
+WORKDIR /opt/muster
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev && npm cache clean --force
+COPY . .
+
+ENV NODE_ENV=production \
+    MUSTER_DATA_FOLDER=/var/lib/muster \
+    LIBGUESTFS_BACKEND=direct
+VOLUME /var/lib/muster
+ENTRYPOINT ["node", "/opt/muster/bin/muster"]
+CMD ["--help"]

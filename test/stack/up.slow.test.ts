@@ -1,0 +1,95 @@
+/** The whole stack as real processes: what a newcomer starts, what a power cut leaves, what must be gone afterwards. */
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { processesOf, stackHome, startStackProcess, type StackHome, type StackProcess } from '../support/stack-process';
+import { readRegister } from '../../stack/leftovers';
+import { readWorkerStatus } from '../../stack/worker-status';
+
+let home: StackHome;
+let stack: StackProcess | undefined;
+
+beforeAll(async () => {
+  home = await stackHome();
+});
+
+afterAll(() => {
+  stack?.child.kill('SIGKILL');
+  for (const { pid } of processesOf(home)) process.kill(pid, 'SIGKILL');
+  home.remove();
+});
+
+const file = (name: string): string => join(home.dataFolder, name);
+const token = (): string => readFileSync(file('admin-token'), 'utf8').trim();
+const get = (path: string, bearer: string): Promise<Response> =>
+  fetch(`http://127.0.0.1:${home.apiPort}/api/v1${path}`, { headers: { authorization: `Bearer ${bearer}` } });
+
+test('up starts everything, and the token in the file opens the API', async () => {
+  stack = startStackProcess(home);
+  await stack.prints(`Muster runs at http://127.0.0.1:${home.apiPort}`);
+  expect(stack.output()).toContain(file('admin-token'));
+  const health = (await (await get('/health', token())).json()) as { ok: boolean };
+  expect(health).toMatchObject({ ok: true });
+  expect((await get('/servers', token())).status).toBe(200);
+  expect((await get('/servers', 'not-a-token')).status).toBe(401);
+}, 90_000);
+
+test('files with secrets can be read by their owner only', () => {
+  for (const name of ['admin-token', 'postgres-password', 'postgres-url']) {
+    expect([name, (statSync(file(name)).mode & 0o777).toString(8)]).toEqual([name, '600']);
+  }
+});
+
+test('no command line shows a password', () => {
+  const password = readFileSync(file('postgres-password'), 'utf8').trim();
+  const commands = processesOf(home).map(({ command }) => command);
+  expect(commands.length).toBeGreaterThan(4);
+  expect(commands.filter((command) => command.includes(password) || command.includes(token()))).toEqual([]);
+});
+
+test('a second up on the same folder is refused and says who runs', async () => {
+  const second = startStackProcess(home);
+  expect(await second.ended).toBe(13);
+  expect(second.output()).toContain(`found process ${stack!.child.pid}`);
+}, 20_000);
+
+test('a worker that is killed is started again', async () => {
+  const before = (await readWorkerStatus(file('worker.json')))!;
+  process.kill(before.pid, 'SIGKILL');
+  await stack!.prints('the worker runs again.');
+  expect(stack!.output()).toContain('the worker stopped: it was ended by SIGKILL.');
+  const after = (await readWorkerStatus(file('worker.json')))!;
+  expect(after.state).toBe('polling');
+  expect(after.pid).not.toBe(before.pid);
+}, 60_000);
+
+test('after kill -9 of up, nothing of it goes on, and up works again on the same data', async () => {
+  const tokenBefore = token();
+  const parts = (await readRegister(file('parts.json')))!.parts.map(({ pid }) => pid);
+  expect(parts).toHaveLength(4);
+  stack!.child.kill('SIGKILL');
+  await stack!.ended;
+  stack = startStackProcess(home);
+  await stack.prints('Muster runs at');
+  const running = processesOf(home).map(({ pid }) => pid);
+  expect(running.filter((pid) => parts.includes(pid))).toEqual([]);
+  expect(token()).toBe(tokenBefore);
+  expect((await get('/servers', tokenBefore)).status).toBe(200);
+}, 90_000);
+
+test('a stale postmaster.pid with the number of a living program does not keep Postgres from starting', async () => {
+  for (const { pid } of processesOf(home)) process.kill(pid, 'SIGKILL');
+  await stack!.ended;
+  const pidFile = file('postgres/cluster/postmaster.pid');
+  const lines = readFileSync(pidFile, 'utf8').split('\n');
+  writeFileSync(pidFile, [String(process.pid), ...lines.slice(1)].join('\n'));
+  stack = startStackProcess(home);
+  await stack.prints('Muster runs at');
+  expect((await get('/servers', token())).status).toBe(200);
+}, 90_000);
+
+test('SIGTERM stops it with code 0 and leaves no process', async () => {
+  stack!.child.kill('SIGTERM');
+  expect(await stack!.ended).toBe(0);
+  expect(stack!.output()).toMatch(/SIGTERM: stopping\.\nStopped\.\n$/);
+  expect(processesOf(home)).toEqual([]);
+}, 60_000);
