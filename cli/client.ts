@@ -1,0 +1,113 @@
+/** The API over HTTP: every call with a request id and a deadline, every problem as a CliError with an exit code. */
+import { v7 as uuidv7 } from 'uuid';
+import type { ProblemDocument } from '../api/schemas/common';
+import type { Connection } from './connection';
+import { CliError, type CliProblem } from './exit-codes';
+
+export interface Answer<T> {
+  readonly status: number;
+  readonly body: T;
+}
+
+export interface Client {
+  readonly url: string;
+  call<T>(method: string, path: string, options?: CallOptions): Promise<Answer<T>>;
+  get<T>(path: string): Promise<T>;
+  /** The response itself, for streams and files; a problem is thrown all the same. */
+  open(path: string, options?: CallOptions): Promise<Response>;
+}
+
+export interface CallOptions {
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+/** Longer than any deadline inside the API: it answers 202 or 503 before. */
+const answerDeadlineMs = 60_000;
+
+export function createClient({ url, token }: Connection): Client {
+  async function request(method: string, path: string, options: CallOptions = {}): Promise<Response> {
+    const init: RequestInit = {
+      method,
+      headers: {
+        authorization: `Bearer ${token}`,
+        'x-request-id': uuidv7(),
+        ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...options.headers,
+      },
+      ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
+      signal: options.signal ?? AbortSignal.timeout(answerDeadlineMs),
+    };
+    const response = await fetch(`${url}/api/v1${path}`, init).catch((error: unknown) => {
+      throw unreachable(url, error);
+    });
+    if (response.ok) return response;
+    throw problemOf(response.status, await response.text(), url);
+  }
+
+  async function call<T>(method: string, path: string, options?: CallOptions): Promise<Answer<T>> {
+    const response = await request(method, path, options);
+    const text = await response.text();
+    try {
+      return { status: response.status, body: (text === '' ? undefined : JSON.parse(text)) as T };
+    } catch (error) {
+      throw new CliError('unreachable', `${url} does not answer as Muster does: found ${text.slice(0, 80)}`, {
+        cause: error,
+      });
+    }
+  }
+
+  return {
+    url,
+    call,
+    get: async <T>(path: string) => (await call<T>('GET', path)).body,
+    open: (path, options) => request('GET', path, options),
+  };
+}
+
+function unreachable(url: string, error: unknown): CliError {
+  const cause = error instanceof Error ? (error.cause ?? error) : error;
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : undefined;
+  const found = code ?? (cause instanceof Error ? cause.message : String(cause));
+  return new CliError(
+    'unreachable',
+    `The API at ${url} cannot be reached: ${found}. Start it (\`muster up\`), or say where it is (--url or MUSTER_URL)`,
+    { cause: error },
+  );
+}
+
+/** What the API says is wrong, as one message; `urn:muster:problem:` kinds decide the exit code. */
+export function problemOf(status: number, text: string, url: string): CliError {
+  const problem = parseProblem(text);
+  if (!problem) {
+    return new CliError('unreachable', `${url} answered ${status} and not as Muster does: is another program there?`);
+  }
+  return new CliError(exitProblem(problem.type, status), problem.detail);
+}
+
+function exitProblem(type: string, status: number): CliProblem {
+  switch (type.replace('urn:muster:problem:', '')) {
+    case 'unauthenticated':
+    case 'forbidden':
+      return 'not-allowed';
+    case 'not-found':
+      return 'not-found';
+    case 'part-unavailable':
+    case 'no-worker':
+      return 'unreachable';
+    default:
+      return status >= 500 ? 'muster-failed' : status === 409 || status === 422 ? 'refused' : 'usage';
+  }
+}
+
+function parseProblem(text: string): ProblemDocument | undefined {
+  try {
+    const parsed = JSON.parse(text) as Partial<ProblemDocument>;
+    return typeof parsed.type === 'string' && typeof parsed.detail === 'string'
+      ? (parsed as ProblemDocument)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

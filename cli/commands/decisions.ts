@@ -1,0 +1,118 @@
+/** What a person answers to a run that waits: retry, skip, provide, approve, commit, roll back; and abort. */
+import type { Command } from 'commander';
+import { v7 as uuidv7 } from 'uuid';
+import type { DecisionInput } from '../../api/schemas/runs';
+import type { ParkingView } from '../../model/run-view';
+import type { DecisionKind } from '../../model/steps';
+import { action, requireReason, type Context } from '../context';
+import type { ActDocument, RunDetail } from '../documents';
+import { CliError, exitCodeOf } from '../exit-codes';
+import { collectPair, parseWhole, readCorrections } from '../parse';
+import { findRunId } from '../run-id';
+
+interface DecideOptions {
+  readonly step?: string;
+  readonly item?: string;
+  readonly epoch?: number;
+  readonly from?: string;
+  readonly set?: Record<string, string>;
+  readonly reason?: string;
+  readonly requestId?: string;
+}
+
+const verbs = {
+  retry: ['try the stuck step again', ['from', 'set']],
+  skip: ['go on without the stuck step; the run can then end only with exceptions', []],
+  provide: ['go on with a corrected input', ['from', 'set']],
+  approve: ['say yes at a gate', []],
+  commit: ['make a destructive recovery final', []],
+  'roll-back': ['put everything back instead of committing', []],
+} as const satisfies Partial<Record<DecisionKind, readonly [string, readonly ('from' | 'set')[]]>>;
+type Verb = keyof typeof verbs;
+
+export function decisionCommands(program: Command): void {
+  for (const verb of Object.keys(verbs) as Verb[]) {
+    const [description, extras] = verbs[verb];
+    const command = program
+      .command(verb)
+      .description(description)
+      .argument('<run>', 'run id, a part of it, or "last"')
+      .option('--reason <text>', 'why; stands in the record (needed)')
+      .option('--step <step>', 'which step, where several wait')
+      .option('--item <disk>', 'which disk, where several wait');
+    for (const extra of extras) {
+      if (extra === 'from') command.option('--from <step>', 'go back to this earlier step and run from there');
+      else command.option('--set <field=value>', 'correct a field of the order; repeatable', collectPair);
+    }
+    command
+      .option('--epoch <number>', 'the waiting that is answered (default: the one now)', parseWhole)
+      .option('--request-id <id>', 'sent again under the same id it is the same act (default: a new one)')
+      .action(action((context, options: DecideOptions, run: string) => decide(context, verb, options, run)));
+  }
+  program
+    .command('abort')
+    .description('abort a run: it undoes what it did, in reverse')
+    .argument('<run>', 'run id, a part of it, or "last"')
+    .option('--reason <text>', 'why; stands in the record (needed)')
+    .option('--request-id <id>', 'sent again under the same id it is the same act (default: a new one)')
+    .action(action(abort));
+}
+
+async function decide(context: Context, verb: Verb, options: DecideOptions, run: string): Promise<void> {
+  const reason = requireReason(options.reason, `you decide ${verb}`);
+  const input = options.set === undefined ? null : readCorrections(options.set);
+  const runId = await findRunId(context.client, run);
+  const place = await placeOf(context, runId, verb, options);
+  const body = { ...place, decision: verb, reason, from: options.from ?? null, input } as DecisionInput;
+  await act(context, `/runs/${runId}/decisions`, body, options.requestId);
+}
+
+/** The step is asked for only where it is not clear which one is meant. */
+async function placeOf(
+  { client }: Context,
+  runId: string,
+  verb: Verb,
+  { step, item, epoch }: DecideOptions,
+): Promise<Pick<DecisionInput, 'step' | 'item' | 'epoch'>> {
+  const given = { ...(item === undefined ? {} : { item }), ...(epoch === undefined ? {} : { epoch }) };
+  if (step !== undefined) return { step, ...given };
+  const { view } = await client.get<RunDetail>(`/runs/${runId}`);
+  const open = view.parkings.filter(
+    (parking) =>
+      parking.until === null &&
+      (item === undefined || parking.item === item) &&
+      (epoch === undefined || parking.epoch === epoch),
+  );
+  const able = open.filter((parking) => parking.allowed.includes(verb));
+  const fitting = able.length > 0 ? able : open;
+  if (fitting.length === 1) return { step: fitting[0]!.step, item: fitting[0]!.item, epoch: fitting[0]!.epoch };
+  if (fitting.length > 1) {
+    throw new CliError(
+      'usage',
+      `Several wait: ${fitting.map(nameOf).join(', ')}. Say which one with --step (and --item)`,
+    );
+  }
+  const found = view.closedAt === null ? `it is ${view.state}` : `it ended as ${view.state}`;
+  throw new CliError('refused', `Run ${runId} does not wait for a decision: ${found}`);
+}
+
+function nameOf({ step, item }: ParkingView): string {
+  return item === null ? step : `${step}/${item}`;
+}
+
+async function abort(context: Context, options: DecideOptions, run: string): Promise<void> {
+  const reason = requireReason(options.reason, 'you abort this run');
+  const runId = await findRunId(context.client, run);
+  await act(context, `/runs/${runId}/abort`, { reason }, options.requestId);
+}
+
+async function act({ client, out }: Context, path: string, body: object, id: string | undefined): Promise<void> {
+  const headers = { 'idempotency-key': id ?? uuidv7() };
+  const { body: answer } = await client.call<ActDocument>('POST', path, { body, headers });
+  if (answer.state === 'pending') process.exitCode = exitCodeOf('pending');
+  if (out.json) return out.document(answer);
+  const where = answer.step === null ? '' : ` at ${answer.step}`;
+  if (answer.state !== 'pending') return out.line(`Accepted: ${answer.act}${where}, by ${answer.by}.`);
+  out.line(`Sent: ${answer.act}${where}. No worker has taken it yet; it acts when one does.`);
+  out.line(`Request id: ${answer.requestId} (give it with --request-id to send the same act again)`);
+}

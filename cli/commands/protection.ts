@@ -1,0 +1,107 @@
+import { Option, type Command } from 'commander';
+import type { ReplicaDocument, ReplicasDocument } from '../../api/schemas/servers';
+import { formatDuration, formatSize, formatTime } from '../../model/durations';
+import { action, requireReason, type Context } from '../context';
+import { exitCodeOf } from '../exit-codes';
+import { paragraph, table } from '../output';
+
+interface ProtectOptions {
+  readonly pause?: boolean;
+  readonly resume?: boolean;
+  readonly remove?: boolean;
+  readonly reason?: string;
+}
+
+interface ProtectionState {
+  readonly pending: boolean;
+  readonly requestId: string;
+  readonly session: {
+    readonly state: string;
+    readonly heldBy: string | null;
+    readonly lastError: string | null;
+  } | null;
+}
+
+export function protectionCommands(program: Command): void {
+  program
+    .command('protect')
+    .description("start or change a server's replication")
+    .argument('<name>', 'server, by name or id')
+    .addOption(new Option('--pause', 'pause replication').conflicts(['resume', 'remove']))
+    .addOption(new Option('--resume', 'go on after a pause').conflicts('remove'))
+    .option('--remove', 'end protection and delete the replica')
+    .option('--reason <text>', 'why; needed for a change')
+    .action(action(protect));
+  program
+    .command('replicas')
+    .description('show replicas: lag, points, state')
+    .argument('[name]', 'one server: its points')
+    .action(action(replicas));
+}
+
+async function protect({ client, out }: Context, options: ProtectOptions, name: string): Promise<void> {
+  const change = options.pause ? 'pause' : options.resume ? 'resume' : options.remove ? 'remove' : null;
+  const path = `/servers/${encodeURIComponent(name)}/protection`;
+  const answer =
+    change === null
+      ? await client.call<ProtectionState>('POST', path)
+      : await client.call<ProtectionState>('POST', `${path}/${change}`, {
+          body: { reason: requireReason(options.reason, `you ${change} the protection of ${name}`) },
+        });
+  const { pending, session, requestId } = answer.body;
+  if (pending) process.exitCode = exitCodeOf('pending');
+  if (out.json) return out.document(answer.body);
+  const state = session === null ? 'no worker has answered yet' : session.state;
+  if (pending)
+    return out.line(`Asked for (request ${requestId}); now: ${state}. \`muster replicas ${name}\` shows it.`);
+  const done = { pause: 'paused', resume: 'resumed', remove: 'no longer protected' } as const;
+  const said = change === null ? (answer.status === 201 ? 'protected' : 'protected already') : done[change];
+  out.line(`${name}: ${said}; ${state}.`);
+  if (session?.lastError) out.line(paragraph(out, 'last error', session.lastError));
+}
+
+async function replicas({ client, out }: Context, _options: object, name: string | undefined): Promise<void> {
+  if (name !== undefined) return oneReplica({ client, out }, name);
+  const { items, unavailable } = await client.get<ReplicasDocument>('/replicas');
+  if (unavailable.length > 0) process.exitCode = exitCodeOf('unreachable');
+  if (out.json) return out.document({ items, unavailable });
+  const columns = [
+    { title: 'server', width: 12, grows: true },
+    { title: 'state', width: 11 },
+    { title: 'lag', width: 12, right: true },
+    { title: 'points', width: 6, right: true },
+    { title: 'size', width: 9, right: true },
+    { title: 'held by run', width: 12 },
+  ];
+  const rows = items.map((replica) => [
+    replica.serverName,
+    replica.state,
+    replica.lagMs === null ? '–' : formatDuration(replica.lagMs),
+    String(replica.points.length),
+    formatSize(replica.storedBytes),
+    replica.heldBy === null ? '' : `…${replica.heldBy.slice(-8)}`,
+  ]);
+  out.line(
+    items.length === 0 ? 'No replicas. Protect a server with `muster protect NAME`.' : table(out, columns, rows),
+  );
+  for (const { serverName, lastError } of items) {
+    if (lastError !== null) out.line(paragraph(out, serverName, lastError, serverName.length + 2));
+  }
+  for (const { siteId, because } of unavailable) out.error(`muster: site ${siteId} is not shown: ${because}`);
+}
+
+async function oneReplica({ client, out }: Pick<Context, 'client' | 'out'>, name: string): Promise<void> {
+  const replica = await client.get<ReplicaDocument>(`/servers/${encodeURIComponent(name)}/replica`);
+  if (out.json) return out.document(replica);
+  const lag = replica.lagMs === null ? 'no complete point' : `lag ${formatDuration(replica.lagMs)}`;
+  out.line(`${replica.serverName}: ${replica.state}, ${lag}, ${formatSize(replica.storedBytes)}`);
+  if (replica.heldBy !== null) out.line(`Held by run ${replica.heldBy}`);
+  if (replica.lastError !== null) out.line(paragraph(out, 'last error', replica.lastError));
+  const columns = [
+    { title: 'point', width: 36, grows: true },
+    { title: 'taken at', width: 27 },
+    { title: 'consistency', width: 11 },
+  ];
+  const rows = replica.points.map((point) => [point.pointId, formatTime(point.takenAt), point.consistency]);
+  if (rows.length > 0) out.line(table(out, columns, rows));
+}

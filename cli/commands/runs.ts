@@ -1,0 +1,99 @@
+import { writeFile } from 'node:fs/promises';
+import { Option, type Command } from 'commander';
+import { formatTime } from '../../model/durations';
+import { runStates, type RunState } from '../../model/steps';
+import { action, type Context } from '../context';
+import type { RunDetail, RunsDocument } from '../documents';
+import { CliError } from '../exit-codes';
+import { table } from '../output';
+import { parseWhole } from '../parse';
+import { findRunId } from '../run-id';
+import { showRun } from '../show-run';
+import { watchRun } from '../watch/watch';
+
+interface ListOptions {
+  readonly state?: RunState;
+  readonly server?: string;
+  readonly limit?: number;
+  readonly after?: string;
+}
+
+export function runCommands(program: Command): void {
+  program
+    .command('runs')
+    .description('list runs, newest first')
+    .addOption(new Option('--state <state>', 'only runs in this state').choices(runStates))
+    .option('--server <name>', 'only runs of this server')
+    .option('--limit <number>', 'at most so many (default: 50)', parseWhole)
+    .option('--after <next>', 'the page after this one')
+    .action(action(list));
+  program
+    .command('show')
+    .description('show one run: steps, clocks, what waits for you')
+    .argument('<run>', 'run id, a part of it, or "last"')
+    .action(action(show));
+  program
+    .command('watch')
+    .description('watch a run to its end, live')
+    .argument('<run>', 'run id, a part of it, or "last"')
+    .option('--stop-when-waiting', 'end with code 8 as soon as the run waits for people')
+    .action(
+      action(async (context, options: { stopWhenWaiting?: boolean }, run: string) =>
+        watchRun(context, await findRunId(context.client, run), options),
+      ),
+    );
+  program
+    .command('report')
+    .description('write the report of a run: one HTML file, or JSON with --json')
+    .argument('<run>', 'run id, a part of it, or "last"')
+    .option('--output <file>', 'where to; "-" is standard output (default: muster-report-….html)')
+    .action(action(report));
+}
+
+async function list({ client, out }: Context, { state, server, limit, after }: ListOptions): Promise<void> {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries({ state, server, limit, after })) {
+    if (value !== undefined) query.set(name, String(value));
+  }
+  const page = await client.get<RunsDocument>(`/runs?${query}`);
+  if (out.json) return out.document(page);
+  if (page.items.length === 0) return out.line('No runs. Start one with `muster recover`.');
+  const columns = [
+    { title: 'run', width: 9 },
+    { title: 'server', width: 10, grows: true },
+    { title: 'mode', width: 9 },
+    { title: 'state', width: 13 },
+    { title: 'step', width: 16 },
+    { title: 'started', width: 16 },
+  ];
+  const rows = page.items.map((run) => [
+    `…${run.runId.slice(-8)}`,
+    run.serverName,
+    run.mode,
+    run.state === 'succeeded-with-exceptions' ? 'succeeded with exceptions' : run.state,
+    run.currentStep ?? '',
+    formatTime(run.startedAt).slice(0, 16),
+  ]);
+  out.line(table(out, columns, rows));
+  if (page.next !== undefined) out.line(`More: muster runs --after ${page.next}`);
+}
+
+async function show({ client, out }: Context, _options: object, run: string): Promise<void> {
+  const detail = await client.get<RunDetail>(`/runs/${await findRunId(client, run)}`);
+  if (out.json) return out.document(detail);
+  showRun(out, detail);
+}
+
+async function report({ client, out }: Context, options: { output?: string }, run: string): Promise<void> {
+  const runId = await findRunId(client, run);
+  const format = out.json ? 'json' : 'html';
+  const response = await client.open(`/runs/${runId}/report?format=${format}`);
+  const text = await response.text();
+  const toOutput = options.output === '-' || (out.json && options.output === undefined);
+  if (toOutput) return void process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+  const file = options.output ?? `muster-report-${runId.slice(-8)}.${format}`;
+  await writeFile(file, text).catch((error: Error) => {
+    throw new CliError('usage', `The report cannot be written: ${error.message}. Choose another place with --output`);
+  });
+  out.error(`Wrote ${file}`);
+}

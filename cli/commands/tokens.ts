@@ -1,0 +1,62 @@
+import { Option, type Command } from 'commander';
+import type { IssuedToken, TokensDocument } from '../../api/schemas/tokens';
+import { action, type Context } from '../context';
+import { table } from '../output';
+import { parseTime } from '../parse';
+
+/** As in store/contract.ts; a test holds the two equal. */
+export const roleNames = ['viewer', 'auditor', 'operator', 'coordinator', 'admin'] as const;
+
+interface IssueOptions {
+  readonly role: (typeof roleNames)[number];
+  readonly expires?: string;
+}
+
+export function tokenCommands(program: Command): void {
+  const token = program.command('token').description('issue, list and revoke tokens of people').action(action(list));
+  token
+    .command('issue')
+    .description('issue a token to a person; its text is shown once')
+    .argument('<name>', 'the person, as the record will name them')
+    .addOption(new Option('--role <role>', 'what they may do').choices(roleNames).makeOptionMandatory())
+    .option('--expires <time>', 'when it ends (UTC); default: never', parseTime)
+    .action(action(issue));
+  token.command('list').description('list tokens').action(action(list));
+  token
+    .command('revoke')
+    .description('revoke a token')
+    .argument('<id>', "the token's id, from `muster token list`")
+    .action(action(revoke));
+}
+
+async function issue({ client, out }: Context, options: IssueOptions, name: string): Promise<void> {
+  const body = { name, role: options.role, expiresAt: options.expires ?? null };
+  const { body: issued } = await client.call<IssuedToken>('POST', '/tokens', { body });
+  if (out.json) return out.document(issued);
+  out.error(`Token ${issued.tokenId} of ${issued.person.name} (${issued.person.role}); it is shown this once:`);
+  out.line(issued.token);
+}
+
+async function list({ client, out }: Context): Promise<void> {
+  const { items } = await client.get<TokensDocument>('/tokens');
+  if (out.json) return out.document(items);
+  const columns = [
+    { title: 'token', width: 36 },
+    { title: 'person', width: 10, grows: true },
+    { title: 'role', width: 11 },
+    { title: 'state', width: 11 },
+  ];
+  const rows = items.map(({ tokenId, person, expiresAt, revokedAt }) => [
+    tokenId,
+    person.name,
+    person.role,
+    revokedAt !== null ? 'revoked' : expiresAt === null ? 'valid' : `until ${expiresAt.slice(0, 10)}`,
+  ]);
+  out.line(table(out, columns, rows));
+}
+
+async function revoke({ client, out }: Context, _options: object, tokenId: string): Promise<void> {
+  await client.call('DELETE', `/tokens/${encodeURIComponent(tokenId)}`);
+  if (out.json) return out.document({ revoked: tokenId });
+  out.line(`Revoked ${tokenId}.`);
+}

@@ -1,0 +1,103 @@
+/** What is printed: tables that fit, JSON for programs, and nothing of guests or servers that could drive a terminal. */
+import Table from 'cli-table3';
+import pico from 'picocolors';
+import { printable } from '../model/names';
+
+export interface Output {
+  readonly json: boolean;
+  /** Characters in a line. */
+  readonly width: number;
+  readonly interactive: boolean;
+  readonly colors: ReturnType<typeof pico.createColors>;
+  line(text?: string): void;
+  /** One JSON document on standard output. */
+  document(value: unknown): void;
+  error(text: string): void;
+}
+
+export const standardWidth = 80;
+
+export function createOutput(json: boolean, stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv): Output {
+  const interactive = stream.isTTY === true && !json;
+  const colored = interactive && !env['NO_COLOR'];
+  return {
+    json,
+    width: interactive ? Math.max(40, stream.columns ?? standardWidth) : standardWidth,
+    interactive,
+    colors: pico.createColors(colored),
+    line: (text = '') => void stream.write(`${text}\n`),
+    document: (value) => void stream.write(`${JSON.stringify(value, null, 2)}\n`),
+    error: (text) => void process.stderr.write(`${text}\n`),
+  };
+}
+
+export interface Column {
+  readonly title: string;
+  /** Narrowest that still makes sense; the column that `grows` takes what is left. */
+  readonly width: number;
+  readonly grows?: boolean;
+  readonly right?: boolean;
+}
+
+/** Never wider than the output; long cells are wrapped at words, or anywhere when a word is too long. */
+export function table(
+  { width }: Pick<Output, 'width'>,
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+): string {
+  const gaps = 2 * (columns.length - 1);
+  const fixed = columns.reduce((sum, column) => sum + (column.grows ? 0 : column.width), 0);
+  const growing = columns.filter((column) => column.grows);
+  const left = Math.max(0, width - fixed - gaps);
+  const widths = columns.map((column) =>
+    column.grows ? Math.max(column.width, Math.floor(left / growing.length)) : column.width,
+  );
+  const drawn = new Table({
+    head: columns.map(({ title }) => title),
+    colWidths: widths.map((each, i) => each + (i === widths.length - 1 ? 0 : 2)),
+    colAligns: columns.map(({ right }) => (right ? 'right' : 'left')),
+    wordWrap: true,
+    wrapOnWordBoundary: false,
+    chars: noLines,
+    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [], compact: true },
+  });
+  drawn.push(...rows.map((row) => row.map((cell, i) => wrap(printable(cell), widths[i]!).join('\n'))));
+  return drawn
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
+}
+
+const noLines = Object.fromEntries(
+  ['top', 'bottom', 'left', 'right', 'mid', 'middle']
+    .flatMap((side) => [side, `${side}-mid`, `${side}-left`, `${side}-right`])
+    .concat(['top-left', 'top-right', 'left-mid', 'mid-mid', 'right-mid'])
+    .map((name) => [name, '']),
+);
+
+/** Words into lines of at most `width` characters; a longer word is cut. */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ').flatMap((each) => cut(each, width))) {
+    if (line === '') line = word;
+    else if (line.length + 1 + word.length <= width) line += ` ${word}`;
+    else {
+      lines.push(line);
+      line = word;
+    }
+  }
+  return [...lines, line];
+}
+
+function cut(word: string, width: number): string[] {
+  if (word.length <= width) return [word];
+  return [word.slice(0, width), ...cut(word.slice(width), width)];
+}
+
+/** A paragraph under a heading word: `cause    text that goes on\n         here`. */
+export function paragraph({ width }: Pick<Output, 'width'>, label: string, text: string, indent = 11): string {
+  const lines = text.split('\n').flatMap((each) => wrap(printable(each), Math.max(20, width - indent)));
+  return lines.map((line, i) => `${(i === 0 ? label : '').padEnd(indent)}${line}`.trimEnd()).join('\n');
+}

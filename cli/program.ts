@@ -1,0 +1,45 @@
+/** The `muster` program: its commands, its help, its exit codes. */
+import { Command } from 'commander';
+import { stackCommands } from '../stack/commands';
+import { version } from '../stack/version';
+import { decisionCommands } from './commands/decisions';
+import { protectionCommands } from './commands/protection';
+import { recoverCommand } from './commands/recover';
+import { runCommands } from './commands/runs';
+import { serverCommands } from './commands/servers';
+import { tokenCommands } from './commands/tokens';
+import { exitCodeHelp } from './exit-codes';
+
+const environment = `Environment:
+  MUSTER_URL         where the API is (default: this machine's configuration)
+  MUSTER_TOKEN       your token
+  MUSTER_TOKEN_FILE  a file that holds it (default: the data folder's admin-token)`;
+
+export function createProgram(): Command {
+  const program = new Command('muster')
+    .description('Recovers servers by runbook: durable, recorded, proven.')
+    .version(version)
+    .option('--url <address>', 'where the API is')
+    .option('--json', 'print JSON, for programs')
+    .configureHelp({ showGlobalOptions: true, sortSubcommands: false, helpWidth: 80 })
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'muster: ')) })
+    .showSuggestionAfterError(true)
+    .addHelpText('after', `\n${environment}\n\n${exitCodeHelp()}\n  10 to 16 are of \`muster up\` (see its help)`);
+  stackCommands(program);
+  serverCommands(program);
+  protectionCommands(program);
+  recoverCommand(program);
+  runCommands(program);
+  decisionCommands(program);
+  tokenCommands(program);
+  inherit(program);
+  return program;
+}
+
+/** Commander gives settings to a sub-command only when it is made with them at hand; ours are made by many files. */
+function inherit(command: Command): void {
+  for (const child of command.commands) {
+    child.copyInheritedSettings(command);
+    inherit(child);
+  }
+}

@@ -1,0 +1,27 @@
+/** Which run is meant: its id, a part of it, or `last`. */
+import { isUuid } from '../model/ids';
+import type { Client } from './client';
+import type { RunsDocument } from './documents';
+import { CliError } from './exit-codes';
+
+const fewestCharacters = 4;
+const looked = 200;
+
+/** @throws CliError `not-found` when none fits, `usage` when several do. */
+export async function findRunId(client: Client, text: string): Promise<string> {
+  const wanted = text.trim().toLowerCase();
+  // A whole id needs no list, which may be away with Postgres.
+  if (isUuid(wanted)) return wanted;
+  if (wanted !== 'last' && wanted.length < fewestCharacters) {
+    throw new CliError(
+      'usage',
+      `"${text}" is too short for a run: needed an id, ${fewestCharacters} or more characters of its start or end, or "last"`,
+    );
+  }
+  const { items } = await client.get<RunsDocument>(`/runs?limit=${wanted === 'last' ? 1 : looked}`);
+  const fitting = items.filter(({ runId }) => wanted === 'last' || runId.startsWith(wanted) || runId.endsWith(wanted));
+  if (fitting.length === 1) return fitting[0]!.runId;
+  if (fitting.length === 0) throw new CliError('not-found', `There is no run "${text}". \`muster runs\` lists them`);
+  const ids = fitting.slice(0, 5).map(({ runId }) => runId);
+  throw new CliError('usage', `"${text}" fits ${fitting.length} runs: ${ids.join(', ')}. Give more of the id`);
+}

@@ -1,0 +1,117 @@
+/** One run on a terminal of 80 columns: result first, then what waits, then every step. */
+import { formatDuration, formatTime } from '../model/durations';
+import type { ObjectiveResult } from '../model/objectives';
+import type { ParkingView, RunView, StepView } from '../model/run-view';
+import type { StepState } from '../model/steps';
+import { progressLine } from './watch/progress';
+import type { ActDocument, RunDetail } from './documents';
+import { paragraph, table, type Output } from './output';
+
+export function showRun(out: Output, { view, notice, progress, acts }: RunDetail): void {
+  heading(out, view);
+  if (notice !== null) out.line(paragraph(out, 'note', notice));
+  const open = view.parkings.filter((parking) => parking.until === null);
+  for (const parking of open) {
+    out.line();
+    for (const line of waitingLines(out, parking, view.runId)) out.line(line);
+  }
+  for (const act of acts.filter((each) => each.state !== 'accepted')) out.line(paragraph(out, 'sent', actWords(act)));
+  out.line();
+  out.line(stepTable(out, view.steps));
+  if (progress.length > 0) out.line();
+  for (const { progress: now } of progress) out.line(progressLine(now, out.width));
+}
+
+function heading(out: Output, view: RunView): void {
+  const { order, clocks, objectives } = view;
+  const line = (label: string, text: string): void => out.line(paragraph(out, label, text));
+  const { bold } = out.colors;
+  out.line(`Run ${view.runId}  ${bold(view.state.replaceAll('-', ' '))}`);
+  if (view.summary !== null) line('result', view.summary);
+  line(
+    'server',
+    `${order.server.name} as ${order.target.machineName} at ${order.target.siteId}, ${order.target.hardware.id}`,
+  );
+  line('order', `${order.mode}, ${order.intent}, ${order.option}${order.inoculate ? '' : ', without inoculation'}`);
+  line('asked', `${formatTime(order.requestedAt)} by ${order.requestedBy.actor.name}: ${order.reason}`);
+  line(
+    'clocks',
+    `${formatDuration(clocks.elapsedMs)} = ${formatDuration(clocks.machineMs)} machine + ${formatDuration(clocks.waitingMs)} waiting for people`,
+  );
+  line('RPO', objectiveWords(objectives.rpo));
+  line('RTO', objectiveWords(objectives.rto));
+}
+
+export function objectiveWords({ actualMs, targetMs, verdict, because }: ObjectiveResult): string {
+  const target = formatDuration(targetMs);
+  if (actualMs === null) return `objective ${target}; ${because}`;
+  return `${formatDuration(actualMs)} of ${target}: ${verdict}`;
+}
+
+/** What waits, why, and the commands that answer it. */
+export function waitingLines(out: Pick<Output, 'width'>, parking: ParkingView, runId: string): string[] {
+  const place = parking.item === null ? parking.step : `${parking.step}/${parking.item}`;
+  const title = parking.kind === 'gate' ? 'Waits for a decision' : parking.undo ? 'Stuck while undoing' : 'Stuck';
+  const run = runId.slice(-8);
+  return [
+    `${title} at ${place} for ${formatDuration(parking.waitingMs)}`,
+    paragraph(out, '  cause', parking.cause),
+    paragraph(out, '  do', parking.remedy),
+    ...parking.allowed.map((decision, i) => paragraph(out, i === 0 ? '  decide' : '', commandFor(decision, run))),
+  ];
+}
+
+function commandFor(decision: string, run: string): string {
+  const extra = decision === 'provide' ? ' --set FIELD=VALUE' : '';
+  return `muster ${decision} ${run}${extra} --reason '…'`;
+}
+
+function stepTable(out: Output, steps: readonly StepView[]): string {
+  const columns = [
+    { title: '#', width: 2, right: true },
+    { title: 'step', width: 20 },
+    { title: 'state', width: 14 },
+    { title: 'time', width: 12, right: true },
+    { title: 'note', width: 16, grows: true },
+  ];
+  return table(
+    out,
+    columns,
+    steps.map((step) => [
+      String(step.position),
+      step.id,
+      stateWord[step.state],
+      step.startedAt === null ? '' : formatDuration(step.clocks.elapsedMs),
+      noteOf(step),
+    ]),
+  );
+}
+
+const stateWord: Record<StepState, string> = {
+  pending: '·',
+  running: 'running',
+  waiting: 'waits for you',
+  stuck: 'STUCK',
+  done: 'done',
+  'not-applicable': 'not needed',
+  skipped: 'SKIPPED',
+  failed: 'failed',
+  undone: 'undone',
+};
+
+function noteOf(step: StepView): string {
+  const failed = step.attempts.filter((attempt) => attempt.outcome === 'failed').length;
+  const words = [
+    step.leftBehind ? 'NOT UNDONE' : undefined,
+    step.because ?? undefined,
+    step.items.length > 1
+      ? `${step.items.filter((item) => item.state === 'done').length}/${step.items.length} disks`
+      : undefined,
+    failed > 0 ? `${failed} failed ${failed === 1 ? 'attempt' : 'attempts'}` : undefined,
+  ];
+  return words.filter((word) => word !== undefined).join('; ');
+}
+
+function actWords(act: ActDocument): string {
+  return `${act.act} by ${act.by}: ${act.state}${act.message === null ? '' : ` (${act.message})`}`;
+}

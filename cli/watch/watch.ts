@@ -1,0 +1,96 @@
+/** A run, live, until its end: events as lines, long activities as bars. Goes on after a broken connection. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { closedRunStates } from '../../model/steps';
+import type { Context } from '../context';
+import type { ActivityProgress, NumberedEvent, RunDetail } from '../documents';
+import { CliError, exitCodeOf } from '../exit-codes';
+import { objectiveWords } from '../show-run';
+import { paragraph } from '../output';
+import { readEvents } from './events';
+import { createScreen, type Screen } from './screen';
+
+export interface WatchOptions {
+  readonly stopWhenWaiting?: boolean;
+}
+
+/** Broken connections in a row before the API counts as gone. */
+const mostBreaks = 20;
+const pauseAfterBreakMs = 1_000;
+
+type End = 'ended' | 'waits' | 'broken';
+
+/** Sets the exit code by how the run ended. @throws CliError `unreachable` when the API stays away. */
+export async function watchRun(context: Context, runId: string, options: WatchOptions): Promise<void> {
+  const screen = createScreen(context.out, runId);
+  let last = 0;
+  let breaks = 0;
+  let end: End = 'broken';
+  while (end === 'broken') {
+    const before = last;
+    try {
+      end = await follow(context, runId, last, options, screen, (sequence) => (last = sequence));
+    } catch (error) {
+      screen.progress([]);
+      if (error instanceof CliError && error.problem !== 'unreachable') throw error;
+      if (breaks >= mostBreaks || (last === 0 && breaks === 0)) throw error;
+    }
+    if (end !== 'broken') break;
+    breaks = last > before ? 0 : breaks + 1;
+    if (breaks > mostBreaks)
+      throw new CliError(
+        'unreachable',
+        `The stream of run ${runId} breaks again and again. \`muster show ${runId}\` shows the run`,
+      );
+    await sleep(pauseAfterBreakMs);
+  }
+  screen.progress([]);
+  await finish(context, runId, end);
+}
+
+async function follow(
+  { client }: Context,
+  runId: string,
+  after: number,
+  options: WatchOptions,
+  screen: Screen,
+  seen: (sequence: number) => void,
+): Promise<End> {
+  const cut = new AbortController();
+  const headers = { 'last-event-id': String(after), accept: 'text/event-stream' };
+  const response = await client.open(`/runs/${runId}/events`, { headers, signal: cut.signal });
+  try {
+    for await (const { event, data } of readEvents(response.body as unknown as AsyncIterable<Uint8Array>)) {
+      if (event === 'end') return 'ended';
+      if (event === 'progress') screen.progress((JSON.parse(data) as { activities: ActivityProgress[] }).activities);
+      if (event !== 'event') continue;
+      const happened = JSON.parse(data) as NumberedEvent;
+      seen(happened.sequence);
+      screen.event(happened);
+      if (options.stopWhenWaiting && isWait(happened) && (await waitsNow(client, runId))) return 'waits';
+    }
+    return 'broken';
+  } finally {
+    cut.abort();
+  }
+}
+
+const isWait = ({ kind }: NumberedEvent): boolean => kind === 'parked' || kind === 'gate-opened';
+
+/** An old waiting, seen again from the beginning of the stream, may have been answered long ago. */
+async function waitsNow(client: Context['client'], runId: string): Promise<boolean> {
+  const { view } = await client.get<RunDetail>(`/runs/${runId}`);
+  return view.parkings.some((parking) => parking.until === null);
+}
+
+async function finish({ client, out }: Context, runId: string, end: End): Promise<void> {
+  const { view } = await client.get<RunDetail>(`/runs/${runId}`);
+  const closed = (closedRunStates as readonly string[]).includes(view.state);
+  if (end === 'waits' || !closed) process.exitCode = exitCodeOf('waits-for-people');
+  else if (view.state === 'aborted' || view.state === 'failed') process.exitCode = exitCodeOf('run-not-succeeded');
+  if (out.json || end === 'waits') return;
+  if (!closed) throw new CliError('run-not-succeeded', `Run ${runId} was ended outside Muster: its record has no end`);
+  out.line();
+  out.line(paragraph(out, 'RPO', objectiveWords(view.objectives.rpo)));
+  out.line(paragraph(out, 'RTO', objectiveWords(view.objectives.rto)));
+  out.line(paragraph(out, 'report', `muster report ${runId.slice(-8)}`));
+}
