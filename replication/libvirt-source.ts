@@ -1,0 +1,194 @@
+/**
+ * A libvirt host as the source of points: push-mode backups of a running machine, each leaving a checkpoint (a dirty
+ * bitmap) behind that the next one starts from. Nothing is installed in the guest; its agent, where there is one, gives
+ * frozen filesystems, the operating system and the clock.
+ */
+import { rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CallOptions } from '../platforms/contract';
+import { isMusterError, OperatorError, TransientError } from '../model/errors';
+import type { OperatingSystem } from '../model/server';
+import { withScratch } from '../disks/signatures-image';
+import type { CopyRequest, CopyResult, DiscoveredServer, ReplicationSource } from './contract';
+import { backupXml, checkpointXml } from './libvirt-backup-xml';
+import { parseDomain } from './libvirt-domain';
+import { agent, thawLeftover, whileFrozen } from './libvirt-freeze';
+import { bytesDone } from './progress';
+import { virshOn, type Virsh } from './virsh';
+
+export interface LibvirtSourceSettings {
+  readonly uri: string;
+  /** Milliseconds since 1970, UTC, of the recovery site. */
+  readonly clock: () => number;
+}
+
+interface Host {
+  readonly virsh: Virsh;
+  readonly uri: string;
+  readonly clock: () => number;
+  /** Machines of which this process knows that no earlier one left them frozen. */
+  readonly thawed: Set<string>;
+}
+
+const pollMs = 40;
+
+export function createLibvirtSource({ uri, clock }: LibvirtSourceSettings): ReplicationSource {
+  const host: Host = { virsh: virshOn(uri), uri, clock, thawed: new Set() };
+  return {
+    discover: (machine, options) => discover(host, machine, options),
+    copy: (request, options) => copy(host, request, options),
+    checkpoints: (machine, options) => checkpoints(host, machine, options),
+    deleteCheckpoint: (machine, name, options) => deleteCheckpoint(host, machine, name, options),
+  };
+}
+
+async function discover({ virsh }: Host, machine: string, { signal }: CallOptions = {}): Promise<DiscoveredServer> {
+  const { uuid: _, ...domain } = parseDomain(await virsh(['dumpxml', machine], { signal }));
+  const disks = [];
+  for (const disk of domain.disks) {
+    const info = await virsh(['domblkinfo', machine, disk.sourceDevice], { signal });
+    disks.push({ ...disk, sizeBytes: Number(/^Capacity:\s+(\d+)/m.exec(info)?.[1]) });
+  }
+  return { ...domain, disks, os: await operatingSystem(virsh, machine, signal) };
+}
+
+async function operatingSystem(virsh: Virsh, machine: string, signal?: AbortSignal): Promise<OperatingSystem> {
+  const info = await agent<Record<string, string>>(virsh, machine, 'guest-get-osinfo', signal);
+  if (info === undefined) return { family: 'unknown' };
+  return {
+    family: info['id'] === 'mswindows' ? 'windows' : 'linux',
+    ...(info['id'] === undefined ? {} : { distribution: info['id'] }),
+    ...(info['version-id'] === undefined ? {} : { version: info['version-id'] }),
+    ...(info['pretty-name'] === undefined ? {} : { prettyName: info['pretty-name'] }),
+    ...(info['kernel-release'] === undefined ? {} : { kernelRelease: info['kernel-release'] }),
+  };
+}
+
+async function copy(host: Host, request: CopyRequest, options: CallOptions = {}): Promise<CopyResult> {
+  const { virsh } = host;
+  const { machineName } = request;
+  await prepareMachine(host, request, options);
+  const domain = parseDomain(await virsh(['dumpxml', machineName], { signal: options.signal }));
+  const wanted = new Set(request.disks.map((disk) => disk.device));
+  const others = domain.disks.map((disk) => disk.sourceDevice).filter((device) => !wanted.has(device));
+  const clockSkewMs = await clockSkew(host, machineName, options.signal);
+  const begin = () => beginBackup(host, request, others, options);
+  const { result: takenAt, frozen } = request.freezeFilesystems
+    ? await whileFrozen(virsh, host.uri, machineName, begin, { signal: options.signal })
+    : { result: await begin(), frozen: false };
+  await waitForBackup(host, machineName, options);
+  const sizes = await Promise.all(request.disks.map(async ({ file }) => (await stat(file)).blocks * 512));
+  return {
+    takenAt: new Date(takenAt).toISOString(),
+    clockSkewMs,
+    consistency: frozen ? 'file-system' : 'crash',
+    copiedBytes: sizes.reduce((sum, bytes) => sum + bytes, 0),
+  };
+}
+
+/** Clears what an attempt that was cut short left: its job, its checkpoint, its files, a frozen guest. */
+async function prepareMachine(host: Host, request: CopyRequest, options: CallOptions): Promise<void> {
+  const { virsh, thawed } = host;
+  const { machineName, checkpoint, since } = request;
+  if (!thawed.has(machineName)) await thawLeftover(virsh, machineName, options.signal);
+  thawed.add(machineName);
+  const job = await virsh(['domjobinfo', machineName], { signal: options.signal });
+  if (/^Operation:\s+Backup/m.test(job)) await virsh(['domjobabort', machineName], { signal: options.signal });
+  const known = await checkpoints(host, machineName, options);
+  if (known.includes(checkpoint)) await deleteCheckpoint(host, machineName, checkpoint, options);
+  for (const { file } of request.disks) await rm(file, { force: true });
+  if (since !== null && !known.includes(since)) throw checkpointLost(since, 'no such checkpoint at the source');
+}
+
+/** Returns the moment of the point: libvirt takes all disks' bitmaps and starts all copies in one transaction. */
+async function beginBackup(
+  host: Host,
+  request: CopyRequest,
+  others: readonly string[],
+  { signal }: CallOptions,
+): Promise<number> {
+  return withScratch(async (folder) => {
+    const backup = join(folder, 'backup.xml');
+    const checkpoint = join(folder, 'checkpoint.xml');
+    await writeFile(backup, backupXml(request, others));
+    await writeFile(checkpoint, checkpointXml(request, others));
+    const takenAt = host.clock();
+    try {
+      await host.virsh(['backup-begin', request.machineName, backup, checkpoint], { signal });
+    } catch (error) {
+      if (request.since !== null && isMusterError(error) && /bitmap|checkpoint/i.test(error.facts.found ?? '')) {
+        throw checkpointLost(request.since, error.facts.found!);
+      }
+      throw error;
+    }
+    return takenAt;
+  });
+}
+
+async function waitForBackup({ virsh }: Host, machine: string, options: CallOptions): Promise<void> {
+  try {
+    for (;;) {
+      options.signal?.throwIfAborted();
+      const job = await virsh(['domjobinfo', machine, '--rawstats'], { signal: options.signal }).catch(() =>
+        virsh(['domjobinfo', machine], { signal: options.signal }),
+      );
+      if (!/Operation:\s+Backup/m.test(job) && !/^operation:\s*\d+/m.test(job)) break;
+      options.onProgress?.(bytesDone('copying', statistic(job, 'disk_temp_used') ?? 0, null));
+      await sleep(pollMs);
+    }
+  } catch (error) {
+    if (options.signal?.aborted === true) await virsh(['domjobabort', machine]).catch(() => undefined);
+    throw error;
+  }
+  const outcome = await virsh(['domjobinfo', machine, '--completed', '--keep-completed']);
+  if (/^Job type:\s+Completed/m.test(outcome)) return;
+  throw new TransientError({
+    what: `the copy of ${machine} did not come to its end`,
+    found: /^Job type:.*|^Error message:.*/m.exec(outcome)?.[0] ?? 'no outcome',
+    needed: 'a completed backup job',
+    remedy: 'The next cycle repeats it; look at space on the recovery site and at the source machine.',
+  });
+}
+
+function statistic(job: string, name: string): number | undefined {
+  const found = new RegExp(`^${name}:?\\s*(\\d+)`, 'm').exec(job)?.[1];
+  return found === undefined ? undefined : Number(found);
+}
+
+/** Source clock minus ours, seen in the middle of the question; null without an agent. */
+async function clockSkew({ virsh, clock }: Host, machine: string, signal?: AbortSignal): Promise<number | null> {
+  const before = clock();
+  const guestNanoseconds = await agent<number>(virsh, machine, 'guest-get-time', signal);
+  if (guestNanoseconds === undefined) return null;
+  return Math.round(guestNanoseconds / 1e6 - (before + clock()) / 2);
+}
+
+async function checkpoints({ virsh }: Host, machine: string, { signal }: CallOptions = {}): Promise<string[]> {
+  const names = await virsh(['checkpoint-list', machine, '--name', '--topological'], { signal });
+  return names
+    .split('\n')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+}
+
+/** A checkpoint whose bitmap went with a crashed machine has only its description left; that is removed then. */
+async function deleteCheckpoint(host: Host, machine: string, name: string, options: CallOptions = {}): Promise<void> {
+  if (!(await checkpoints(host, machine, options)).includes(name)) return;
+  const { signal } = options;
+  try {
+    await host.virsh(['checkpoint-delete', machine, name], { signal });
+  } catch (error) {
+    if (!isMusterError(error) || !/bitmap|not (active|running)/i.test(error.facts.found ?? '')) throw error;
+    await host.virsh(['checkpoint-delete', machine, name, '--metadata'], { signal });
+  }
+}
+
+function checkpointLost(name: string, found: string): OperatorError {
+  return new OperatorError({
+    what: `CheckpointLost: the source cannot say what changed since ${name}`,
+    found,
+    needed: 'the checkpoint of the newest point',
+    remedy: 'A full copy begins a new chain; the points so far stay.',
+  });
+}
