@@ -1,0 +1,123 @@
+/** Programs in a guest through qemu-guest-agent (guest-exec), without any route to the guest. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TransientError, isMusterError } from '../../model/errors';
+import type { CallOptions, GuestCommand, GuestResult } from '../contract';
+import { requireDomain, type Host } from './host';
+
+const agentTimeoutSeconds = 10;
+const firstPollMs = 50;
+const longestPollMs = 500;
+const longestOutputBytes = 64 * 1024;
+/** What a shell answers for a program that is not there. */
+const notFound = 127;
+
+/** @throws TransientError while no agent answers, and when the program is not done after its time. */
+export async function runInGuest(
+  host: Host,
+  name: string,
+  command: GuestCommand,
+  options: CallOptions = {},
+): Promise<GuestResult> {
+  const domain = await requireDomain(host, name, options);
+  if (domain.machine.power !== 'on' || !domain.agentConnected) {
+    throw new TransientError({
+      what: `the guest agent of ${name} does not answer`,
+      found:
+        domain.machine.power === 'on'
+          ? 'the machine is on, no agent connected'
+          : `the machine is ${domain.machine.power}`,
+      needed: 'a booted guest with qemu-guest-agent running',
+    });
+  }
+  return execInGuest(host, domain.machine.uuid, name, command, options);
+}
+
+export async function execInGuest(
+  host: Host,
+  uuid: string,
+  name: string,
+  command: GuestCommand,
+  options: CallOptions = {},
+): Promise<GuestResult> {
+  const deadline = Date.now() + command.timeoutMs;
+  const started = await start(host, uuid, name, command, options);
+  if (typeof started !== 'number') return started;
+  for (let pollMs = firstPollMs; ; pollMs = Math.min(pollMs * 2, longestPollMs)) {
+    const status = await ask(host, uuid, name, { execute: 'guest-exec-status', arguments: { pid: started } }, options);
+    if (status['exited']) return resultOf(status);
+    if (Date.now() > deadline) {
+      throw new TransientError({
+        what: `${command.path} in ${name} is not done`,
+        found: `still running after ${command.timeoutMs} ms`,
+        needed: 'an end within its time limit',
+      });
+    }
+    await sleep(pollMs, undefined, options.signal ? { signal: options.signal } : {}).catch((error: unknown) => {
+      options.signal?.throwIfAborted();
+      throw error;
+    });
+  }
+}
+
+async function start(
+  host: Host,
+  uuid: string,
+  name: string,
+  command: GuestCommand,
+  options: CallOptions,
+): Promise<number | GuestResult> {
+  const request = {
+    execute: 'guest-exec',
+    arguments: { path: command.path, arg: command.args, 'capture-output': true },
+  };
+  try {
+    return Number((await ask(host, uuid, name, request, options))['pid']);
+  } catch (error) {
+    const detail = isMusterError(error) ? (error.facts.detail ?? '') : '';
+    if (!/Failed to execute child process|Guest agent command failed.*No such file/i.test(detail)) throw error;
+    return { exitCode: notFound, stdout: '', stderr: `${detail.trim()}\n`, truncated: false };
+  }
+}
+
+async function ask(
+  host: Host,
+  uuid: string,
+  name: string,
+  request: unknown,
+  options: CallOptions,
+): Promise<Readonly<Record<string, unknown>>> {
+  const what = `the guest agent of ${name} does not answer`;
+  try {
+    const text = await host.virsh.run(what, agentArgs(uuid, request), options);
+    return (JSON.parse(text) as { return: Record<string, unknown> }).return;
+  } catch (error) {
+    // Whatever keeps an agent from answering can pass: a guest that boots, freezes its file systems, or reboots.
+    if (!isMusterError(error) || error.family === 'TransientError') throw error;
+    throw new TransientError(error.facts, { cause: error });
+  }
+}
+
+export function agentArgs(uuid: string, request: unknown): string[] {
+  return [
+    'qemu-agent-command',
+    '--domain',
+    uuid,
+    '--timeout',
+    String(agentTimeoutSeconds),
+    '--cmd',
+    JSON.stringify(request),
+  ];
+}
+
+function resultOf(status: Readonly<Record<string, unknown>>): GuestResult {
+  const out = Buffer.from(String(status['out-data'] ?? ''), 'base64');
+  const err = Buffer.from(String(status['err-data'] ?? ''), 'base64');
+  const cut = [out, err].some((bytes) => bytes.length > longestOutputBytes);
+  return {
+    // A program ended by a signal has no exit code; a shell would answer 128 + signal.
+    exitCode: Number(status['exitcode'] ?? 128 + Number(status['signal'] ?? 0)),
+    stdout: out.subarray(0, longestOutputBytes).toString('utf8'),
+    stderr: err.subarray(0, longestOutputBytes).toString('utf8'),
+    truncated: cut || status['out-truncated'] === true || status['err-truncated'] === true,
+  };
+}
