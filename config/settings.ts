@@ -196,4 +196,17 @@ export const otherVariables: readonly { readonly variable: string; readonly mean
     meaning: 'folder for what set-up downloads and builds; default `/var/cache/muster` as root, else `~/.cache/muster`',
   },
   { variable: 'MUSTER_TEMPORAL_BIN', meaning: 'path of the `temporal` program; default: PATH, then the cache' },
+  {
+    variable: 'MUSTER_URL',
+    meaning: 'address of the API for the command line; default: the configured API of this machine',
+  },
+  {
+    variable: 'MUSTER_TOKEN_FILE',
+    meaning: 'file with the token for the command line; default: `admin-token` in the data folder',
+  },
+  { variable: 'MUSTER_TOKEN', meaning: 'the token itself, where there can be no file' },
+  {
+    variable: 'MUSTER_DEBIAN_MIRROR',
+    meaning: 'Debian mirror that the demo guest is built from; default `http://deb.debian.org/debian`',
+  },
 ];

@@ -2,14 +2,15 @@
 import { z } from 'zod';
 import { identifier } from './settings';
 
-const network = z.strictObject({
-  /** `user`: QEMU's own NAT, no route in. `network`: a network of libvirt. `bridge`: a bridge of the host. */
-  kind: z.enum(['user', 'network', 'bridge']),
-  /** Name of the libvirt network or of the bridge; `user` has none. */
-  name: z.string().min(1).optional(),
-  /** Nothing outside the host can be reached from it, so that a rehearsal may use it. */
-  isolated: z.boolean(),
-});
+/** What a name in orders means on the host; the platform itself tells which of them are isolated. */
+const network = z.discriminatedUnion('kind', [
+  /** QEMU's own address translation: the guest reaches out, nobody reaches in. */
+  z.strictObject({ kind: z.literal('user') }),
+  /** A network of libvirt, by its name there. */
+  z.strictObject({ kind: z.literal('network'), name: z.string().min(1) }),
+  /** A cable that is plugged in nowhere. */
+  z.strictObject({ kind: z.literal('unplugged') }),
+]);
 
 const sourceSite = z.discriminatedUnion('kind', [
   z.strictObject({ id: identifier, kind: z.literal('libvirt'), uri: z.string().min(1).default('qemu:///system') }),
@@ -47,10 +48,7 @@ export const standardSites = {
       id: 'recovery',
       kind: 'libvirt',
       uri: 'qemu:///system',
-      networks: {
-        user: { kind: 'user', isolated: false },
-        default: { kind: 'network', name: 'default', isolated: false },
-      },
+      networks: { user: { kind: 'user' }, isolated: { kind: 'unplugged' } },
     },
   ],
   sources: [{ id: 'production', kind: 'libvirt', uri: 'qemu:///system' }],

@@ -1,42 +1,74 @@
 /** Opens the configured sites: platform, replicas and disk tools of each. */
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Configuration, RecoverySiteConfig } from '../config/configuration';
 import type { RecoverySite, Sites, SourceSite } from '../activities/site';
+import { createDiskEditor } from '../disks/editor';
 import { assertNever } from '../model/errors';
+import type { SiteId } from '../model/server';
+import { createLibvirtPlatform } from '../platforms/libvirt/platform';
 import { openSimulatedSite } from '../platforms/simulated/open';
 import type { ReplicationSource } from '../replication/contract';
+import { createLibvirtSource } from '../replication/libvirt-source';
+import { createReplicas } from '../replication/replicas';
+import { replicasOfAllSources } from './sources';
 
 /** Opens nothing that needs an answer: a site that is down must not keep the worker from starting. */
-export function openSites(configuration: Pick<Configuration, 'sites' | 'sources' | 'worker'>): Sites {
-  const sources = new Map(configuration.sources.map((site) => [site.id, openSource(site)]));
-  const bySite: Record<string, ReplicationSource> = {};
-  for (const [id, { source }] of sources) bySite[id] = source;
+export function openSites(configuration: Configuration): Sites {
+  const sources = new Map(configuration.sources.map((site) => [site.id, openSource(site, configuration)]));
+  const copies = new Map([...sources].map(([id, { source }]) => [id, source]));
   const mine = configuration.sites.filter((site) => configuration.worker.sites.includes(site.id));
-  return {
-    source: sources,
-    recovery: new Map(mine.map((site) => [site.id, openRecovery(site, bySite)])),
-  };
+  return { source: sources, recovery: new Map(mine.map((site) => [site.id, openRecovery(site, copies)])) };
 }
 
-function openSource(site: Configuration['sources'][number]): SourceSite {
+function openSource(site: Configuration['sources'][number], configuration: Configuration): SourceSite {
   switch (site.kind) {
     case 'simulated':
       return { id: site.id, ...openSimulatedSite({ id: site.id, folder: site.folder! }) };
-    case 'libvirt':
-      throw new Error('TODO');
+    case 'libvirt': {
+      const consoleFolder = join(configuration.dataFolder, 'sources', site.id);
+      const platform = createLibvirtPlatform({ id: site.id, uri: site.uri, consoleFolder, networks: {} });
+      return { id: site.id, platform, source: createLibvirtSource({ uri: site.uri, clock: Date.now }) };
+    }
     default:
       return assertNever(site);
   }
 }
 
-function openRecovery(site: RecoverySiteConfig, sources: Readonly<Record<string, ReplicationSource>>): RecoverySite {
-  const leaseFolder = join(site.folder, 'leases');
+function openRecovery(site: RecoverySiteConfig, sources: ReadonlyMap<SiteId, ReplicationSource>): RecoverySite {
+  const { id, folder } = site;
+  const leaseFolder = join(folder, 'leases');
   switch (site.kind) {
     case 'simulated':
-      return { id: site.id, leaseFolder, ...openSimulatedSite({ id: site.id, folder: site.folder, sources }) };
+      return { id, leaseFolder, ...openSimulatedSite({ id, folder, sources: Object.fromEntries(sources) }) };
     case 'libvirt':
-      throw new Error('TODO');
+      return {
+        id,
+        leaseFolder,
+        platform: createLibvirtPlatform({
+          id,
+          uri: site.uri,
+          consoleFolder: join(folder, 'consoles'),
+          networks: site.networks,
+        }),
+        replicas: replicasOfAllSources(sources, (source) =>
+          createReplicas({
+            folder: join(folder, 'replicas'),
+            source,
+            siteId: id,
+            clock: Date.now,
+            runtimeFolder: runtimeFolder(),
+          }),
+        ),
+        disks: createDiskEditor({ scratchFolder: join(folder, 'scratch') }),
+      };
     default:
       return assertNever(site);
   }
+}
+
+/** For sockets, whose paths may have 107 bytes; what is in it is named after the replica's whole path. */
+function runtimeFolder(): string {
+  if (process.getuid?.() === 0) return '/run/muster';
+  return join(process.env['XDG_RUNTIME_DIR'] ?? join(tmpdir(), `muster-${process.getuid?.()}`), 'muster');
 }

@@ -6,17 +6,10 @@ import { randomUUID } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
 import type { WorkflowHandle } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
-import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { v7 } from 'uuid';
-import { createActivities } from '../../activities';
-import { createEvidenceKeeper } from '../../activities/evidence';
-import { createJournalActivities } from '../../activities/journal';
-import type { ActivityDeps, Sites } from '../../activities/site';
 import type { RecoveryOrder } from '../../model/order';
 import type { ServerSpec } from '../../model/server';
 import { hardwareProfiles } from '../../model/server';
-import { openSimulatedSite } from '../../platforms/simulated/open';
 import type { SimulatedSite } from '../../platforms/simulated/open';
 import { seedMachine } from '../../platforms/simulated/seed';
 import { openStore } from '../../store/open-store';
@@ -33,10 +26,14 @@ import {
 import { ines, makeOrder } from './order';
 import { withDb } from './postgres';
 import { testTemporalAddress } from './temporal';
+import { openSites, runWorkers, worldScope } from './world-worker';
+import type { SiteWrapper, WorkerSettings } from './world-worker';
 
 export interface World {
   readonly folder: string;
   readonly namespace: string;
+  /** What a worker of this world needs to know. */
+  readonly settings: WorkerSettings;
   readonly production: SimulatedSite;
   readonly recovery: SimulatedSite;
   readonly store: OpenStore;
@@ -61,64 +58,24 @@ export interface WorldOptions {
   ) => Pick<SimulatedSite, 'platform' | 'replicas' | 'disks'>;
 }
 
-let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
-
 export async function openWorld(options: WorldOptions = {}): Promise<World> {
-  quietRuntime();
-  bundle ??= bundleWorkflowCode({
-    workflowsPath: require.resolve('../../workflows/index'),
-    logger: new DefaultLogger('ERROR'),
-  });
   const folder = await mkdtemp(join(tmpdir(), 'muster-world-'));
-  const production = openSimulatedSite({ folder: join(folder, 'production'), id: 'production' });
-  const recovery = openSimulatedSite({
-    folder: join(folder, 'recovery'),
-    id: 'recovery',
-    sources: { production: production.source },
-  });
-  const parts = { ...recovery, ...options.recoverySite?.(recovery, folder) };
-  const sites: Sites = {
-    recovery: new Map([
-      [
-        'recovery',
-        {
-          id: 'recovery',
-          platform: parts.platform,
-          replicas: parts.replicas,
-          disks: parts.disks,
-          leaseFolder: join(folder, 'leases'),
-        },
-      ],
-    ]),
-    source: new Map([['production', { id: 'production', platform: production.platform, source: production.source }]]),
-  };
+  const { production, recovery } = openSites(folder);
   const database = await holdDatabase();
-  const scope = { tenantId: 'default', coreId: 'core1' };
-  const store = openStore(database.url, scope);
-  const workerStore = openStore(options.databaseUrl?.(database.url) ?? database.url, scope);
-  const deps: ActivityDeps = {
-    sites,
-    evidence: createEvidenceKeeper({ folder: join(folder, 'evidence') }, () => undefined),
-    worker: { kind: 'worker', id: 'test-worker', name: 'test-worker' },
-    now: Date.now,
-  };
+  const store = openStore(database.url, worldScope);
   const temporal = await openNamespace();
-  const common = {
-    connection: temporal.native,
+  const settings: WorkerSettings = {
+    folder,
     namespace: temporal.namespace,
-    maxHeartbeatThrottleInterval: '1s',
-    stickyQueueScheduleToStartTimeout: '2s',
-  } as const;
-  const workers = [
-    await Worker.create({ ...common, taskQueue: workflowQueue, workflowBundle: await bundle }),
-    await Worker.create({ ...common, taskQueue: siteQueue('recovery'), activities: createActivities(deps) }),
-    await Worker.create({ ...common, taskQueue: journalQueue, activities: createJournalActivities(workerStore) }),
-  ];
-  const running = workers.map((worker) => worker.run());
+    address: testTemporalAddress(),
+    databaseUrl: options.databaseUrl?.(database.url) ?? database.url,
+  };
+  const workers = options.ownWorkers === true ? null : await runWorkers(settings, options.recoverySite);
   const client = new Client({ connection: temporal.connection, namespace: temporal.namespace });
   return {
     folder,
     namespace: temporal.namespace,
+    settings,
     production,
     recovery,
     store,
@@ -134,10 +91,8 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       return Object.assign(handle, { runOrder: order });
     },
     async close() {
-      workers.forEach((worker) => worker.shutdown());
-      await Promise.all(running);
-      await Promise.all([store.close(), workerStore.close()]);
-      await temporal.native.close();
+      await workers?.stop();
+      await store.close();
       // Calls that are still retried fail on a closed channel: give them the moment they need to end.
       await temporal.connection.close();
       await database.release();
@@ -146,14 +101,8 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   };
 }
 
-let quiet = false;
-function quietRuntime(): void {
-  if (!quiet) Runtime.install({ logger: new DefaultLogger('ERROR') });
-  quiet = true;
-}
-
 /** A namespace of its own, because queue names are the product's fixed ones. */
-async function openNamespace(): Promise<{ namespace: string; connection: Connection; native: NativeConnection }> {
+async function openNamespace(): Promise<{ namespace: string; connection: Connection }> {
   const address = testTemporalAddress();
   const namespace = `world-${randomUUID().slice(0, 8)}`;
   const connection = await Connection.connect({ address });
@@ -172,7 +121,7 @@ async function openNamespace(): Promise<{ namespace: string; connection: Connect
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
-  return { namespace, connection, native: await NativeConnection.connect({ address }) };
+  return { namespace, connection };
 }
 
 /** withDb lends a database to a function; a world keeps it until it is closed. */

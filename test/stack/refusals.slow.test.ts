@@ -2,8 +2,7 @@
 import { createServer } from 'node:net';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { exitCodeMeanings, exitCodeOf, stackProblems } from '../../stack/exit-codes';
-import { exitCodeHelp } from '../../stack/commands';
+import { exitCodeOf } from '../../stack/exit-codes';
 import { processesOf, stackHome, startStackProcess, type StackHome } from '../support/stack-process';
 
 let home: StackHome;
@@ -61,15 +60,6 @@ test('a part that ends at once is reported with its log', async () => {
   expect(await up.ended).toBe(exitCodeOf('part-not-up'));
   expect(up.output()).toContain('Temporal did not come up: found it ended with exit code 3');
   expect(up.output()).toContain('unable to open database file');
-});
-
-test('exit codes differ, and help and docs name each', () => {
-  expect(new Set(stackProblems.map(exitCodeOf)).size).toBe(stackProblems.length);
-  const docs = readFileSync(join(__dirname, '../../docs/configuration.md'), 'utf8');
-  for (const problem of stackProblems) {
-    expect(exitCodeHelp()).toContain(`${exitCodeOf(problem)}  ${exitCodeMeanings[problem]}`);
-    expect(docs).toContain(`| ${exitCodeOf(problem)} | ${exitCodeMeanings[problem]} |`);
-  }
 });
 
 const lines = (text: string): string[] => text.trim().split('\n');
