@@ -9,7 +9,7 @@ import { createVerifier } from './middleware/authenticate';
 import { limitBody } from './middleware/limit-body';
 import { logRequests } from './middleware/log-requests';
 import { requestId } from './middleware/request-id';
-import { noStore, secure } from './middleware/secure';
+import { defaultHeaders, secure } from './middleware/secure';
 import { documentRoute } from './openapi';
 import { Problem, problemResponse } from './problems';
 import { recordRefusals } from './refusals';
@@ -45,7 +45,7 @@ export function assembleApi(deps: ApiDeps): Api {
   const acts = rememberActs(deps.temporal);
   const register = registerOn(app, verifier, refusals);
 
-  app.use(requestId, logRequests(deps), secure, noStore, limitBody(deps));
+  app.use(requestId, logRequests(deps), secure, defaultHeaders, limitBody(deps));
   healthRoutes(app, deps);
   documentRoute(app, deps);
   serverRoutes(register, deps, servers);

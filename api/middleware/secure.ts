@@ -4,15 +4,18 @@ import { secureHeaders } from 'hono/secure-headers';
 import type { ApiEnv } from '../deps';
 
 export const secure = secureHeaders({
-  contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
   referrerPolicy: 'no-referrer',
   xFrameOptions: 'DENY',
   // Muster serves plain HTTP to 127.0.0.1; whoever puts TLS in front of it sets this.
   strictTransportSecurity: false,
 });
 
-/** Answers hold names, states and tokens; a route that may be cached says so itself. */
-export const noStore = createMiddleware<ApiEnv>(async (c, next) => {
+/** Where a route says nothing else: answers hold names, states and tokens, so nobody keeps them; and they are no pages. */
+export const defaultHeaders = createMiddleware<ApiEnv>(async (c, next) => {
   await next();
-  if (!c.res.headers.has('cache-control')) c.header('cache-control', 'no-store');
+  const { headers } = c.res;
+  if (!headers.has('cache-control')) c.header('cache-control', 'no-store');
+  if (!headers.has('content-security-policy')) {
+    c.header('content-security-policy', "default-src 'none'; frame-ancestors 'none'; sandbox");
+  }
 });

@@ -1,10 +1,15 @@
 /** The report of a run: one self-contained HTML file, or JSON. */
 import { z } from '@hono/zod-openapi';
-import { reportModel } from '../../model/report';
-import type { ApiDeps } from '../deps';
+import type { Context } from 'hono';
+import { reportModel, type RunReport } from '../../model/report';
+import { renderReportHtml } from '../../templates/render';
+import type { ApiDeps, ApiEnv } from '../deps';
 import type { Register } from '../register';
 import { readRun } from '../runs/read';
 import { runParam } from './runs';
+
+/** The page has its style and pictures inside and no script; it is shown with no rights of this origin. */
+const pagePolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox";
 
 export function reportRoutes(register: Register, deps: ApiDeps): void {
   register(
@@ -29,7 +34,24 @@ export function reportRoutes(register: Register, deps: ApiDeps): void {
         headHash,
         versions: { muster: deps.config.version },
       });
-      return c.json(report) as never;
+      c.header('vary', 'accept');
+      if ((c.req.valid('query').format ?? wantedFormat(c)) === 'json') return c.json(report) as never;
+      c.header('content-security-policy', pagePolicy);
+      return c.body(await renderPage(deps, report), 200, { 'content-type': 'text/html; charset=utf-8' }) as never;
     },
   );
+}
+
+async function renderPage({ evidence }: ApiDeps, report: RunReport): Promise<string> {
+  const hashes = [...new Set(report.evidence.map((one) => one.evidence.sha256))];
+  const files = new Map(
+    await Promise.all(hashes.map(async (sha256) => [sha256, await evidence.read(sha256)] as const)),
+  );
+  return renderReportHtml(report, { evidence: (sha256) => files.get(sha256) });
+}
+
+/** A browser names text/html; a program that names nothing gets JSON. */
+function wantedFormat(c: Context<ApiEnv>): 'html' | 'json' {
+  const accept = c.req.header('accept') ?? '';
+  return accept.includes('text/html') ? 'html' : 'json';
 }

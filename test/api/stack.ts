@@ -1,0 +1,287 @@
+/**
+ * Everything behind the API, real: Postgres (behind a proxy that can be cut), Temporal in a namespace of its own, the
+ * workflows, and the activities on a simulated site in a temporary folder.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { Client, Connection } from '@temporalio/client';
+import pino from 'pino';
+import { createActivities } from '../../activities';
+import { createJournalActivities } from '../../activities/journal';
+import { assembleApi } from '../../api/app';
+import { defaultApiConfig, type ApiDeps } from '../../api/deps';
+import { connectTemporal } from '../../api/temporal';
+import { openSimulatedSite } from '../../platforms/simulated/open';
+import { seedMachine } from '../../platforms/simulated/seed';
+import { openEvidenceStore } from '../../record/evidence';
+import { roles, type Role, type Store } from '../../store/contract';
+import { openStore } from '../../store/open-store';
+import { journalQueue, siteQueue, workflowQueue } from '../../workflows/messages';
+import { withDb } from '../support/postgres';
+import { testTemporalAddress } from '../support/temporal';
+import { proxyTo, type Proxy } from './proxy';
+
+export const siteId = 'dr';
+const scope = { tenantId: 'main', coreId: 'main' };
+
+export interface TestStack {
+  readonly deps: ApiDeps;
+  readonly store: Store;
+  readonly postgres: Proxy;
+  readonly folder: string;
+  /** One token for each role; the admin's is called `admin`, and so on. */
+  readonly tokens: Readonly<Record<Role, string>>;
+  /** A source machine at the simulated site, running. */
+  seed(name: string): Promise<void>;
+  /** Keeps a file that no run names; returns its hash. */
+  putEvidence(text: string): Promise<string>;
+  startWorkers(): Promise<void>;
+  /** Ends them as SIGTERM would. */
+  stopWorkers(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Call in beforeAll, and `close` in afterAll. */
+export async function openTestStack(changes: Partial<ApiDeps['config']> = {}): Promise<TestStack> {
+  const database = await openDatabase();
+  const url = new URL(database.url);
+  const postgres = await proxyTo(url.hostname, Number(url.port));
+  const proxied = Object.assign(new URL(url), { port: String(postgres.port) }).toString();
+  const store = openStore(proxied, { ...scope, connectTimeoutMs: 1_000 });
+  const folder = await mkdtemp(join(tmpdir(), 'muster-api-'));
+  const evidence = openEvidenceStore({ folder: join(folder, 'evidence'), ...scope });
+  const namespace = await ownNamespace();
+  const temporal = connectTemporal({
+    address: testTemporalAddress(),
+    namespace,
+    queryDeadlineMs: 1_500,
+    updateDeadlineMs: 1_500,
+  });
+  const deps: ApiDeps = {
+    store,
+    temporal,
+    evidence,
+    config: { ...defaultApiConfig, ...scope, version: '0.0.0-test', siteIds: [siteId], streamEveryMs: 50, ...changes },
+    clock: () => new Date(),
+    log: pino({ level: 'silent' }),
+  };
+  const workers = await prepareWorkers(namespace, folder, evidence, store);
+  return {
+    deps,
+    store,
+    postgres,
+    folder,
+    tokens: await issueTokens(store),
+    seed: async (name) => void (await seedMachine(join(folder, 'site'), { name })),
+    putEvidence: async (text) => (await evidence.put(text, 'note.txt', 'text/plain')).sha256,
+    startWorkers: workers.start,
+    stopWorkers: workers.stop,
+    async close() {
+      await workers.close();
+      await temporal.close();
+      await store.close();
+      await postgres.close();
+      await database.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function openDatabase(): Promise<{ url: string; close(): Promise<void> }> {
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => (release = resolve));
+  let dropped: Promise<void> | undefined;
+  const url = await new Promise<string>((resolve, reject) => {
+    dropped = withDb(async (db) => {
+      resolve(db.url);
+      await released;
+    });
+    dropped.catch(reject);
+  });
+  return {
+    url,
+    async close() {
+      release();
+      await dropped;
+    },
+  };
+}
+
+/** Queues have fixed names, so test files keep apart by namespace. */
+async function ownNamespace(): Promise<string> {
+  const connection = await Connection.connect({ address: testTemporalAddress() });
+  const namespace = `api-${process.pid}-${Math.random().toString(36).slice(2, 10)}`;
+  await connection.workflowService.registerNamespace({
+    namespace,
+    workflowExecutionRetentionPeriod: { seconds: 86_400 as never },
+  });
+  const client = new Client({ connection, namespace });
+  // The server's namespace cache learns of a new one a moment later.
+  for (let tries = 0; ; tries++) {
+    const seen = await client.workflow.count().then(
+      () => true,
+      () => false,
+    );
+    if (seen || tries > 100) break;
+    await sleep(100);
+  }
+  await connection.close();
+  return namespace;
+}
+
+async function prepareWorkers(
+  namespace: string,
+  folder: string,
+  evidence: ReturnType<typeof openEvidenceStore>,
+  store: Store,
+): Promise<{ start(): Promise<void>; stop(): Promise<void>; close(): Promise<void> }> {
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+  const workflowBundle = await bundleWorkflowCode({
+    workflowsPath: require.resolve('../../workflows'),
+    logger: new DefaultLogger('ERROR'),
+  });
+  const connection = await NativeConnection.connect({ address: testTemporalAddress() });
+  const site = openSimulatedSite({ folder: join(folder, 'site'), id: siteId });
+  const activities = createActivities({
+    sites: {
+      recovery: new Map([[siteId, { ...site, id: siteId, leaseFolder: join(folder, 'leases') }]]),
+      source: new Map([[siteId, { ...site, id: siteId }]]),
+    },
+    evidence: { put: (_owner, bytes, name, mediaType) => evidence.put(bytes, name, mediaType) },
+    worker: { kind: 'worker', id: 'test-worker', name: 'test-worker' },
+    now: Date.now,
+  });
+  let running: { workers: Worker[]; ended: Promise<unknown> } | undefined;
+  const stop = async (): Promise<void> => {
+    running?.workers.forEach((worker) => worker.shutdown());
+    await running?.ended;
+    running = undefined;
+  };
+  return {
+    async start() {
+      const common = { connection, namespace, shutdownGraceTime: 100 };
+      const workers = await Promise.all([
+        Worker.create({ ...common, taskQueue: workflowQueue, workflowBundle }),
+        Worker.create({ ...common, taskQueue: siteQueue(siteId), activities: { ...activities } }),
+        Worker.create({ ...common, taskQueue: journalQueue, activities: { ...createJournalActivities(store) } }),
+      ]);
+      running = { workers, ended: Promise.all(workers.map((worker) => worker.run())) };
+    },
+    stop,
+    async close() {
+      await stop();
+      await connection.close();
+    },
+  };
+}
+
+async function issueTokens(store: Store): Promise<Record<Role, string>> {
+  const issued = await Promise.all(
+    roles.map(async (role) => [role, (await store.tokens.issue({ name: role, role }, null)).token] as const),
+  );
+  return Object.fromEntries(issued) as Record<Role, string>;
+}
+
+export type Call = (
+  method: string,
+  path: string,
+  options?: { body?: unknown; token?: string | null; headers?: Record<string, string> },
+) => Promise<{ status: number; headers: Headers; body: any }>; // eslint-disable-line @typescript-eslint/no-explicit-any
+
+/** Calls the API as the admin unless another token is given; `null`: none. Answers are read as JSON where they are. */
+export function caller({
+  deps,
+  tokens,
+}: Pick<TestStack, 'deps' | 'tokens'>): Call & { app: ReturnType<typeof assembleApi>['app'] } {
+  const { app } = assembleApi(deps);
+  const call: Call = async (method, path, { body, token = tokens.admin, headers = {} } = {}) => {
+    const response = await app.request(`/api/v1${path}`, {
+      method,
+      headers: {
+        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const isJson = response.headers.get('content-type')?.includes('json');
+    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+  };
+  return Object.assign(call, { app });
+}
+
+/** Waits for what the system behind does in its own time. @throws when it has not become so after `withinMs`. */
+export async function eventually<T>(look: () => Promise<T | undefined | false>, withinMs = 15_000): Promise<T> {
+  const end = performance.now() + withinMs;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined && found !== false) return found;
+    if (performance.now() > end) throw new Error(`This did not become so within ${withinMs} ms: ${look.toString()}`);
+    await sleep(50);
+  }
+}
+
+export type Reply = Awaited<ReturnType<Call>>;
+
+export interface RecoveryTools {
+  /** A running machine, added as a server and protected, with a first point; returns its id. */
+  protectedServer(name: string): Promise<string>;
+  push(server: string, changes?: object, key?: string): Promise<Reply>;
+  decide(runId: string, decision: object, token?: string): Promise<Reply>;
+  /** Waits; returns the run as the API shows it. */
+  inState(runId: string, state: string): Promise<Reply['body']>;
+  /** Waits until the journal has the run's end. */
+  closed(runId: string): Promise<Reply['body']>;
+}
+
+export function recoveryTools(stack: TestStack, call: Call): RecoveryTools {
+  async function runWhere(runId: string, fits: (run: Reply['body']) => boolean): Promise<Reply['body']> {
+    let last: Reply | undefined;
+    const look = async () => {
+      last = await call('GET', `/runs/${runId}`);
+      return last.status === 200 && fits(last.body) && last.body;
+    };
+    return eventually(look).catch((error: Error) => {
+      const { view, detail } = last?.body ?? {};
+      throw new Error(`${error.message}; last seen: ${detail ?? `${view?.state} at ${view?.currentStep}`}`);
+    });
+  }
+  return {
+    async protectedServer(name) {
+      await stack.seed(name);
+      const added = await call('POST', '/servers', { body: newServer(name) });
+      if (added.status !== 201) throw new Error(`The server was not added: ${JSON.stringify(added.body)}`);
+      await call('POST', `/servers/${name}/protection`);
+      await eventually(async () => (await call('GET', `/servers/${name}/replica`)).body.points?.length > 0);
+      return added.body.id;
+    },
+    push: (server, changes = {}, key = `key-${Math.random()}`) =>
+      call('POST', '/recoveries', { body: newRecovery(server, changes), headers: { 'idempotency-key': key } }),
+    decide: (runId, decision, token) =>
+      call('POST', `/runs/${runId}/decisions`, { body: decision, ...(token === undefined ? {} : { token }) }),
+    inState: (runId, state) => runWhere(runId, (run) => run.view.state === state),
+    closed: (runId) => runWhere(runId, (run) => run.view.closedAt !== null && run.source === 'journal'),
+  };
+}
+
+export const newServer = (name: string): object => ({
+  name,
+  source: { siteId, machineName: name },
+  recoverySiteId: siteId,
+  objectives: { rpoMs: 15_000, rtoMs: 600_000 },
+  cadence: { pointEveryMs: 1000 },
+});
+
+export const newRecovery = (server: string, changes: object = {}): object => ({
+  server,
+  reason: 'Site A lost power',
+  hardware: 'vmware-pvscsi',
+  networks: { lan: 'lan' },
+  proof: { stableForMs: 100, heartbeatTimeoutMs: 5000 },
+  retry: { maxAttempts: 1 },
+  ...changes,
+});
