@@ -97,7 +97,7 @@ function depsOf(folder: string, wrap: SiteWrapper | undefined): ActivityDeps {
 
 async function runAsProgram(): Promise<void> {
   await runWorkers(JSON.parse(process.env['WORLD']!) as WorkerSettings, faulty);
-  console.log('polling');
+  process.stdout.write('polling\n');
 }
 
 if (require.main === module) void runAsProgram();

@@ -15,14 +15,7 @@ import { seedMachine } from '../../platforms/simulated/seed';
 import { openStore } from '../../store/open-store';
 import type { OpenStore } from '../../store/open-store';
 import type { DecisionRequest, LiveRun, Parking } from '../../workflows/messages';
-import {
-  decideUpdate,
-  journalQueue,
-  liveRunQuery,
-  recoveryWorkflowId,
-  siteQueue,
-  workflowQueue,
-} from '../../workflows/messages';
+import { decideUpdate, liveRunQuery, recoveryWorkflowId, workflowQueue } from '../../workflows/messages';
 import { ines, makeOrder } from './order';
 import { withDb } from './postgres';
 import { testTemporalAddress } from './temporal';
@@ -52,10 +45,9 @@ export interface WorldOptions {
   /** Changes the address of the worker's database: a door that a test can shut. */
   readonly databaseUrl?: (url: string) => string;
   /** Stands between the activities and the site: faults, counters. */
-  readonly recoverySite?: (
-    site: SimulatedSite,
-    folder: string,
-  ) => Pick<SimulatedSite, 'platform' | 'replicas' | 'disks'>;
+  readonly recoverySite?: SiteWrapper;
+  /** No workers in this process: the test starts them as processes that it can kill. */
+  readonly ownWorkers?: boolean;
 }
 
 export async function openWorld(options: WorldOptions = {}): Promise<World> {
