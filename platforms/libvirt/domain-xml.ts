@@ -31,7 +31,7 @@ export interface DomainChoices {
 
 export function domainXml(spec: MachineSpec, choices: DomainChoices): string {
   const kvm = choices.acceleration === 'kvm';
-  return create({
+  return toXml({
     domain: {
       '@type': kvm ? 'kvm' : 'qemu',
       name: spec.name,
@@ -62,7 +62,7 @@ export function domainXml(spec: MachineSpec, choices: DomainChoices): string {
         rng: { '@model': 'virtio', backend: { '@model': 'random', '#': '/dev/urandom' } },
       },
     },
-  }).end({ prettyPrint: true, headless: true });
+  });
 }
 
 function ownerElement(spec: MachineSpec) {
@@ -120,7 +120,7 @@ function nicElement(spec: MachineSpec, nic: MachineSpec['nics'][number], network
 
 /** One disk of a domain, for attach-device and update-device. */
 export function diskXml(disk: Pick<MachineDisk, 'index' | 'path' | 'format'>, controller: DiskController): string {
-  return create({
+  return toXml({
     disk: {
       '@type': 'file',
       '@device': 'disk',
@@ -128,7 +128,7 @@ export function diskXml(disk: Pick<MachineDisk, 'index' | 'path' | 'format'>, co
       source: { '@file': disk.path },
       target: { '@dev': deviceFor(disk.index, controller), '@bus': busOf(controller) },
     },
-  }).end({ prettyPrint: true, headless: true });
+  });
 }
 
 function busOf(controller: DiskController): 'sata' | 'scsi' | 'virtio' {
@@ -155,5 +155,17 @@ export function indexOfDevice(device: string): number {
 
 /** A transient storage pool over a folder. */
 export function poolXml(name: string, folder: string): string {
-  return create({ pool: { '@type': 'dir', name, target: { path: folder } } }).end({ headless: true });
+  return toXml({ pool: { '@type': 'dir', name, target: { path: folder } } }).end({ headless: true });
+}
+
+/** The tree as XML with every text taken literally; xmlbuilder2 by itself takes `&amp;` in a text for an ampersand. */
+function toXml(tree: object): string {
+  return create(literal(tree) as object).end({ prettyPrint: true, headless: true });
+}
+
+function literal(value: unknown): unknown {
+  if (typeof value === 'string') return value.replaceAll('&', '&amp;');
+  if (Array.isArray(value)) return value.map(literal);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, literal(item)]));
 }
