@@ -9,7 +9,7 @@ import type { DiskEditor, InoculateOptions, InoculationReport, VolumeFound } fro
 import { driveArguments, imageOf } from './disk-address';
 import { startGuestfish } from './guestfish';
 import { chooseInoculator } from './linux/choose';
-import { inoculateLinux, type InoculationRequest } from './linux/inoculate';
+import { inoculateLinux } from './linux/inoculate';
 import { applyVerified, removeVerified } from './signature-edits';
 import { findVolumes } from './signatures';
 
@@ -18,8 +18,6 @@ export interface DiskEditorSettings {
   readonly scratchFolder: string;
   /** false where KVM was seen to work. Default: the appliance is emulated, which works everywhere. */
   readonly emulate?: boolean;
-  /** For measurements only; see InoculationRequest. */
-  readonly method?: InoculationRequest['method'];
 }
 
 /** Without KVM the appliance starts in 13 to 20 s; a busy host takes a multiple of that. */
@@ -59,7 +57,7 @@ async function inoculate(
     for (const disk of [...disks].sort((a, b) => a.index - b.index)) await guest.ask('add-drive', driveArguments(disk));
     await guest.ask('run', [], startTimeoutMs);
     const request = { guest, diskCount: disks.length, hardware, scratch: join(scratch, 'guest'), stage, options };
-    const report = await inoculateLinux({ ...request, ...(settings.method ? { method: settings.method } : {}) });
+    const report = await inoculateLinux(request);
     stage('closing the disks', 97);
     await guest.close();
     stage('done', 100);

@@ -47,12 +47,15 @@ export function createCpioReader(
   let skip = 0;
   let atEnd = true;
   let entries = 0;
+  let trailers = 0;
 
   const takeOne = (): boolean => {
     if (atEnd && held[0] === 0) {
       const content = held.findIndex((byte) => byte !== 0);
       held = content < 0 ? Buffer.alloc(0) : held.subarray(content);
     }
+    if (held.length < 6) return false;
+    checkMagic(held);
     if (held.length < headerBytes) return false;
     const header = parseHeader(held);
     const bodyAt = pad4(headerBytes + header.nameBytes);
@@ -62,6 +65,7 @@ export function createCpioReader(
     if (name === trailer) {
       held = held.subarray(bodyAt);
       atEnd = true;
+      trailers += 1;
       return true;
     }
     const wanted = keep(name) && header.sizeBytes <= limits.keptBytes;
@@ -84,10 +88,9 @@ export function createCpioReader(
       skip -= skipped;
       held = Buffer.concat([held, chunk.subarray(skipped)]);
       while (skip === 0 && held.length > 0 && takeOne()) {
-        if (options.once === true && atEnd) break;
+        if (options.once === true && trailers > 0) break;
       }
-      if (options.once !== true || !atEnd) return chunk.length;
-      return chunk.length - held.length;
+      return options.once === true && trailers > 0 ? chunk.length - held.length : chunk.length;
     },
     get atEnd() {
       return atEnd && skip === 0 && !held.some((byte) => byte !== 0);
@@ -95,9 +98,12 @@ export function createCpioReader(
   };
 }
 
-function parseHeader(bytes: Buffer): { mode: number; sizeBytes: number; nameBytes: number } {
+function checkMagic(bytes: Buffer): void {
   const magic = bytes.toString('latin1', 0, 6);
   if (magic !== '070701' && magic !== '070702') throw malformed(`magic ${JSON.stringify(magic)}`);
+}
+
+function parseHeader(bytes: Buffer): { mode: number; sizeBytes: number; nameBytes: number } {
   const field = (index: number) => {
     const text = bytes.toString('latin1', 6 + index * 8, 14 + index * 8);
     if (!/^[0-9a-fA-F]{8}$/.test(text)) throw malformed(`header field ${JSON.stringify(text)}`);

@@ -5,6 +5,7 @@
  */
 import { open } from 'node:fs/promises';
 import { createReadStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
 import { execa } from 'execa';
 import { PermanentError } from '../../model/errors';
 import { runProgram } from '../../programs/run';
@@ -141,11 +142,13 @@ async function readCompressed(
     reject: false,
     buffer: { stdout: false },
     maxBuffer: { stderr: 64 * 1024 },
-    input: createReadStream(path, { start: offsetBytes }),
+    stdin: 'pipe',
     timeout: timeoutMs,
     forceKillAfterDelay: 5_000,
     ...(signal === undefined ? {} : { cancelSignal: signal }),
   });
+  // A program that ends early breaks the pipe; what it said and its exit code are the answer then.
+  const fed = pipeline(createReadStream(path, { start: offsetBytes }), child.stdin).catch(() => undefined);
   let total = 0;
   try {
     for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
@@ -159,6 +162,7 @@ async function readCompressed(
     signal?.throwIfAborted();
     throw error;
   }
+  await fed;
   const result = await child;
   signal?.throwIfAborted();
   if (result.exitCode !== 0) {

@@ -29,8 +29,6 @@ export interface InoculationRequest {
   /** `done` is a percentage of what is expected in all. */
   readonly stage: (label: string, done: number) => void;
   readonly options: Pick<InoculateOptions, 'nics' | 'signal'>;
-  /** For measurements: `regenerate` never appends. Default: append where it fits. */
-  readonly method?: 'append' | 'regenerate';
 }
 
 interface Findings {
@@ -127,7 +125,6 @@ async function prepare(
   request: InoculationRequest,
 ): Promise<Map<string, Addition>> {
   const additions = new Map<string, Addition>();
-  if (request.method === 'regenerate') return additions;
   for (const plan of kernels.filter(({ action }) => action === 'append')) {
     additions.set(plan.release, await buildAddition(files, plan, request.options.signal));
   }

@@ -1,0 +1,149 @@
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createDiskEditor } from '../../disks/editor';
+import type { TakenDisk } from '../../model/replica';
+import { hardwareProfiles } from '../../model/server';
+import { demoGuest, type DemoGuest } from '../../tools/demo-guest/build.mjs';
+import { startVmwareLike } from './guest-machine';
+import { exportOverlay, type StorageDaemon } from './storage-daemon';
+
+jest.setTimeout(600_000);
+
+const hardware = hardwareProfiles['vmware-pvscsi']!;
+const nics = [{ index: 0, macAddress: '52:54:00:12:34:56', model: 'e1000', network: 'prod' } as const];
+let folder: string;
+let guest: DemoGuest;
+let overlay: string;
+let daemon: StorageDaemon | undefined;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'muster-inoculation-'));
+  guest = await demoGuest();
+  overlay = newOverlay('run.qcow2');
+});
+
+afterAll(async () => {
+  await daemon?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function newOverlay(name: string): string {
+  const path = join(folder, name);
+  execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', guest.imagePath, '-F', 'qcow2', path]);
+  return path;
+}
+
+const editor = () => createDiskEditor({ scratchFolder: join(folder, 'scratch') });
+
+const taken = (editUri: string): TakenDisk => ({
+  ...{ diskId: 'disk0', index: 0, pointId: 'p1', virtualSizeBytes: guest.sizeBytes },
+  ...{ path: overlay, format: 'qcow2', editUri, signatures: [] },
+});
+
+/** Programs of the appliance that work on this test's folder. */
+const leftovers = () =>
+  execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })
+    .split('\n')
+    .filter((line) => line.includes('guestfs') && line.includes(folder));
+
+/** Reads a file of the guest with e2fsprogs on a copy of the disk, without anything of Muster's. */
+function fileOnDisk(disk: string, path: string): Buffer {
+  const raw = join(folder, 'independent.raw');
+  execFileSync('qemu-img', ['convert', '-O', 'raw', disk, raw]);
+  const out = join(folder, 'independent.file');
+  rmSync(out, { force: true });
+  execFileSync('debugfs', ['-R', `dump ${path} ${out}`, `${raw}?offset=1048576`], { stdio: 'ignore' });
+  return readFileSync(out);
+}
+
+test('a guest whose initramfs knows only AHCI ends in the initramfs shell on pvscsi', async () => {
+  const machine = startVmwareLike(newOverlay('untouched.qcow2'), folder);
+  try {
+    const text = await machine.until(
+      'the initramfs shell',
+      async () => ((await machine.console()).includes('(initramfs)') ? machine.console() : undefined),
+      280_000,
+    );
+    expect(text).toMatch(/ALERT!\s+UUID=\S+ does not exist/);
+  } finally {
+    await machine.kill();
+  }
+});
+
+test('an inoculation aborted in mid-write leaves no program and an overlay that can be inoculated again', async () => {
+  daemon = await exportOverlay(overlay, join(folder, 'nbd.sock'), 'run-disk0');
+  const controller = new AbortController();
+  let programs: string[] = [];
+  const aborted = editor().inoculate([taken(daemon.editUri)], hardware, {
+    nics,
+    signal: controller.signal,
+    onProgress: ({ done }) => {
+      if (done < 75) return;
+      programs = leftovers();
+      setTimeout(() => controller.abort(new Error('enough')), 700);
+    },
+  });
+  await expect(aborted).rejects.toThrow('enough');
+  await new Promise((resolve) => setTimeout(resolve, 4_000));
+  expect(programs).not.toEqual([]);
+  expect(leftovers()).toEqual([]);
+});
+
+test('a guest is inoculated over NBD, and the report says what was done', async () => {
+  const shares: number[] = [];
+  const report = await editor().inoculate([taken(daemon!.editUri)], hardware, {
+    nics,
+    onProgress: ({ done }) => shares.push(done),
+  });
+  expect(report.operatingSystem).toContain('Debian GNU/Linux 12');
+  expect(report.kernels).toEqual([expect.objectContaining({ release: guest.kernelRelease, how: 'archive-appended' })]);
+  expect(report.kernels[0]!.modulesAdded).toContain('kernel/drivers/scsi/vmw_pvscsi.ko');
+  expect(report.warnings).toEqual([]);
+  expect(shares).toEqual([...shares].sort((a, b) => a - b));
+  expect(shares.at(-1)).toBe(100);
+});
+
+test('a second inoculation changes no byte of the disk', async () => {
+  const before = join(folder, 'before.qcow2');
+  copyFileSync(overlay, before);
+  const report = await editor().inoculate([taken(daemon!.editUri)], hardware, { nics });
+  await daemon!.stop();
+  expect(report.kernels.map(({ how }) => how)).toEqual(['already-fit']);
+  expect(report.changes).toEqual([]);
+  expect(execFileSync('qemu-img', ['compare', before, overlay], { encoding: 'utf8' })).toContain(
+    'Images are identical',
+  );
+});
+
+test('other tools find the drivers behind the old archive and the lasting names in fstab', () => {
+  const path = `/boot/initrd.img-${guest.kernelRelease}`;
+  const old = fileOnDisk(guest.imagePath, path);
+  const now = fileOnDisk(overlay, path);
+  expect(now.subarray(0, old.length).equals(old)).toBe(true);
+  const archive = execFileSync('zstd', ['-dc'], { input: now.subarray(old.length), maxBuffer: 64 * 1024 * 1024 });
+  const names = execFileSync('cpio', ['-t', '--quiet'], { input: archive, encoding: 'utf8' });
+  expect(names).toContain('/kernel/drivers/scsi/vmw_pvscsi.ko');
+  expect(names).toContain('/kernel/drivers/net/vmxnet3/vmxnet3.ko');
+  const fstab = fileOnDisk(overlay, '/etc/fstab').toString();
+  expect(fstab).toContain(`UUID=${guest.dataUuid}`);
+  expect(fstab).not.toMatch(/^\/dev\/sd/m);
+  expect(fileOnDisk(overlay, '/etc/initramfs-tools/modules').toString()).toMatch(/^vmw_pvscsi$/m);
+});
+
+test('the inoculated guest boots on pvscsi and vmxnet3, and its network card keeps its name', async () => {
+  const machine = startVmwareLike(overlay, folder);
+  try {
+    await machine.until('the guest agent', () => machine.agent('guest-ping'), 300_000);
+    expect(await machine.run('/usr/sbin/modinfo', ['-F', 'name', 'vmw_pvscsi'])).toContain('vmw_pvscsi');
+    expect(await machine.run('/usr/bin/readlink', ['/sys/class/net/enp1s0/device/driver'])).toContain('vmxnet3');
+    const status = async () => {
+      const text = await machine.run('/usr/local/bin/counter-status', []);
+      return text.includes('"chain":"ok"') ? text : undefined;
+    };
+    expect(await machine.until('the service', status, 120_000)).toContain('"service":"counter"');
+  } finally {
+    await machine.kill();
+  }
+});
