@@ -44,10 +44,10 @@ async function start(context) {
   const underSystemd = existsSync('/run/systemd/system');
   const commands = underSystemd ? [['systemctl', 'start', 'virtlogd.socket', 'libvirtd.service']] : daemons(context);
   if (!context.isRoot) {
-    const asText = commands.map((command) => command.join(' ')).join(' && ');
+    const starts = commands.map((command) => `sudo ${command.join(' ')}`);
     throw new CannotProvide(
       "libvirt's system service does not answer you: it is not running, or you are not in the group libvirt.",
-      `sudo sh -c '${asText}' && sudo adduser "$USER" libvirt (then log in again)`,
+      [...starts, 'sudo adduser "$USER" libvirt (then log in again)'].join(' && '),
       { needsRoot: true },
     );
   }
@@ -71,7 +71,7 @@ function daemons(context) {
       `${missing.join(' and ')} not found.`,
       'sudo apt-get install --no-install-recommends libvirt-daemon-system',
     );
-  return [...(isRunning('/run/virtlogd.pid') ? [] : [['virtlogd', '-d']]), ['libvirtd', '-d']];
+  return ['virtlogd', 'libvirtd'].filter((name) => !isRunning(`/run/${name}.pid`)).map((name) => [name, '-d']);
 }
 
 /** A daemon that was killed leaves its pid file behind. */

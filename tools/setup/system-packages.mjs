@@ -11,6 +11,12 @@ export const systemPackages = [
   { name: 'chromium', quick: true, programs: ['chromium'], reason: 'opens reports and console pages in tests' },
   { name: 'e2fsprogs', quick: true, programs: ['mke2fs'], reason: 'ext4 volumes of the demo guest and of test disks' },
   { name: 'fdisk', quick: true, programs: ['sfdisk'], reason: 'partition tables of the demo guest and of test disks' },
+  {
+    name: 'openssl',
+    quick: true,
+    programs: ['openssl'],
+    reason: 'digests of large files, at the speed of the processor',
+  },
   { name: 'qemu-system-common', quick: true, programs: ['qemu-storage-daemon'], reason: 'the target server' },
   { name: 'qemu-utils', quick: true, programs: ['qemu-img', 'qemu-io'], reason: 'images, layers and overlays' },
   {
@@ -26,9 +32,11 @@ export const systemPackages = [
   { name: 'libvirt-clients', quick: false, programs: ['virsh'], reason: 'how Muster talks to libvirt' },
   { name: 'libvirt-daemon-system', quick: false, programs: ['libvirtd', 'virtlogd'], reason: 'runs the guests' },
   { name: 'linux-image-amd64', quick: false, found: hasKernel, reason: "the kernel of guestfish's appliance" },
+  { name: 'lz4', quick: false, programs: ['lz4'], reason: "guests' initramfs archives in this compression" },
   { name: 'mmdebstrap', quick: false, programs: ['mmdebstrap'], reason: 'fills the demo guest' },
   { name: 'qemu-system-x86', quick: false, programs: ['qemu-system-x86_64'], reason: 'the machines themselves' },
-  { name: 'zstd', quick: false, programs: ['zstd'], reason: 'compression of the added initramfs archive' },
+  { name: 'xz-utils', quick: false, programs: ['xz'], reason: "guests' initramfs archives in this compression" },
+  { name: 'zstd', quick: false, programs: ['zstd'], reason: "guests' initramfs archives in this compression" },
 ];
 
 /** A kernel in /boot with its modules: containers have none, and libguestfs builds its appliance from one. */

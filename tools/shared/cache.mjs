@@ -5,7 +5,7 @@
  * as another user (libvirt-qemu) and read the demo guest's image.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 
@@ -17,7 +17,9 @@ export function cacheRoot(env = process.env) {
 
 /** Makes a folder that everybody can read, whatever the umask says; returns its path. */
 export function readableFolder(folder) {
-  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  const first = mkdirSync(folder, { recursive: true });
+  for (let made = first ? folder : ''; made.length >= (first?.length ?? 1); made = path.dirname(made))
+    chmodSync(made, 0o755);
   return folder;
 }
 

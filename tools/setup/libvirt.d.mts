@@ -1,0 +1,2 @@
+/** Types for tests. */
+export function closedFolder(folder: string): string | undefined;
