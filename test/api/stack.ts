@@ -17,9 +17,12 @@ import { connectTemporal } from '../../api/temporal';
 import { openSimulatedSite } from '../../platforms/simulated/open';
 import { seedMachine } from '../../platforms/simulated/seed';
 import { openEvidenceStore } from '../../record/evidence';
-import { roles, type Role, type Store } from '../../store/contract';
+import { v7 as uuidv7 } from 'uuid';
+import { roles, type JournalRow, type Role, type Store } from '../../store/contract';
+import { installationChain } from '../../store/journal';
 import { openStore } from '../../store/open-store';
 import { journalQueue, siteQueue, workflowQueue } from '../../workflows/messages';
+import { storyServer } from '../support/order';
 import { withDb } from '../support/postgres';
 import { testTemporalAddress } from '../support/temporal';
 import { proxyTo, type Proxy } from './proxy';
@@ -38,6 +41,10 @@ export interface TestStack {
   seed(name: string): Promise<void>;
   /** Keeps a file that no run names; returns its hash. */
   putEvidence(text: string): Promise<string>;
+  /** A server that no machine stands behind. */
+  saveServer(name: string): Promise<void>;
+  /** What the installation's own chain has. */
+  refusedRows(): Promise<JournalRow[]>;
   startWorkers(): Promise<void>;
   /** Ends them as SIGTERM would. */
   stopWorkers(): Promise<void>;
@@ -59,6 +66,7 @@ export async function openTestStack(changes: Partial<ApiDeps['config']> = {}): P
     namespace,
     queryDeadlineMs: 1_500,
     updateDeadlineMs: 1_500,
+    siteDeadlineMs: 4_000,
   });
   const deps: ApiDeps = {
     store,
@@ -77,6 +85,8 @@ export async function openTestStack(changes: Partial<ApiDeps['config']> = {}): P
     tokens: await issueTokens(store),
     seed: async (name) => void (await seedMachine(join(folder, 'site'), { name })),
     putEvidence: async (text) => (await evidence.put(text, 'note.txt', 'text/plain')).sha256,
+    saveServer: (name) => store.servers.save({ ...storyServer, id: uuidv7(), name }),
+    refusedRows: () => store.journal.rows(installationChain),
     startWorkers: workers.start,
     stopWorkers: workers.stop,
     async close() {
@@ -138,10 +148,9 @@ async function prepareWorkers(
   evidence: ReturnType<typeof openEvidenceStore>,
   store: Store,
 ): Promise<{ start(): Promise<void>; stop(): Promise<void>; close(): Promise<void> }> {
-  Runtime.install({ logger: new DefaultLogger('ERROR') });
-  const workflowBundle = await bundleWorkflowCode({
-    workflowsPath: require.resolve('../../workflows'),
+  Runtime.install({
     logger: new DefaultLogger('ERROR'),
+    telemetryOptions: { logging: { forward: {}, filter: 'ERROR' } },
   });
   const connection = await NativeConnection.connect({ address: testTemporalAddress() });
   const site = openSimulatedSite({ folder: join(folder, 'site'), id: siteId });
@@ -154,6 +163,7 @@ async function prepareWorkers(
     worker: { kind: 'worker', id: 'test-worker', name: 'test-worker' },
     now: Date.now,
   });
+  let bundle: ReturnType<typeof bundleWorkflowCode> | undefined;
   let running: { workers: Worker[]; ended: Promise<unknown> } | undefined;
   const stop = async (): Promise<void> => {
     running?.workers.forEach((worker) => worker.shutdown());
@@ -162,6 +172,11 @@ async function prepareWorkers(
   };
   return {
     async start() {
+      bundle ??= bundleWorkflowCode({
+        workflowsPath: require.resolve('../../workflows'),
+        logger: new DefaultLogger('ERROR'),
+      });
+      const workflowBundle = await bundle;
       const common = { connection, namespace, shutdownGraceTime: 100 };
       const workers = await Promise.all([
         Worker.create({ ...common, taskQueue: workflowQueue, workflowBundle }),

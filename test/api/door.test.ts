@@ -1,0 +1,142 @@
+/** What every request meets: tokens, roles, limits, and errors in one form. */
+import { authorisation, openOperations } from '../../api/authorisation';
+import { roles } from '../../store/contract';
+import { caller, eventually, openTestStack, type Call, type TestStack } from './stack';
+
+let stack: TestStack;
+let call: Call & { app: ReturnType<typeof caller>['app'] };
+
+beforeAll(async () => {
+  stack = await openTestStack({ bodyLimitBytes: 4096 });
+  call = caller(stack);
+}, 60_000);
+afterAll(() => stack?.close());
+
+const unknownRun = '0195923c-70b4-7c31-9a55-3f2e8d10c7aa';
+
+test('without a token, or with a wrong one, nothing is answered and the attempt is recorded', async () => {
+  const none = await call('GET', '/servers', { token: null });
+  expect(none.status).toBe(401);
+  expect(none.headers.get('content-type')).toBe('application/problem+json');
+  expect(none.headers.get('www-authenticate')).toContain('Bearer');
+  const wrong = await call('GET', '/servers', { token: 'mst_wrong' });
+  expect(wrong.body).toMatchObject({ type: 'urn:muster:problem:unauthenticated', status: 401 });
+  const refused = await call('POST', '/tokens', { token: stack.tokens.viewer, body: {} });
+  expect(refused).toMatchObject({ status: 403, body: { detail: expect.stringContaining('viewer') } });
+  const rows = await eventually(async () => {
+    const found = await stack.refusedRows();
+    return found.length >= 3 && found;
+  });
+  expect(rows.map(({ actorName }) => actorName).sort()).toEqual(['unknown', 'unknown', 'viewer']);
+  expect(rows.find(({ actorName }) => actorName === 'viewer')?.requestId).toBe(refused.body.requestId);
+});
+
+test('the authorisation table and the routes name the same operations, and each role meets what the table says', async () => {
+  const document = (await call('GET', '/openapi.json', { token: null })).body;
+  const operations = Object.entries(document.paths as Record<string, Record<string, { operationId: string }>>).flatMap(
+    ([path, methods]) => Object.entries(methods).map(([method, { operationId }]) => ({ path, method, operationId })),
+  );
+  const guarded = operations.filter(({ operationId }) => !(openOperations as readonly string[]).includes(operationId));
+  expect(guarded.map(({ operationId }) => operationId).sort()).toEqual(Object.keys(authorisation).sort());
+  for (const { path, method, operationId } of guarded) {
+    const place = path
+      .replace('/api/v1', '')
+      .replace('{runId}', unknownRun)
+      .replaceAll(/\{\w+\}/g, 'none-such');
+    for (const role of roles) {
+      const { status } = await call(method.toUpperCase(), place, { token: stack.tokens[role] });
+      const allowed = (authorisation[operationId as keyof typeof authorisation] as readonly string[]).includes(role);
+      expect([operationId, role, status === 403]).toEqual([operationId, role, !allowed]);
+    }
+  }
+});
+
+test('errors that no route makes are problems, too: 404, 405, 413, 415 and bad JSON', async () => {
+  expect(await call('GET', '/nothing')).toMatchObject({ status: 404, body: { type: 'urn:muster:problem:not-found' } });
+  const method = await call('PUT', '/servers');
+  expect(method).toMatchObject({ status: 405, body: { type: 'urn:muster:problem:method-not-allowed' } });
+  expect(method.headers.get('allow')).toBe('GET, POST');
+  const large = await call('POST', '/servers', { body: { name: 'x'.repeat(5000) } });
+  expect(large).toMatchObject({ status: 413, body: { detail: expect.stringContaining('4096') } });
+  const form = await call('POST', '/servers', { body: 'a=b', headers: { 'content-type': 'text/plain' } });
+  expect(form.status).toBe(415);
+  const broken = await call('POST', '/servers', { body: '{"name":' });
+  expect(broken).toMatchObject({ status: 400, body: { type: 'urn:muster:problem:bad-request' } });
+});
+
+test('all problems of a request are reported at once, wherever they are', async () => {
+  const answer = await call('POST', '/recoveries', {
+    body: { server: '', hardware: 'toaster', reason: ' ', surprise: 1 },
+    headers: { 'idempotency-key': 'short' },
+  });
+  expect(answer.status).toBe(400);
+  const places = answer.body.issues.map(({ at }: { at: string }) => at);
+  expect(places).toEqual(
+    expect.arrayContaining(['header.idempotency-key', 'body.server', 'body.reason', 'body.hardware']),
+  );
+  expect(answer.body.detail).toContain('surprise');
+});
+
+test('a well-formed request id is kept, another is replaced, and answers are not cached', async () => {
+  const kept = await call('GET', '/me', { headers: { 'x-request-id': 'my-request-1' } });
+  expect(kept.headers.get('x-request-id')).toBe('my-request-1');
+  expect(kept.headers.get('cache-control')).toBe('no-store');
+  expect(kept.headers.get('content-security-policy')).toContain("default-src 'none'");
+  expect(kept.body).toMatchObject({ name: 'admin', role: 'admin' });
+  const replaced = await call('GET', '/me', { headers: { 'x-request-id': 'bad id;' } });
+  expect(replaced.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+});
+
+test('a token is issued, works, is listed without its text, and is refused at once after it was revoked', async () => {
+  const issued = await call('POST', '/tokens', { body: { name: 'Ines Okafor', role: 'operator' } });
+  expect(issued.status).toBe(201);
+  const { token, tokenId } = issued.body;
+  expect((await call('GET', '/me', { token })).body).toMatchObject({ name: 'Ines Okafor', role: 'operator' });
+  const list = await call('GET', '/tokens', { token: stack.tokens.auditor });
+  expect(JSON.stringify(list.body)).toContain(tokenId);
+  expect(JSON.stringify(list.body)).not.toContain(token);
+  expect((await call('DELETE', `/tokens/${tokenId}`)).status).toBe(204);
+  expect((await call('GET', '/me', { token })).status).toBe(401);
+  expect((await call('DELETE', '/tokens/none-such')).status).toBe(404);
+});
+
+test('an unknown server suggests near names, and an unknown run says so', async () => {
+  await stack.saveServer('billing01');
+  const server = await call('GET', '/servers/biling01');
+  expect(server).toMatchObject({
+    status: 404,
+    body: { near: ['billing01'], detail: expect.stringContaining('billing01') },
+  });
+  expect((await call('GET', '/servers/billing01')).body.name).toBe('billing01');
+  expect((await call('GET', `/runs/${unknownRun}`)).status).toBe(404);
+  expect((await call('GET', '/runs/not-a-run')).status).toBe(400);
+});
+
+test('health names each part, and a queue without a worker makes it 503', async () => {
+  const health = await call('GET', '/health', { token: null });
+  expect(health.status).toBe(503);
+  expect(health.body.parts).toMatchObject([
+    { name: 'postgres', ok: true },
+    { name: 'temporal', ok: true },
+    { name: 'worker muster', ok: false },
+    { name: 'worker journal', ok: false },
+    { name: 'worker site:dr', ok: false },
+  ]);
+  expect((await call('GET', '/ready', { token: null })).status).toBe(200);
+});
+
+test('with Postgres gone a token used lately still works, an unknown one is not taken, and health says what is missing', async () => {
+  expect((await call('GET', '/me', { token: stack.tokens.operator })).status).toBe(200);
+  const stale = caller({ ...stack, deps: { ...stack.deps, config: { ...stack.deps.config, tokenFreshMs: 0 } } });
+  expect((await stale('GET', '/me', { token: stack.tokens.operator })).status).toBe(200);
+  stack.postgres.cut();
+  try {
+    expect((await stale('GET', '/me', { token: stack.tokens.operator })).status).toBe(200);
+    const unseen = await stale('GET', '/me', { token: stack.tokens.auditor });
+    expect(unseen).toMatchObject({ status: 503, body: { type: 'urn:muster:problem:part-unavailable' } });
+    const health = await call('GET', '/health', { token: null });
+    expect(health.body.parts[0]).toMatchObject({ name: 'postgres', ok: false });
+  } finally {
+    stack.postgres.mend();
+  }
+});
