@@ -32,7 +32,7 @@ export async function listVolumes(guest: Guestfish): Promise<LabelledVolume[]> {
   const partitions = lines(await guest.ask('list-partitions'));
   const bare = lines(await guest.ask('list-devices')).filter((disk) => !partitions.some((p) => isPartOf(p, disk)));
   const devices = [...partitions, ...bare];
-  const volumes = await Promise.resolve(readVolumes(guest, devices));
+  const volumes = await readVolumes(guest, devices);
   if (volumes.some((volume) => volume.type === 'linux_raid_member')) {
     volumes.push(...(await readVolumes(guest, lines(await guest.ask('list-md-devices')))));
   }
@@ -79,6 +79,7 @@ export async function findLinux(
   files: GuestFiles,
   volumes: readonly LabelledVolume[],
 ): Promise<LinuxSystem> {
+  refuseHibernated(volumes);
   const found: LinuxSystem[] = [];
   const broken: { volume: LabelledVolume; error: string }[] = [];
   for (const volume of volumes.filter(({ type }) => linuxFilesystems.includes(type))) {
@@ -161,6 +162,19 @@ function byLink(spec: string): RegExpExecArray | null {
   const link = /^\/dev\/disk\/by-(uuid|label|partuuid)\/(.+)$/.exec(spec);
   if (link !== null) link[1] = link[1]!.toUpperCase();
   return link;
+}
+
+/** A hibernated system wakes with the filesystems as it remembers them: whatever is written beneath it destroys them. */
+export function refuseHibernated(volumes: readonly LabelledVolume[]): void {
+  const image = volumes.find(({ type }) => type === 'swsuspend');
+  if (image === undefined) return;
+  throw new OperatorError({
+    what: 'the system on the disks is hibernated and cannot be changed safely',
+    found: `a hibernation image on ${place(image)}`,
+    needed: 'a system that was running or shut down',
+    remedy:
+      'Choose a recovery point from before the hibernation, or discard the image: mkswap in the overlay with guestfish.',
+  });
 }
 
 /** A filesystem that its own kernel has marked as damaged is not written to. */
