@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { allFaults, faultsOf, openSite, type Site } from './support/site';
 import { exitCodeOf, sh, write } from './support/tools';
 
+// Generous: the machine may be busy with other suites.
+jest.setTimeout(120_000);
+
 let site: Site;
 beforeEach(async () => {
   site = await openSite();

@@ -1,4 +1,5 @@
-/** A recovery site in a folder of its own, with a source of two disks: GPT with ext4 and swap, and btrfs on the bare disk. */
+/** A recovery site in a folder of its own, with a source of two disks: GPT with ext4 and swap, and LUKS on the bare disk. */
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm, chmod } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -46,6 +47,9 @@ export function serverSpec(keepPoints = 100): ServerSpec {
   };
 }
 
+/** Built once per test process; every site's machine writes into overlays of its own. */
+let built: Promise<Record<string, string>> | undefined;
+
 /** Builds the source's disks with the real tools. */
 export async function buildDisks(folder: string): Promise<Record<string, string>> {
   const sda = join(folder, 'sda.raw');
@@ -61,7 +65,7 @@ export async function buildDisks(folder: string): Promise<Record<string, string>
   await sh('mkswap', '-q', swap);
   await sh('dd', `if=${ext}`, `of=${sda}`, 'bs=1M', 'seek=1', 'conv=notrunc,sparse', 'status=none');
   await sh('dd', `if=${swap}`, `of=${sda}`, 'bs=1M', 'seek=33', 'conv=notrunc,sparse', 'status=none');
-  // XFS or btrfs need more than 64 MiB on some versions; LUKS2 has two headers to take out.
+  // LUKS2 has two headers to take out.
   await sh(
     'bash',
     '-c',
@@ -73,8 +77,11 @@ export async function buildDisks(folder: string): Promise<Record<string, string>
 export async function openSite(keepPoints?: number): Promise<Site> {
   const folder = await mkdtemp(join(tmpdir(), 'muster-replica-'));
   await chmod(folder, 0o711);
-  const disks = await buildDisks(folder);
-  return siteIn(folder, disks, keepPoints);
+  built ??= mkdtemp(join(tmpdir(), 'muster-disks-')).then(async (shared) => {
+    process.once('exit', () => rmSync(shared, { recursive: true, force: true }));
+    return buildDisks(shared);
+  });
+  return siteIn(folder, await built, keepPoints);
 }
 
 /** The same site from another process. */

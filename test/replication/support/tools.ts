@@ -1,6 +1,6 @@
 /** Independent readers: everything asserted about a replica is asked of the system's own tools, not of our code. */
 import { execFile } from 'node:child_process';
-import { copyFile, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
@@ -38,7 +38,7 @@ export async function typeAt(raw: string, offset: number, size: number): Promise
 /** A raw file with the bytes put over it. */
 export async function patched(raw: string, pieces: readonly { offsetBytes: number; hex: string }[]): Promise<string> {
   const copy = `${raw}.patched`;
-  await copyFile(raw, copy);
+  await sh('cp', '--sparse=always', raw, copy);
   const file = await open(copy, 'r+');
   for (const piece of pieces) {
     const bytes = Buffer.from(piece.hex, 'hex');

@@ -1,0 +1,112 @@
+/** A real guest, protected while its counter runs, and lost. */
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { PointManifest } from '../../model/replica';
+import { createLibvirtSource } from '../../replication/libvirt-source';
+import { placeOf } from '../../replication/place';
+import { createReplicas } from '../../replication/replicas';
+import { stopTargetServer, targetPid } from '../../replication/target-server';
+import { startDemoMachine, virsh } from './support/demo-machine';
+import { serverSpec } from './support/site';
+import { exitCodeOf, patched, same, sh, typeAt } from './support/tools';
+
+jest.setTimeout(600_000);
+
+test('points of a running guest hold exactly its disk, are not recognisable, and outlive it', async () => {
+  const { imagePath } = JSON.parse(await sh('node', 'tools/demo-guest/build.mjs', '--status')) as { imagePath: string };
+  const folder = await mkdtemp(join(tmpdir(), 'muster-replica-'));
+  await chmod(folder, 0o755);
+  const machine = await startDemoMachine(folder, imagePath);
+  const place = placeOf(join(folder, 'replicas'), join(folder, 'run'), 'server-1');
+  try {
+    const source = createLibvirtSource({ uri: 'qemu:///system', clock: Date.now });
+    const settings = { folder: join(folder, 'replicas'), runtimeFolder: join(folder, 'run'), source };
+    const replicas = createReplicas({ ...settings, siteId: 'recovery', clock: Date.now });
+    await machine.started();
+    const found = await source.discover(machine.name);
+    expect(found).toMatchObject({ os: { family: 'linux', distribution: 'debian' }, firmware: 'bios' });
+    expect(found.disks).toMatchObject([
+      { id: 'disk0', controller: 'sata', sourceDevice: 'sda', sizeBytes: 3 * 2 ** 30 },
+    ]);
+    const server = { ...serverSpec(), ...found, source: { siteId: 'source', machineName: machine.name } };
+    const truths = new Map<string, string>();
+    const frozen = () => replicas.cycle(server, { freezeFilesystems: true });
+    /** With the machine's CPUs stopped, its disk stands still for an independent copy. */
+    const stopped = async () => {
+      await virsh('suspend', machine.name);
+      const { manifest } = await replicas.cycle(server, { freezeFilesystems: false });
+      const truth = join(folder, `truth-${manifest.sequence}.qcow2`);
+      await sh('qemu-img', 'convert', '-U', '-O', 'qcow2', machine.disk, truth);
+      truths.set(manifest.pointId, truth);
+      await virsh('resume', machine.name);
+      return manifest;
+    };
+    await replicas.prepare(server);
+    const first = (await frozen()).manifest;
+    expect(first.consistency).toBe('file-system');
+    expect(Math.abs(first.clockSkewMs!)).toBeLessThan(120_000);
+    expect(first.disks[0]!.signatures.map((signature) => signature.type)).toEqual(['ext4', 'ext4']);
+    expect((await stopped()).consistency).toBe('crash');
+    expect(await virsh('qemu-agent-command', machine.name, '{"execute":"guest-fsfreeze-status"}')).toContain('thawed');
+    const counted = await machine.counter();
+    const killed = Promise.allSettled([replicas.cycle(server, { freezeFilesystems: true })]);
+    process.kill((await targetPid(place))!, 'SIGKILL');
+    await killed;
+    expect((await frozen()).manifest.consistency).toBe('file-system');
+    expect(await machine.counter()).toBeGreaterThan(counted);
+    await stopped();
+    expect(await source.checkpoints(machine.name)).toHaveLength(1);
+
+    await virsh('destroy', machine.name);
+    await expect(replicas.cycle(server)).rejects.toMatchObject({ family: 'TransientError' });
+    const points = await replicas.points(server.id);
+    expect(points.length).toBeGreaterThanOrEqual(4);
+    for (const point of points) expect(await faultsOf(folder, point, truths.get(point.pointId))).toEqual([]);
+
+    // The bitmap went with the machine: the checkpoint is lost, and a full copy begins a new chain.
+    await virsh('start', machine.name);
+    await machine.started();
+    const again = await replicas.cycle(server, { freezeFilesystems: true });
+    expect(again.manifest.parentPointId).toBeNull();
+    expect(await replicas.points(server.id)).toHaveLength(points.length + 1);
+    expect(await faultsOf(folder, again.manifest, undefined)).toEqual([]);
+    await replicas.remove(server.id);
+    expect(await source.checkpoints(machine.name)).toEqual([]);
+    expect(await targetPid(place)).toBeUndefined();
+  } finally {
+    await machine.close();
+    await stopTargetServer(place);
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+/** What is wrong with the point by qemu-img, blkid and e2fsck. */
+async function faultsOf(folder: string, point: PointManifest, truth: string | undefined): Promise<string[]> {
+  const faults: string[] = [];
+  const disk = point.disks[0]!;
+  const layer = join(folder, 'replicas', 'server-1', disk.file);
+  const raw = join(folder, 'view.raw');
+  await sh('qemu-img', 'convert', '-O', 'raw', layer, raw);
+  if (!(await sh('sha256sum', layer)).startsWith(disk.sha256)) faults.push(`point ${point.sequence}: digest`);
+  for (const { partition, volumeOffsetBytes: at, volumeSizeBytes: size } of disk.signatures) {
+    if ((await typeAt(raw, at, size)) !== '')
+      faults.push(`point ${point.sequence}: volume ${partition} is recognisable`);
+  }
+  const whole = await patched(
+    raw,
+    disk.signatures.flatMap((signature) => signature.pieces),
+  );
+  if (truth !== undefined && !(await same(whole, 'raw', truth, 'qcow2')))
+    faults.push(`point ${point.sequence}: differs`);
+  for (const { partition, volumeOffsetBytes: at } of disk.signatures) {
+    // A frozen filesystem is clean as it is; a crash-consistent one after its journal was replayed.
+    const how = point.consistency === 'file-system' ? '-fn' : '-fy';
+    const code = await exitCodeOf('e2fsck', how, `${whole}?offset=${at}`);
+    if (code !== 0 && !(how === '-fy' && code === 1))
+      faults.push(`point ${point.sequence}: e2fsck ${partition}: ${code}`);
+  }
+  await rm(raw);
+  await rm(whole);
+  return faults;
+}
