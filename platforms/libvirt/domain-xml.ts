@@ -155,16 +155,19 @@ export function indexOfDevice(device: string): number {
 
 /** A transient storage pool over a folder. */
 export function poolXml(name: string, folder: string): string {
-  return toXml({ pool: { '@type': 'dir', name, target: { path: folder } } }).end({ headless: true });
+  return toXml({ pool: { '@type': 'dir', name, target: { path: folder } } });
 }
 
-/** The tree as XML with every text taken literally; xmlbuilder2 by itself takes `&amp;` in a text for an ampersand. */
+/**
+ * The tree as XML with every text taken literally. xmlbuilder2 (4.0.3) by itself does not: it decodes entities in what it
+ * is given, and leaves what then looks like an entity unescaped; hence twice. The test with `&amp;` in a name holds it.
+ */
 function toXml(tree: object): string {
   return create(literal(tree) as object).end({ prettyPrint: true, headless: true });
 }
 
 function literal(value: unknown): unknown {
-  if (typeof value === 'string') return value.replaceAll('&', '&amp;');
+  if (typeof value === 'string') return value.replaceAll('&', '&amp;amp;');
   if (Array.isArray(value)) return value.map(literal);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, literal(item)]));

@@ -4,6 +4,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MachineDisk } from '../../platforms/contract';
+import { bootsTrivialGuest } from '../../platforms/libvirt/acceleration';
 import { createLibvirtPlatform } from '../../platforms/libvirt/platform';
 import { runProgram } from '../../programs/run';
 import { describePlatform } from './conformance';
@@ -67,4 +68,8 @@ describePlatform('libvirt', async () => {
       await rm(folder, { recursive: true, force: true });
     },
   };
+});
+
+test('the trivial guest that decides about KVM does run where a guest can run', async () => {
+  expect(await bootsTrivialGuest('tcg')).toBe(true);
 });
