@@ -28,6 +28,8 @@ async function recover(run: Run, order: RecoveryOrder): Promise<string> {
     startToCloseTimeout: longestAttempt,
     heartbeatTimeout,
     retry: { maximumAttempts: 1 },
+    // Said although it is documented as the default: without it the wait ended at once (SDK 1.24.0, seen in a session's history).
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
   });
   const { step, eachDisk } = words(run);
 

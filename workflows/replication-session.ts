@@ -69,6 +69,8 @@ class Session {
       startToCloseTimeout: '30 days',
       heartbeatTimeout: '10s',
       retry: { maximumAttempts: 1 },
+      // Said although it is documented as the default: without it the wait ended at once (SDK 1.24.0, seen in a session's history).
+      cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     });
   }
 
