@@ -66,7 +66,7 @@ export function probeArgs(accelerator: 'kvm' | 'tcg', image: string): string[] {
   return [
     ...['-accel', accelerator, '-machine', 'pc', '-m', '16', '-nodefaults', '-no-user-config', '-display', 'none'],
     ...['-device', 'isa-debug-exit,iobase=0x501,iosize=1'],
-    ...['-drive', `file=${image.replaceAll(',', ',,')},format=raw,if=ide,readonly=on`, '-boot', 'c'],
+    ...['-drive', `file=${image.replaceAll(',', ',,')},format=raw,if=ide`, '-boot', 'c'],
   ];
 }
 

@@ -92,7 +92,7 @@ test('argument lists are exactly these', () => {
   expect(agentArgs('u', { execute: 'guest-ping' })).toEqual([
     ...['qemu-agent-command', '--domain', 'u', '--timeout', '10', '--cmd', '{"execute":"guest-ping"}'],
   ]);
-  expect(probeArgs('kvm', '/tmp/a,b.img')).toContain('file=/tmp/a,,b.img,format=raw,if=ide,readonly=on');
+  expect(probeArgs('kvm', '/tmp/a,b.img')).toContain('file=/tmp/a,,b.img,format=raw,if=ide');
 });
 
 test('power commands follow from the state', () => {
