@@ -106,7 +106,8 @@ function print(samples: { muster: Sample[]; usual: Sample[] }): void {
   }));
   const ratio = rows[0]!.medianMs / rows[1]!.medianMs;
   const withoutStart = (rows[0]!.medianMs - rows[0]!.startMs) / (rows[1]!.medianMs - rows[1]!.startMs);
-  const table = new Table({ head: ['way', 'median s', 'of it appliance start s', 'each run s'] });
+  const head = ['way', 'median s', 'of it appliance start s', 'each run s'];
+  const table = new Table({ head, style: { head: [], border: [] } });
   for (const row of rows)
     table.push([row.name, seconds(row.medianMs), seconds(row.startMs), row.allMs.map(seconds).join(' ')]);
   console.log(table.toString());
