@@ -45,13 +45,7 @@ export function table(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
 ): string {
-  const gaps = 2 * (columns.length - 1);
-  const fixed = columns.reduce((sum, column) => sum + (column.grows ? 0 : column.width), 0);
-  const growing = columns.filter((column) => column.grows);
-  const left = Math.max(0, width - fixed - gaps);
-  const widths = columns.map((column) =>
-    column.grows ? Math.max(column.width, Math.floor(left / growing.length)) : column.width,
-  );
+  const widths = columnWidths(width, columns);
   const drawn = new Table({
     head: columns.map(({ title }) => title),
     colWidths: widths.map((each, i) => each + (i === widths.length - 1 ? 0 : 2)),
@@ -67,6 +61,14 @@ export function table(
     .split('\n')
     .map((line) => line.trimEnd())
     .join('\n');
+}
+
+/** Growing columns share what the others leave: more than they ask for, or less when there is not enough. */
+function columnWidths(width: number, columns: readonly Column[]): number[] {
+  const asked = columns.reduce((sum, column) => sum + column.width, 2 * (columns.length - 1));
+  const growing = columns.filter(({ grows }) => grows).length;
+  const each = growing === 0 ? 0 : Math.floor((width - asked) / growing);
+  return columns.map((column) => (column.grows ? Math.max(4, column.width + each) : column.width));
 }
 
 const noLines = Object.fromEntries(

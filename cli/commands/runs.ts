@@ -62,8 +62,8 @@ async function list({ client, out }: Context, { state, server, limit, after }: L
     { title: 'run', width: 9 },
     { title: 'server', width: 10, grows: true },
     { title: 'mode', width: 9 },
-    { title: 'state', width: 13 },
-    { title: 'step', width: 16 },
+    { title: 'state', width: 11 },
+    { title: 'step', width: 14 },
     { title: 'started', width: 16 },
   ];
   const rows = page.items.map((run) => [

@@ -245,6 +245,8 @@ export type Reply = Awaited<ReturnType<Call>>;
 export interface RecoveryTools {
   /** A running machine, added as a server and protected, with a first point; returns its id. */
   protectedServer(name: string): Promise<string>;
+  /** Waits until the replica has a complete point. */
+  firstPoint(name: string): Promise<void>;
   push(server: string, changes?: object, key?: string): Promise<Reply>;
   decide(runId: string, decision: object, token?: string): Promise<Reply>;
   /** Waits; returns the run as the API shows it. */
@@ -271,8 +273,11 @@ export function recoveryTools(stack: TestStack, call: Call): RecoveryTools {
       const added = await call('POST', '/servers', { body: newServer(name) });
       if (added.status !== 201) throw new Error(`The server was not added: ${JSON.stringify(added.body)}`);
       await call('POST', `/servers/${name}/protection`);
-      await eventually(async () => (await call('GET', `/servers/${name}/replica`)).body.points?.length > 0);
+      await this.firstPoint(name);
       return added.body.id;
+    },
+    async firstPoint(name) {
+      await eventually(async () => (await call('GET', `/servers/${name}/replica`)).body.points?.length > 0);
     },
     push: (server, changes = {}, key = `key-${Math.random()}`) =>
       call('POST', '/recoveries', { body: newRecovery(server, changes), headers: { 'idempotency-key': key } }),

@@ -1,0 +1,27 @@
+/** Runs `bin/muster` as a person's shell would, without a terminal. */
+import { execa } from 'execa';
+import { join } from 'node:path';
+
+export interface Ran {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const root = join(__dirname, '..', '..');
+
+/** Only these variables, so that a developer's own configuration changes nothing. */
+export async function muster(args: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
+  const result = await execa('node', [join(root, 'bin', 'muster'), ...args], {
+    reject: false,
+    extendEnv: false,
+    env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', MUSTER_DATA_FOLDER: '/nonexistent/muster', ...env },
+    cwd: root,
+    timeout: 60_000,
+  });
+  return { exitCode: result.exitCode ?? -1, stdout: result.stdout, stderr: result.stderr };
+}
+
+export function longestLine(text: string): number {
+  return Math.max(...text.split('\n').map((line) => [...line].length));
+}
