@@ -99,12 +99,17 @@ async function faultsOf(folder: string, point: PointManifest, truth: string | un
   );
   if (truth !== undefined && !(await same(whole, 'raw', truth, 'qcow2')))
     faults.push(`point ${point.sequence}: differs`);
-  for (const { partition, volumeOffsetBytes: at } of disk.signatures) {
+  for (const { partition, volumeOffsetBytes: at, volumeSizeBytes: size } of disk.signatures) {
+    // A file of its own: after replaying a journal e2fsck opens the volume again and forgets an offset.
+    const volume = join(folder, 'volume.raw');
+    const flags = ['iflag=skip_bytes,count_bytes', 'conv=sparse', 'bs=1M', 'status=none'];
+    await sh('dd', `if=${whole}`, `of=${volume}`, `skip=${at}`, `count=${size}`, ...flags);
     // A frozen filesystem is clean as it is; a crash-consistent one after its journal was replayed.
     const how = point.consistency === 'file-system' ? '-fn' : '-fy';
-    const code = await exitCodeOf('e2fsck', how, `${whole}?offset=${at}`);
+    const code = await exitCodeOf('e2fsck', how, volume);
     if (code !== 0 && !(how === '-fy' && code === 1))
       faults.push(`point ${point.sequence}: e2fsck ${partition}: ${code}`);
+    await rm(volume);
   }
   await rm(raw);
   await rm(whole);

@@ -22,7 +22,7 @@ export async function startDemoMachine(folder: string, imagePath: string): Promi
   const disk = join(folder, 'source.qcow2');
   const xml = join(folder, 'source.xml');
   await sh('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', imagePath, '-F', 'qcow2', disk);
-  await writeFile(xml, domainXml(name, disk));
+  await writeFile(xml, domainXml(name, disk, join(folder, 'console')));
   await virsh('define', xml);
   await virsh('start', name);
   const agent = (command: object) => virsh('qemu-agent-command', name, '--timeout', '10', JSON.stringify(command));
@@ -54,13 +54,12 @@ export async function startDemoMachine(folder: string, imagePath: string): Promi
   return { name, disk, started, counter, close };
 }
 
-const domainXml = (name: string, disk: string) => `<domain type='qemu'>
+const domainXml = (name: string, disk: string, console: string) => `<domain type='qemu'>
   <name>${name}</name><memory unit='MiB'>768</memory><vcpu>1</vcpu>
   <os><type arch='x86_64' machine='q35'>hvm</type></os><features><acpi/><apic/></features>
-  <cpu mode='maximum'/>
   <devices>
     <disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='${disk}'/><target dev='sda' bus='sata'/></disk>
     <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
-    <serial type='pty'/><rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
+    <serial type='file'><source path='${console}'/></serial><video><model type='vga'/></video><rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
   </devices>
 </domain>`;
