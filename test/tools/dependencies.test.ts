@@ -58,3 +58,16 @@ test('the Go modules that are pinned are documented in the same version', () => 
   for (const { name } of rowsUnder('Go modules')) expect(goMod).toContain(name);
   expect(namesUnder('Go modules')).toContain(`github.com/temporalio/cli ${/temporalio\/cli (v\S+)/.exec(goMod)?.[1]}`);
 });
+
+/** `npm ci` refuses a lock file that lacks a package for another system, which npm writes where its registry lacks it. */
+test('the lock file names every optional package, also those for other systems', () => {
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { optionalDependencies?: Record<string, string> }>;
+  };
+  const missing = Object.entries(packages).flatMap(([place, entry]) =>
+    Object.keys(entry.optionalDependencies ?? {}).filter(
+      (name) => !packages[`${place}/node_modules/${name}`] && !packages[`node_modules/${name}`],
+    ),
+  );
+  expect(missing).toEqual([]);
+});
