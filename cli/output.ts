@@ -48,11 +48,11 @@ export function table(
   const widths = columnWidths(width, columns);
   const drawn = new Table({
     head: columns.map(({ title }) => title),
-    colWidths: widths.map((each, i) => each + (i === widths.length - 1 ? 0 : 2)),
+    colWidths: widths,
     colAligns: columns.map(({ right }) => (right ? 'right' : 'left')),
     wordWrap: true,
     wrapOnWordBoundary: false,
-    chars: noLines,
+    chars: { ...noLines, middle: '  ' },
     style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [], compact: true },
   });
   drawn.push(...rows.map((row) => row.map((cell, i) => wrap(printable(cell), widths[i]!).join('\n'))));
