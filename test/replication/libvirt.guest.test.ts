@@ -58,7 +58,7 @@ test('points of a running guest hold exactly its disk, are not recognisable, and
     await stopped();
     expect(await source.checkpoints(machine.name)).toHaveLength(1);
 
-    await virsh('destroy', machine.name);
+    await machine.pullThePlug();
     await expect(replicas.cycle(server)).rejects.toMatchObject({ family: 'TransientError' });
     const points = await replicas.points(server.id);
     expect(points.length).toBeGreaterThanOrEqual(4);

@@ -1,6 +1,6 @@
 /** The demo guest as a source machine: an overlay on the shared image, AHCI disk, agent; software emulation. */
 import { randomUUID } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { exitCodeOf, sh } from './tools';
@@ -14,6 +14,8 @@ export interface DemoMachine {
   /** Ends when the guest's agent answers. */
   started(): Promise<void>;
   counter(): Promise<number>;
+  /** Ends QEMU as a loss of power would: nothing is written any more, no bitmap is saved (`virsh destroy` saves them). */
+  pullThePlug(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -47,11 +49,15 @@ export async function startDemoMachine(folder: string, imagePath: string): Promi
       await sleep(200);
     }
   };
+  const pullThePlug = async () => {
+    process.kill(Number(await readFile(`/run/libvirt/qemu/${name}.pid`, 'utf8')), 'SIGKILL');
+    while ((await virsh('domstate', name)) !== 'shut off') await sleep(100);
+  };
   const close = async () => {
     await exitCodeOf('virsh', '-c', uri, 'destroy', name);
     await exitCodeOf('virsh', '-c', uri, 'undefine', name, '--checkpoints-metadata');
   };
-  return { name, disk, started, counter, close };
+  return { name, disk, started, counter, pullThePlug, close };
 }
 
 const domainXml = (name: string, disk: string, console: string) => `<domain type='qemu'>
