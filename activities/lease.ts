@@ -4,7 +4,7 @@
  * wakes up later is refused (design: law 2; measured: a second attempt began 4 s before the first one's effect ended).
  */
 import { spawn } from 'node:child_process';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { PermanentError, TransientError } from '../model/errors';
@@ -29,7 +29,7 @@ export async function withLease<T>(
   work: () => Promise<T>,
   options: { waitMs?: number; signal?: AbortSignal } = {},
 ): Promise<T> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await openLeaseFolder(folder);
   const file = join(folder, `${createHash('sha256').update(resource).digest('hex').slice(0, 32)}.lease`);
   const release = await lock(file, resource, options.waitMs ?? 20_000, options.signal);
   try {
@@ -38,6 +38,12 @@ export async function withLease<T>(
   } finally {
     await release();
   }
+}
+
+/** The folder alone is private: a mode given to a recursive mkdir would also close the folders above it to QEMU. */
+export async function openLeaseFolder(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await chmod(folder, 0o700);
 }
 
 /** What the token file keeps: for each run the highest token seen at each place, most recent run last. */

@@ -1,9 +1,10 @@
 /** Contact with the source site: best-effort, and never longer than the order's deadline (design: law 6). */
-import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isMusterError, OperatorError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
 import type { Attempt } from './attempt';
+import { openLeaseFolder } from './lease';
 import type { ActivityDeps, RecoverySite } from './site';
 import { sourceSite } from './site';
 
@@ -65,7 +66,7 @@ export async function stopSource(
     });
   }
   if (state === 'off') return (await stat(marker(site, order)).catch(() => null)) !== null;
-  await mkdir(site.leaseFolder, { recursive: true, mode: 0o700 });
+  await openLeaseFolder(site.leaseFolder);
   await writeFile(marker(site, order), machineName, { mode: 0o600, flush: true });
   const { platform } = sourceSite(deps.sites, siteId);
   try {

@@ -20,6 +20,7 @@ export async function viewReplicas(
   const sites = [...new Set(known.map((server) => server.recoverySiteId))];
   const answers = await Promise.allSettled(sites.map((siteId) => temporal.viewReplicas(siteId)));
   const items: ReplicaView[] = [];
+  const starting: ServerSpec[] = [];
   const unavailable: ReplicaOverview['unavailable'] = [];
   for (const [i, siteId] of sites.entries()) {
     const answer = answers[i]!;
@@ -32,12 +33,38 @@ export async function viewReplicas(
       known.filter((server) => server.recoverySiteId === siteId).map((server) => [server.id, server]),
     );
     items.push(...answer.value.filter((view) => here.has(view.serverId)));
+    const seen = new Set(items.map((item) => item.serverId));
+    // Protected, and nothing at the site yet: shown, because what keeps it from starting must be seen.
+    starting.push(...[...here.values()].filter((server) => !seen.has(server.id)));
   }
   const sessions = await Promise.all(
     items.map((item) => temporal.session(config.tenantId, item.serverId).catch(() => undefined)),
   );
   const merged = items.map((item, i) => mergeSession(item, sessions[i]));
+  const waiting = await Promise.all(starting.map((server) => viewStarting(temporal, config.tenantId, server)));
+  merged.push(...waiting.filter((view) => view !== undefined));
   return { items: merged.sort((a, b) => a.serverName.localeCompare(b.serverName)), unavailable };
+}
+
+/** A session that has no replica at its site; undefined where there is no session either. */
+async function viewStarting(
+  temporal: ApiDeps['temporal'],
+  tenantId: string,
+  server: ServerSpec,
+): Promise<ReplicaView | undefined> {
+  const session = await temporal.session(tenantId, server.id).catch(() => undefined);
+  if (session === undefined || session.state === 'removed') return undefined;
+  const { state, heldBy, lastError } = session;
+  return {
+    serverId: server.id,
+    serverName: server.name,
+    state,
+    heldBy,
+    points: [],
+    lagMs: null,
+    storedBytes: 0,
+    lastError,
+  };
 }
 
 /** The session knows what it was told and what went wrong; the site knows what is on disk. */

@@ -6,6 +6,7 @@ import { ConfigurationError, describeProblem } from '../config/problems';
 import type { Configuration } from '../config/configuration';
 import type * as WorkerMain from '../worker/main';
 import type * as ApiProcess from './api-process';
+import { demoCommand } from './demo/command';
 import { exitCodeMeanings, exitCodeOf, stackProblems } from './exit-codes';
 import type { StackOptions } from './start';
 import type * as Up from './up';
@@ -23,6 +24,7 @@ export function stackCommands(program: Command, options: Pick<StackOptions, 'own
     .description('run everything on this machine from one data folder, until Ctrl-C')
     .addHelpText('after', `\n${exitCodeHelp()}`)
     .action(() => withConfiguration((configuration) => later<typeof Up>('./up').up(configuration, options)));
+  demoCommand(program);
   program
     .command('prepare')
     .description('migrate the database and make the admin token (`muster up` does this for you)')

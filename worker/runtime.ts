@@ -25,8 +25,12 @@ export function installRuntime(log: Logger): void {
   });
 }
 
-/** bigint (sizes, history lengths) is not JSON. */
+/** A bigint (sizes, history lengths) is not JSON, and an Error would be written without its message. */
 function flat(meta: LogMetadata | undefined): Record<string, unknown> {
-  const entries = Object.entries(meta ?? {});
-  return Object.fromEntries(entries.map(([key, value]) => [key, typeof value === 'bigint' ? Number(value) : value]));
+  return Object.fromEntries(Object.entries(meta ?? {}).map(([key, value]) => [key, plain(value)]));
+}
+
+function plain(value: unknown): unknown {
+  if (typeof value === 'bigint') return Number(value);
+  return value instanceof Error ? { name: value.name, message: value.message, stack: value.stack } : value;
 }

@@ -1,0 +1,237 @@
+/**
+ * `npm run demo`: a real server is protected, lost and recovered onto other hardware, and proven to work. Everything in
+ * it is real: the guest, the replication, the plug that is pulled, the commands.
+ */
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pc from 'picocolors';
+import type { RunView } from '../../model/run-view';
+import type { ReplicaView } from '../../model/replica';
+import { formatDuration } from '../../model/durations';
+import { createLibvirtPlatform } from '../../platforms/libvirt/platform';
+import type { Platform } from '../../platforms/contract';
+import { startStack } from '../start';
+import type { RunningStack } from '../start';
+import { asJson, mustRun, showAndRun } from './muster';
+import { demoPlace, makeNew, removeMachines } from './place';
+import type { DemoPlace } from './place';
+import { counter, sourceName, startSource, waitForGuest } from './source-machine';
+import type { CounterStatus } from './source-machine';
+import { ask, chapter, isTerminal, say, sayCommand, waitFor } from './telling';
+
+export interface DemoOptions {
+  readonly inoculation: boolean;
+}
+
+const chapters = 5;
+const recoveredName = `${sourceName}-recovered`;
+/** How long the guest takes where it was measured: two shared cores, software emulation (docs/proof.md). */
+const usualBootMs = 50_000;
+const usualFirstCopyMs = 12_000;
+const pointsWanted = 4;
+/** 128 + SIGINT, as shells have it. */
+const interruptedExitCode = 130;
+
+/** Returns the exit code: 0 when the server was recovered and proven, 1 when it was not. */
+export async function tellStory(options: DemoOptions): Promise<number> {
+  const place = await demoPlace();
+  const { demoGuest } = await loadGuestBuilder();
+  const guest = await demoGuest({ progress: say });
+  await makeNew(place);
+  const stack = await startStack(place.configuration, { env: place.env, say });
+  let cleaning: Promise<void> | undefined;
+  const cleanUp = (): Promise<void> => (cleaning ??= takeAway(place, stack));
+  const interrupted = cleanUpOnSignal(cleanUp);
+  try {
+    return await Promise.race([tell(place, stack, guest.imagePath, options), interrupted.exitCode]);
+  } finally {
+    interrupted.forget();
+    await cleanUp();
+  }
+}
+
+async function takeAway(place: DemoPlace, stack: RunningStack): Promise<void> {
+  say('Taking the demo’s machines away …');
+  await stack.stop();
+  await removeMachines(place);
+}
+
+/** Ctrl-C ends the story early; nothing of it stays behind. */
+function cleanUpOnSignal(cleanUp: () => Promise<void>): { exitCode: Promise<number>; forget: () => void } {
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  let onSignal = (): void => undefined;
+  const exitCode = new Promise<number>((resolve) => {
+    onSignal = () => {
+      forget();
+      resolve(interruptedExitCode);
+      // What still waits in the story must not keep the process alive.
+      void cleanUp().finally(() => process.exit(interruptedExitCode));
+    };
+  });
+  for (const signal of signals) process.on(signal, onSignal);
+  const forget = (): void => signals.forEach((signal) => process.off(signal, onSignal));
+  return { exitCode, forget };
+}
+
+async function tell(place: DemoPlace, stack: RunningStack, imagePath: string, options: DemoOptions): Promise<number> {
+  const platform = sourcePlatform(place);
+
+  chapter(1, chapters, `The server ${sourceName}`);
+  say('Debian 12 with a service that writes a number to its disk five times a second.');
+  say('Its first boot stage knows one disk controller: its own (AHCI).');
+  await startSource(join(place.configuration.dataFolder, 'production'), imagePath);
+  await waitFor(`${sourceName} boots`, usualBootMs, waitForGuest(platform));
+  say(`The service answers from inside: number ${(await mustCount(platform)).current}.`);
+
+  chapter(2, chapters, 'Protect it');
+  await mustRun(place, [
+    ...[
+      'servers',
+      'add',
+      sourceName,
+      '--source-site',
+      'production',
+      '--site',
+      'recovery',
+      '--rpo',
+      '15s',
+      '--rto',
+      '10m',
+    ],
+    ...['--point-every', '3s', '--freeze-every', '15s', '--keep', '5'],
+    ...['--probe', 'counter=/usr/local/bin/counter-status', '--probe-output', '"chain": ?"ok"'],
+  ]);
+  await mustRun(place, ['protect', sourceName]);
+  await waitFor(
+    `First copy and ${pointsWanted} recovery points`,
+    usualFirstCopyMs + pointsWanted * 4_000,
+    waitForPoints(place),
+  );
+  await mustRun(place, ['replicas']);
+
+  chapter(3, chapters, 'Disaster');
+  const before = await mustCount(platform);
+  await platform.power({ name: sourceName, owner: null }, 'off');
+  const lostAt = new Date().toISOString();
+  say(pc.red(`The plug of ${sourceName} was pulled in mid-write, at number ${before.current} or a little later.`));
+
+  chapter(4, chapters, 'Push the button');
+  say('Onto other hardware: pvscsi disk and vmxnet3 network, as QEMU emulates VMware’s.');
+  const runId = await recover(place, lostAt, options);
+  const code = await watchToItsEnd(place, runId);
+
+  chapter(5, chapters, 'The result');
+  const { view } = await asJson<{ view: RunView }>(place, ['show', runId]);
+  const report = join(place.configuration.dataFolder, 'report.html');
+  await mustRun(place, ['report', runId, '--output', report]);
+  sumUp(view, before);
+  suggest(place, stack, runId, report, options);
+  return code;
+}
+
+/** An .mjs of the set-up, which runs before TypeScript can. */
+function loadGuestBuilder() {
+  return import('../../tools/demo-guest/build.mjs');
+}
+
+function sourcePlatform(place: DemoPlace): Platform {
+  const consoleFolder = join(place.configuration.dataFolder, 'sources', 'production');
+  return createLibvirtPlatform({ id: 'production', uri: 'qemu:///system', consoleFolder, networks: {} });
+}
+
+async function mustCount(platform: Platform): Promise<CounterStatus> {
+  for (;;) {
+    const status = await counter(platform);
+    if (status !== undefined) return status;
+    await sleep(500);
+  }
+}
+
+async function waitForPoints(place: DemoPlace): Promise<void> {
+  for (let shown: string | null = null; ;) {
+    const replicas = await asJson<{ items?: ReplicaView[] } | ReplicaView[]>(place, ['replicas']);
+    const views = Array.isArray(replicas) ? replicas : (replicas.items ?? []);
+    if ((views[0]?.points.length ?? 0) >= pointsWanted) return;
+    const problem = views[0]?.lastError ?? null;
+    if (problem !== null && problem !== shown) say(pc.yellow(problem));
+    shown = problem;
+    await sleep(1_000);
+  }
+}
+
+async function recover(place: DemoPlace, lostAt: string, { inoculation }: DemoOptions): Promise<string> {
+  const args = [
+    ...['recover', sourceName, '--hardware', 'vmware-pvscsi', '--option', 'backup-and-recover', '--as', recoveredName],
+    ...['--lost-at', lostAt, '--stable-for', '10s', ...(inoculation ? [] : ['--no-inoculation'])],
+    ...['--reason', `${sourceName} lost its power`],
+  ];
+  await mustRun(place, args);
+  const runs = await asJson<{ items: { runId: string }[] }>(place, ['runs', '--limit', '1']);
+  return runs.items[0]!.runId;
+}
+
+/** Watches; when the run waits for people, the reader decides, or is shown what an engineer would type. */
+async function watchToItsEnd(place: DemoPlace, runId: string): Promise<number> {
+  const waitsForPeople = 8;
+  for (;;) {
+    const code = await showAndRun(place, ['watch', runId, '--stop-when-waiting']);
+    if (code !== waitsForPeople) return code;
+    await decide(place, runId);
+  }
+}
+
+async function decide(place: DemoPlace, runId: string): Promise<void> {
+  const { view } = await asJson<{ view: RunView }>(place, ['show', runId]);
+  const open = view.parkings.find((parking) => parking.until === null);
+  if (open === undefined) return;
+  say(pc.yellow(`Stuck at ${open.step}. This is where somebody is woken.`));
+  const retry = [
+    'retry',
+    runId,
+    '--from',
+    'inoculate',
+    '--set',
+    'inoculate=true',
+    '--reason',
+    'drivers of pvscsi are missing',
+  ];
+  const abort = ['abort', runId, '--reason', 'the reader of the demo gave up'];
+  if (isTerminal()) {
+    sayCommand(`muster ${retry.slice(0, -1).join(' ')} "…"`);
+    const answer = await ask('What do you decide? Retry with inoculation, or abort:', ['retry', 'abort']);
+    return mustRun(place, answer === 'retry' ? retry : abort);
+  }
+  say('Nobody sits at this terminal, so the demo decides what an engineer would:');
+  await mustRun(place, retry);
+}
+
+function sumUp(view: RunView, before: CounterStatus): void {
+  const { rpo, rto } = view.objectives;
+  const line = (name: string, actualMs: number | null, targetMs: number, met: boolean): void => {
+    const actual = actualMs === null ? 'unknown' : formatDuration(actualMs);
+    say(`${name}  ${(met ? pc.green : pc.red)(actual)}  of at most ${formatDuration(targetMs)}`);
+  };
+  say(`The run ended as ${pc.bold(view.state)}.`);
+  line('RPO', rpo.actualMs, rpo.targetMs, rpo.verdict === 'met');
+  line('RTO', rto.actualMs, rto.targetMs, rto.verdict === 'met');
+  const proof = view.steps.find((step) => step.id === 'prove-boot');
+  const answer = /\{.*"recovered".*\}/.exec(JSON.stringify(proof ?? {}).replaceAll('\\"', '"'))?.[0];
+  const recovered = answer === undefined ? null : /"recovered": ?(\d+)/.exec(answer)?.[1];
+  if (recovered !== null && recovered !== undefined) {
+    say(
+      `Before the loss the service was at ${before.current}; it came back knowing ${recovered}, with an unbroken chain.`,
+    );
+  }
+}
+
+function suggest(place: DemoPlace, stack: RunningStack, runId: string, report: string, options: DemoOptions): void {
+  say(`Report: ${pc.bold(report)}`);
+  console.log(`\n${pc.bold('What to try next')}`);
+  say('npm run demo -- --without-inoculation     the same server failing to boot, and how a person mends it');
+  if (!options.inoculation) say('npm run demo                              without the failure');
+  say(`MUSTER_DATA_FOLDER=${place.configuration.dataFolder} MUSTER_TENANT_ID=demo npx muster up`);
+  say(
+    `    then, elsewhere: npx muster show ${runId.slice(-8)} (its record is kept), or ${stack.url}/api/v1/openapi.json`,
+  );
+  say('docs/concepts.md                          ten minutes that explain the words');
+}
