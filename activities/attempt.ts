@@ -6,7 +6,7 @@ import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activ
 import type { EffectInput, FailureDetails, Outcome } from './contract';
 import type { EvidenceRef } from '../model/events';
 import type { Effect, Progress } from '../model/steps';
-import { isMusterError } from '../model/errors';
+import { describeFacts, isMusterError } from '../model/errors';
 import type { ActivityDeps } from './site';
 
 /** Shorter than a third of the workflow's heartbeat time-out (10 s), so that one slow beat is not a lost worker. */
@@ -105,8 +105,13 @@ function asFailure(error: unknown, settled: Pick<FailureDetails, 'at' | 'duratio
       });
     return error instanceof CancelledFailure ? error : new CancelledFailure('The attempt was cancelled.');
   }
-  const message = error instanceof Error ? error.message : String(error);
   const facts = isMusterError(error) ? error.facts : undefined;
+  // The remedy stands in a field of its own, where the console and the report show it.
+  const message = facts
+    ? describeFacts({ ...facts, remedy: undefined })
+    : error instanceof Error
+      ? error.message
+      : String(error);
   const family = isMusterError(error) ? error.family : 'TransientError';
   const detail = facts?.detail ?? (isMusterError(error) || !(error instanceof Error) ? null : (error.stack ?? null));
   const details: FailureDetails = {

@@ -131,11 +131,12 @@ async function lastCycle(order: RecoveryOrder, site: RecoverySite, attempt: Atte
   if (order.finalCycle === 'never' || order.point !== 'latest') return 'not-wanted';
   const { id } = order.server;
   const signal = sourceDeadline(order, attempt);
+  const ofStoppedMachine = order.intent === 'planned';
   try {
     await site.replicas.letGo(id, order.runId);
     // The cycle ends itself at the deadline; one that ignores it must not hold up the recovery for ever.
     const patience = AbortSignal.any([attempt.signal, AbortSignal.timeout(order.sourceDeadlineMs + 10_000)]);
-    await orAbort(site.replicas.cycle(order.server, { ...callOptions(attempt), signal }), patience);
+    await orAbort(site.replicas.cycle(order.server, { ...callOptions(attempt), signal, ofStoppedMachine }), patience);
     return 'done';
   } catch (error) {
     attempt.signal.throwIfAborted();

@@ -1,6 +1,6 @@
 /** The long activities of a replication session: cycles at the server's cadence, under the lease of the replica. */
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
-import { isMusterError } from '../model/errors';
+import { isMusterError, OperatorError } from '../model/errors';
 import type { ServerSpec } from '../model/server';
 import { whileBeating } from './attempt';
 import { pause, replicaResource, until } from './common';
@@ -38,9 +38,7 @@ export function createSessionActivities(deps: ActivityDeps): SessionActivities &
       }),
 
     removeReplica: ({ server }) =>
-      asActivity((signal) =>
-        underLease(deps, server, 'remove', signal, (site) => site.replicas.remove(server.id, { signal })),
-      ),
+      asActivity((signal) => underLease(deps, server, 'remove', signal, (site) => removeReplica(site, server, signal))),
 
     discoverServer: ({ sourceSiteId, machineName }) =>
       asActivity((signal) => sourceSite(deps.sites, sourceSiteId).source.discover(machineName, { signal })),
@@ -143,6 +141,30 @@ async function restUntil(
     await pause(Math.min(lookEveryMs, Math.max(0, time - deps.now())), signal);
     if ((await replicas.view(serverId))?.heldBy) return;
   }
+}
+
+/** Overlays of runs that are over go with the replica, unless a machine still stands on them. */
+async function removeReplica(
+  { platform, replicas }: RecoverySite,
+  server: ServerSpec,
+  signal: AbortSignal,
+): Promise<void> {
+  const heldBy = (await replicas.view(server.id))?.heldBy ?? null;
+  const over = (await replicas.runs(server.id)).filter((runId) => runId !== heldBy);
+  const machines = over.length === 0 ? [] : await platform.list({ signal });
+  for (const runId of over) {
+    const machine = machines.find((one) => one.owner?.runId === runId);
+    if (machine !== undefined) {
+      throw new OperatorError({
+        what: `the replica of ${server.name} cannot be removed`,
+        found: `${machine.name} stands on its points, since run ${runId}`,
+        needed: 'a replica that no machine stands on',
+        remedy: `Remove ${machine.name} from the platform first; until then the removal waits and is tried again.`,
+      });
+    }
+    await replicas.drop(server.id, runId, { signal });
+  }
+  await replicas.remove(server.id, { signal });
 }
 
 function underLease<T>(

@@ -18,6 +18,12 @@ export interface CycleReport {
   readonly merged: PointId | null;
 }
 
+export type CycleOptions = CallOptions & {
+  readonly freezeFilesystems?: boolean;
+  /** See CopyRequest. */
+  readonly ofStoppedMachine?: boolean;
+};
+
 export interface Replicas {
   /** Creates the replica's folder and starts its target server. Already there: adopted, also after kill -9 of anything. */
   prepare(server: ServerSpec, options?: CallOptions): Promise<void>;
@@ -26,7 +32,7 @@ export interface Replicas {
    * most one merge of the oldest point when more than `keepPoints` stand and no clone is on them. A crash at any moment
    * costs this cycle only; the next call clears its leftovers.
    */
-  cycle(server: ServerSpec, options?: CallOptions & { freezeFilesystems?: boolean }): Promise<CycleReport>;
+  cycle(server: ServerSpec, options?: CycleOptions): Promise<CycleReport>;
   /** Complete points, oldest first; found from the manifests, each checked for files and an unbroken chain. */
   points(serverId: ServerId): Promise<PointManifest[]>;
   view(serverId: ServerId): Promise<ReplicaView | undefined>;
@@ -62,6 +68,8 @@ export interface Replicas {
   ): Promise<{ diskId: DiskId; overlayPath: string; basePath: string }[]>;
   /** After the merge: the replica's points and manifests are removed; the base now belongs to the recovered machine. */
   finishCommit(serverId: ServerId, runId: string, options?: CallOptions): Promise<void>;
+  /** Runs whose overlays stand on the replica, also of runs that are over: a machine may still run from them. */
+  runs(serverId: ServerId): Promise<string[]>;
   /** Removes session, target server and every file of the replica. Held by a run: OperatorError. Absent: already so. */
   remove(serverId: ServerId, options?: CallOptions): Promise<void>;
   /** Bytes free where replicas are kept. */
@@ -92,6 +100,11 @@ export interface CopyRequest {
   readonly since: string | null;
   readonly disks: readonly { readonly diskId: DiskId; readonly device: string; readonly file: string }[];
   readonly freezeFilesystems: boolean;
+  /**
+   * The machine was stopped on purpose and its last writes are wanted: copied although it is off, and its guest does not
+   * run for it. Without this a machine that is off is TransientError, because nobody may touch a lost server's disks.
+   */
+  readonly ofStoppedMachine?: boolean;
 }
 
 export interface CopyResult {

@@ -11,7 +11,7 @@ import { isMusterError, PermanentError } from '../model/errors';
 import type { PointDisk, PointManifest } from '../model/replica';
 import type { DiskSpec, ServerSpec, SiteId } from '../model/server';
 import type { DiskLayout } from '../disks/signatures';
-import type { CopyRequest, CopyResult, CycleReport, ReplicationSource } from './contract';
+import type { CopyRequest, CopyResult, CycleOptions, CycleReport, ReplicationSource } from './contract';
 import { assertNotGivenAway } from './commit';
 import { syncPath, temporarySuffix } from './durable';
 import { assertNotHeldByAnother } from './hold';
@@ -31,8 +31,6 @@ export interface CycleDependencies {
   /** Partition tables of the newest point's disks, by file; only a shortcut: without an entry they are read. */
   readonly layouts: Map<string, DiskLayout>;
 }
-
-type CycleOptions = CallOptions & { freezeFilesystems?: boolean };
 
 /** What the new point stands on; null for the first and after a lost checkpoint. */
 type Parent = PointManifest | null;
@@ -73,7 +71,8 @@ export async function runCycle(
   };
   await writeManifest(place, manifest);
   await openReplica(place);
-  await forgetCheckpoints(server, manifest, deps, options);
+  // Of a machine that is off, only a checkpoint's description could be removed, and its bitmap would stay in the image.
+  if (options.ofStoppedMachine !== true) await forgetCheckpoints(server, manifest, deps, options);
   const merged =
     (await readRuns(place)).length > 0 ? null : await mergeOldest(place, server.cadence.keepPoints, options);
   return { manifest, copiedBytes: copy.copiedBytes, durationMs: deps.clock() - startedAt, merged };
@@ -121,6 +120,7 @@ async function copyDisks(
       file: layerPath(place, file),
     })),
     freezeFilesystems: options.freezeFilesystems ?? freezeIsDue(server, set.points, deps.clock()),
+    ofStoppedMachine: options.ofStoppedMachine ?? false,
   };
   try {
     return { copy: await deps.source.copy(request, options), parent, names };

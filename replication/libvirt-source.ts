@@ -14,6 +14,7 @@ import type { CopyRequest, CopyResult, DiscoveredServer, ReplicationSource } fro
 import { backupXml, checkpointXml } from './libvirt-backup-xml';
 import { parseDomain } from './libvirt-domain';
 import { agent, thawLeftover, whileFrozen } from './libvirt-freeze';
+import { stoppedHow, whileHeldStill } from './libvirt-stopped';
 import { bytesDone } from './progress';
 import { virshOn, type Virsh } from './virsh';
 
@@ -66,6 +67,18 @@ async function operatingSystem(virsh: Virsh, machine: string, signal?: AbortSign
 }
 
 async function copy(host: Host, request: CopyRequest, options: CallOptions = {}): Promise<CopyResult> {
+  const { virsh, uri } = host;
+  const { machineName } = request;
+  const how = request.ofStoppedMachine === true ? await stoppedHow(virsh, machineName, options.signal) : null;
+  if (how === null) return copyRunning(host, request, options);
+  const uuid = await virsh(['domuuid', machineName], { signal: options.signal });
+  const machine = { uri, virsh, uuid, name: machineName };
+  const still = { ...request, freezeFilesystems: false };
+  const copied = await whileHeldStill(machine, () => copyRunning(host, still, options), options.signal);
+  return { ...copied, consistency: how === 'clean' ? 'application' : 'crash' };
+}
+
+async function copyRunning(host: Host, request: CopyRequest, options: CallOptions): Promise<CopyResult> {
   const { virsh } = host;
   const { machineName } = request;
   await prepareMachine(host, request, options);

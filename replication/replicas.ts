@@ -56,6 +56,7 @@ export function createReplicas(settings: ReplicasSettings): Replicas {
     release: (serverId, runId, diskId, options) => releaseDisk(at(serverId), runId, diskId, options),
     beginCommit: (serverId, runId) => beginCommit(at(serverId), runId),
     finishCommit: (serverId, runId) => finishCommit(at(serverId), runId),
+    runs: async (serverId) => (await readRuns(at(serverId))).map((record) => record.runId),
     remove: (serverId, options) => remove(at(serverId), source, options),
     freeBytes: async () => {
       await mkdir(folder, { recursive: true });

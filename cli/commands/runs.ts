@@ -37,8 +37,9 @@ export function runCommands(program: Command): void {
     .description('watch a run to its end, live')
     .argument('<run>', 'run id, a part of it, or "last"')
     .option('--stop-when-waiting', 'end with code 8 as soon as the run waits for people')
+    .option('--after <sequence>', 'only what happened after this event of the journal', parseWhole)
     .action(
-      action(async (context, options: { stopWhenWaiting?: boolean }, run: string) =>
+      action(async (context, options: { stopWhenWaiting?: boolean; after?: number }, run: string) =>
         watchRun(context, await findRunId(context.client, run), options),
       ),
     );

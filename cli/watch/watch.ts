@@ -11,6 +11,8 @@ import { createScreen, type Screen } from './screen';
 
 export interface WatchOptions {
   readonly stopWhenWaiting?: boolean;
+  /** Sequence number of the last event that is not shown. */
+  readonly after?: number;
 }
 
 /** Broken connections in a row before the API counts as gone. */
@@ -22,7 +24,8 @@ type End = 'ended' | 'waits' | 'broken';
 /** Sets the exit code by how the run ended. @throws CliError `unreachable` when the API stays away. */
 export async function watchRun(context: Context, runId: string, options: WatchOptions): Promise<void> {
   const screen = createScreen(context.out, runId);
-  let last = 0;
+  const first = options.after ?? 0;
+  let last = first;
   let breaks = 0;
   let end: End = 'broken';
   while (end === 'broken') {
@@ -32,7 +35,7 @@ export async function watchRun(context: Context, runId: string, options: WatchOp
     } catch (error) {
       screen.progress([]);
       if (error instanceof CliError && error.problem !== 'unreachable') throw error;
-      if (breaks >= mostBreaks || (last === 0 && breaks === 0)) throw error;
+      if (breaks >= mostBreaks || (last === first && breaks === 0)) throw error;
     }
     if (end !== 'broken') break;
     breaks = last > before ? 0 : breaks + 1;

@@ -6,8 +6,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { isMusterError, OperatorError } from '../../model/errors';
 import type { PointDisk, PointManifest } from '../../model/replica';
 import type { ServerSpec } from '../../model/server';
-import type { CopyResult, CycleReport, ReplicationSource } from '../../replication/contract';
-import type { CallOptions } from '../contract';
+import type { CopyResult, CycleOptions, CycleReport, ReplicationSource } from '../../replication/contract';
 import { withFileLock } from '../file-lock';
 import { writeJson } from '../json-file';
 import { requireSpace } from './capacity';
@@ -26,8 +25,6 @@ import {
 import { heldByAnother } from './replicas';
 import { simulatedSource } from './source';
 import { lockName, reach, type Site } from './site';
-
-type CycleOptions = CallOptions & { freezeFilesystems?: boolean };
 
 /**
  * Copying takes as long as the source takes, for ever when it is gone; so only cycles wait for it. The replica's own lock
@@ -83,6 +80,7 @@ async function copyDisks(site: Site, server: ServerSpec, incoming: string, optio
       file: join(incoming, `${disk.id}.raw`),
     })),
     freezeFilesystems: options.freezeFilesystems ?? false,
+    ofStoppedMachine: options.ofStoppedMachine ?? false,
   };
   const copy = await copySince(source, request, parent?.pointId ?? null, options);
   return { pointId, copy, source };

@@ -32,6 +32,10 @@ export function simulatedReplicas(site: Site): Replicas {
     release: (serverId, runId, diskId, options) => release(site, serverId, runId, diskId, options),
     beginCommit: (serverId, runId, options) => beginCommit(site, serverId, runId, options),
     finishCommit: (serverId, runId, options) => finishCommit(site, serverId, runId, options),
+    runs: async (serverId) => {
+      await reach(site);
+      return Object.keys((await readReplica(site, serverId))?.runs ?? {});
+    },
     remove: (serverId, options) => remove(site, serverId, options),
     freeBytes: async () => {
       await reach(site);
@@ -88,6 +92,8 @@ async function remove(site: Site, serverId: ServerId, options: CallOptions = {})
     async (record) => {
       if (!record) return null;
       if (record.heldBy !== null) throw heldByAnother(record, 'removed');
+      const [runId] = Object.keys(record.runs);
+      if (runId !== undefined) throw heldByAnother({ ...record, heldBy: runId, holdState: 'suspended' }, 'removed');
       return { what: 'remove', next: { ...record, removed: true } };
     },
     options.signal,

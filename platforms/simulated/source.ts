@@ -62,7 +62,8 @@ async function copy(site: Site, request: CopyRequest, options: CallOptions = {})
 
 /** Under the machine's lock, so that all disks are of one moment. */
 async function copyNow(site: Site, machine: MachineRecord, request: CopyRequest) {
-  if (machine.power !== 'on') {
+  const stopped = machine.power === 'off' && request.ofStoppedMachine === true;
+  if (machine.power !== 'on' && !stopped) {
     throw new TransientError({
       what: `${machine.name} cannot be copied`,
       found: `it is ${machine.power}`,

@@ -40,8 +40,12 @@ export function asJson<T>(place: DemoPlace, args: readonly string[]): Promise<T>
     child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
     child.once('error', reject);
     child.once('close', (code) => {
-      if (code === 0) return resolve(JSON.parse(stdout) as T);
-      reject(new CommandFailed(`muster ${args.join(' ')} ended with exit code ${String(code)}: ${stderr.trim()}`));
+      try {
+        if (code === 0) return resolve(JSON.parse(stdout) as T);
+        reject(new CommandFailed(`muster ${args.join(' ')} ended with exit code ${String(code)}: ${stderr.trim()}`));
+      } catch (error) {
+        reject(new CommandFailed(`muster ${args.join(' ')} printed no JSON: ${String(error)}`));
+      }
     });
   });
 }

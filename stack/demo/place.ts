@@ -47,9 +47,10 @@ export async function removeMachines({ configuration }: DemoPlace): Promise<void
     }
     await site.platform.remove(ref);
   }
-  for (const view of await site.replicas.views()) {
-    if (view.heldBy !== null) await site.replicas.letGo(view.serverId, view.heldBy);
-    await site.replicas.remove(view.serverId);
+  for (const { serverId, heldBy } of await site.replicas.views()) {
+    if (heldBy !== null) await site.replicas.letGo(serverId, heldBy);
+    for (const runId of await site.replicas.runs(serverId)) await site.replicas.drop(serverId, runId);
+    await site.replicas.remove(serverId);
   }
   await removeSource();
 }

@@ -173,15 +173,17 @@ async function recover(place: DemoPlace, lostAt: string, { inoculation }: DemoOp
 /** Watches; when the run waits for people, the reader decides, or is shown what an engineer would type. */
 async function watchToItsEnd(place: DemoPlace, runId: string): Promise<number> {
   const waitsForPeople = 8;
-  for (;;) {
-    const code = await showAndRun(place, ['watch', runId, '--stop-when-waiting']);
+  for (let after: string[] = []; ;) {
+    const code = await showAndRun(place, ['watch', runId, '--stop-when-waiting', ...after]);
     if (code !== waitsForPeople) return code;
-    await decide(place, runId);
+    const { view } = await asJson<{ view: RunView }>(place, ['show', runId]);
+    after = ['--after', String(view.eventCount)];
+    await decide(place, view);
   }
 }
 
-async function decide(place: DemoPlace, runId: string): Promise<void> {
-  const { view } = await asJson<{ view: RunView }>(place, ['show', runId]);
+async function decide(place: DemoPlace, view: RunView): Promise<void> {
+  const { runId } = view;
   const open = view.parkings.find((parking) => parking.until === null);
   if (open === undefined) return;
   say(pc.yellow(`Stuck at ${open.step}. This is where somebody is woken.`));

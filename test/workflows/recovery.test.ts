@@ -104,3 +104,18 @@ test('without inoculation the proof fails with the cause from the console, and g
   expect(effects.filter((effect) => effect.what === 'disks.inoculate' && effect.target !== '')).not.toHaveLength(0);
   await keepHistory(handle, 'rewound');
 });
+
+test('a planned recovery stops the source first and brings its last writes over; aborted, the source runs again', async () => {
+  const server = await world.server('moved');
+  const [first] = await world.recovery.replicas.points(server.id);
+  const handle = await world.start(world.order(server, { intent: 'planned', powerOn: 'decision' }));
+  const gate = await parked(handle);
+  expect(gate).toMatchObject({ step: 'power-on', kind: 'gate' });
+  expect(await world.production.platform.find('moved')).toMatchObject({ power: 'off' });
+  const frozen = (await live(handle)).events.find((event) => event.kind === 'step-done' && event.step === 'freeze');
+  expect(frozen?.data).toMatchObject({ result: { finalCycle: 'done', sourceStopped: true } });
+  expect((await world.recovery.replicas.points(server.id)).at(-1)?.pointId).not.toBe(first!.pointId);
+  await decide(handle, gate, 'abort');
+  expect(await handle.result()).toMatchObject({ state: 'aborted' });
+  expect(await world.production.platform.find('moved')).toMatchObject({ power: 'on' });
+});

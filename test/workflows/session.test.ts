@@ -10,7 +10,7 @@ import {
 } from '../../workflows/messages';
 import { ines } from '../support/order';
 import { decide, keepHistory, openWorld, parked } from '../support/world';
-import type { World } from '../support/world';
+import type { RunHandle, World } from '../support/world';
 
 let world: World;
 beforeAll(async () => {
@@ -37,6 +37,12 @@ const more = async (server: ServerSpec, than: number): Promise<void> =>
   until(async () => (await newest(server)) > than);
 const act = (reason: string) => ({ args: [{ reason, by: ines }] as [{ reason: string; by: typeof ines }] });
 
+async function removeMachine({ runOrder }: RunHandle): Promise<void> {
+  const machine = { name: runOrder.target.machineName, owner: { tenantId: 'default', runId: runOrder.runId } };
+  await world.recovery.platform.power(machine, 'off');
+  await world.recovery.platform.remove(machine);
+}
+
 test('a session takes points at its cadence, pauses, resumes, is frozen by a run and is removed', async () => {
   const server = await world.server('kept');
   const session = await protect(server);
@@ -61,6 +67,7 @@ test('a session takes points at its cadence, pauses, resumes, is frozen by a run
   await run.result();
   await more(server, frozen);
 
+  await removeMachine(run);
   await session.executeUpdate(removeSessionUpdate, act('retired'));
   expect(await session.result()).toMatchObject({ state: 'removed' });
   expect(await world.recovery.replicas.view(server.id)).toBeUndefined();
@@ -86,4 +93,19 @@ test('a committed recovery ends the session of its server', async () => {
   await decide(run, await parked(run), 'commit');
   expect(await run.result()).toMatchObject({ state: 'succeeded' });
   expect(await session.result()).toMatchObject({ state: 'removed' });
+});
+
+test('a replica on which a recovered machine stands is not removed before the machine is', async () => {
+  const server = await world.server('stood-on');
+  const session = await protect(server);
+  await world.production.platform.power({ name: 'stood-on', owner: null }, 'off');
+  const run = await world.start(world.order(server));
+  await run.result();
+  const removal = session.executeUpdate(removeSessionUpdate, act('retired'));
+  const lastError = async (): Promise<string> => (await session.query(sessionQuery)).lastError ?? '';
+  await until(async () => (await lastError()).includes('stood-on-recovered stands on its points'));
+  expect(await world.recovery.replicas.points(server.id)).not.toHaveLength(0);
+  await removeMachine(run);
+  expect(await removal).toMatchObject({ state: 'removed' });
+  expect(await world.recovery.replicas.view(server.id)).toBeUndefined();
 });
