@@ -75,12 +75,13 @@ async function proveHeartbeat(proving: Proving): Promise<ProofRung> {
     async () => {
       const waitedMs = deps.now() - startedAt;
       attempt.progress({
-        label: 'Waiting for the guest',
+        label: `Waiting for the guest, at most ${formatDuration(limitMs)}`,
         done: Math.min(100, Math.round((waitedMs / limitMs) * 100)),
         total: 100,
         unit: 'percent',
         ratePerSecond: null,
-        timeLeftMs: Math.max(0, limitMs - waitedMs),
+        // When it will answer is not known; when we give up is not the time left.
+        timeLeftMs: null,
       });
       const answered = await site.platform
         .runInGuest(order.target.machineName, command, callOptions(attempt))
