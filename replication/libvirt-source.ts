@@ -192,7 +192,7 @@ async function deleteCheckpoint(host: Host, machine: string, name: string, optio
   try {
     await host.virsh(['checkpoint-delete', machine, name], { signal });
   } catch (error) {
-    if (!isMusterError(error) || !/bitmap|not (active|running)/i.test(error.facts.found ?? '')) throw error;
+    if (!isMusterError(error) || !/bitmap|inactive|not (active|running)/i.test(error.facts.found ?? '')) throw error;
     await host.virsh(['checkpoint-delete', machine, name, '--metadata'], { signal });
   }
 }

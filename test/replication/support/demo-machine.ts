@@ -16,6 +16,8 @@ export interface DemoMachine {
   counter(): Promise<number>;
   /** Ends QEMU as a loss of power would: nothing is written any more, no bitmap is saved (`virsh destroy` saves them). */
   pullThePlug(): Promise<void>;
+  /** Ends when the guest has shut itself down. */
+  shutDown(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -53,11 +55,15 @@ export async function startDemoMachine(folder: string, imagePath: string): Promi
     process.kill(Number(await readFile(`/run/libvirt/qemu/${name}.pid`, 'utf8')), 'SIGKILL');
     while ((await virsh('domstate', name)) !== 'shut off') await sleep(100);
   };
+  const shutDown = async () => {
+    await virsh('shutdown', name, '--mode', 'agent');
+    while ((await virsh('domstate', name)) !== 'shut off') await sleep(200);
+  };
   const close = async () => {
     await exitCodeOf('virsh', '-c', uri, 'destroy', name);
     await exitCodeOf('virsh', '-c', uri, 'undefine', name, '--checkpoints-metadata');
   };
-  return { name, disk, started, counter, pullThePlug, close };
+  return { name, disk, started, counter, pullThePlug, shutDown, close };
 }
 
 const domainXml = (name: string, disk: string, console: string) => `<domain type='qemu'>
