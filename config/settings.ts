@@ -170,7 +170,7 @@ export const settings = {
     standard: '`5`',
   }),
   workerSiteSlots: setting('MUSTER_WORKER_SITE_SLOTS', 'worker.siteSlots', wholeNumber(1, 1_000).default(50), {
-    meaning: 'activities that run at one site at the same time; each protected server takes one for its replication',
+    meaning: 'steps that run at one site at the same time; replication has slots of its own',
     needed: 'a whole number from 1 to 1000',
     standard: '`50`',
   }),

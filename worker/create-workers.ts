@@ -3,19 +3,27 @@ import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/w
 import type { Configuration } from '../config/configuration';
 import { createActivities } from '../activities';
 import { createJournalActivities } from '../activities/journal';
-import { journalQueue, siteQueue, workflowQueue } from '../workflows/messages';
+import { journalQueue, replicationQueue, siteQueue, workflowQueue } from '../workflows/messages';
 import type { Services } from './services';
 
 export interface QueueNames {
   readonly workflows: string;
   readonly journal: string;
   site(siteId: string): string;
+  sessions(siteId: string): string;
 }
 
-export const standardQueues: QueueNames = { workflows: workflowQueue, journal: journalQueue, site: siteQueue };
+export const standardQueues: QueueNames = {
+  workflows: workflowQueue,
+  journal: journalQueue,
+  site: siteQueue,
+  sessions: replicationQueue,
+};
 
 /** A stuck flush must not starve steps, nor steps the flush: each has slots of its own. */
 const journalSlots = 20;
+/** One for each protected server of a site; a slot in use costs a promise, and a server without one is not replicated. */
+const sessionSlots = 2_000;
 
 /**
  * Creates the workers; `run` of each starts it. Sources of the settings:
@@ -56,12 +64,20 @@ export async function createWorkers(options: {
       activities: createJournalActivities(services.store),
       maxConcurrentActivityTaskExecutions: journalSlots,
     },
-    ...[...services.activities.sites.recovery.keys()].map((siteId) => ({
-      ...common,
-      taskQueue: queues.site(siteId),
-      activities,
-      maxConcurrentActivityTaskExecutions: configuration.worker.siteSlots,
-    })),
+    ...[...services.activities.sites.recovery.keys()].flatMap((siteId) => [
+      {
+        ...common,
+        taskQueue: queues.site(siteId),
+        activities,
+        maxConcurrentActivityTaskExecutions: configuration.worker.siteSlots,
+      },
+      {
+        ...common,
+        taskQueue: queues.sessions(siteId),
+        activities,
+        maxConcurrentActivityTaskExecutions: sessionSlots,
+      },
+    ]),
   ];
   return Promise.all(settings.map(async (each) => ({ queue: each.taskQueue!, worker: await Worker.create(each) })));
 }

@@ -87,6 +87,8 @@ export const sessionWorkflowType = 'replicationSession';
 export const workflowQueue = 'muster';
 export const journalQueue = 'journal';
 export const siteQueue = (siteId: string): string => `site:${siteId}`;
+/** A session's cycles hold a slot for as long as the server is protected: they have slots of their own, so that they can never starve a recovery. */
+export const replicationQueue = (siteId: string): string => `site:${siteId}:replication`;
 
 /** A server's lock is its workflow id in Temporal: one live recovery at a time. */
 export const recoveryWorkflowId = (tenantId: string, serverId: string): string => `${tenantId}/recovery/${serverId}`;

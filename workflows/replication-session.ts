@@ -18,7 +18,13 @@ import {
 import type { SessionActivities, SessionInput } from '../activities/contract';
 import type { SessionState } from '../model/replica';
 import type { Provenance } from '../model/order';
-import { pauseSessionUpdate, removeSessionUpdate, resumeSessionUpdate, sessionQuery, siteQueue } from './messages';
+import {
+  pauseSessionUpdate,
+  removeSessionUpdate,
+  resumeSessionUpdate,
+  sessionQuery,
+  replicationQueue,
+} from './messages';
 import type { SessionView } from './messages';
 import { classify } from './runner/failures';
 import { refuse } from './runner/parkings';
@@ -65,7 +71,7 @@ class Session {
   constructor(private readonly input: SessionArguments) {
     this.wanted = input.wanted ?? 'replicating';
     this.site = proxyActivities<SessionActivities>({
-      taskQueue: siteQueue(input.server.recoverySiteId),
+      taskQueue: replicationQueue(input.server.recoverySiteId),
       startToCloseTimeout: '30 days',
       heartbeatTimeout: '10s',
       retry: { maximumAttempts: 1 },
@@ -159,6 +165,7 @@ class Session {
 
   private async want(wanted: Wanted): Promise<SessionView> {
     if (this.wanted !== 'removed') this.wanted = wanted;
+    this.restMs = firstRestMs;
     if (wanted !== 'replicating') this.cycling?.cancel();
     const reached: Record<Wanted, readonly SessionState[]> = {
       paused: ['paused'],

@@ -21,7 +21,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { roles, type JournalRow, type Role, type Store } from '../../store/contract';
 import { installationChain } from '../../store/journal';
 import { openStore } from '../../store/open-store';
-import { journalQueue, siteQueue, workflowQueue } from '../../workflows/messages';
+import { journalQueue, replicationQueue, siteQueue, workflowQueue } from '../../workflows/messages';
 import { storyServer } from '../support/order';
 import { withDb } from '../support/postgres';
 import { testTemporalAddress } from '../support/temporal';
@@ -181,6 +181,7 @@ async function prepareWorkers(
       const workers = await Promise.all([
         Worker.create({ ...common, taskQueue: workflowQueue, workflowBundle }),
         Worker.create({ ...common, taskQueue: siteQueue(siteId), activities: { ...activities } }),
+        Worker.create({ ...common, taskQueue: replicationQueue(siteId), activities: { ...activities } }),
         Worker.create({ ...common, taskQueue: journalQueue, activities: { ...createJournalActivities(store) } }),
       ]);
       running = { workers, ended: Promise.all(workers.map((worker) => worker.run())) };

@@ -13,7 +13,7 @@ import { withFaults } from '../../platforms/faults';
 import { openSimulatedSite } from '../../platforms/simulated/open';
 import type { SimulatedSite } from '../../platforms/simulated/open';
 import { openStore } from '../../store/open-store';
-import { journalQueue, siteQueue, workflowQueue } from '../../workflows/messages';
+import { journalQueue, replicationQueue, siteQueue, workflowQueue } from '../../workflows/messages';
 
 export interface WorkerSettings {
   readonly folder: string;
@@ -61,13 +61,11 @@ export async function runWorkers(settings: WorkerSettings, wrap?: SiteWrapper): 
     maxHeartbeatThrottleInterval: '1s',
     stickyQueueScheduleToStartTimeout: '2s',
   } as const;
+  const activities = createActivities(depsOf(folder, wrap));
   const workers = [
     await Worker.create({ ...common, taskQueue: workflowQueue, workflowBundle: await bundle }),
-    await Worker.create({
-      ...common,
-      taskQueue: siteQueue('recovery'),
-      activities: createActivities(depsOf(folder, wrap)),
-    }),
+    await Worker.create({ ...common, taskQueue: siteQueue('recovery'), activities }),
+    await Worker.create({ ...common, taskQueue: replicationQueue('recovery'), activities }),
     await Worker.create({ ...common, taskQueue: journalQueue, activities: createJournalActivities(store) }),
   ];
   const running = workers.map((worker) => worker.run());

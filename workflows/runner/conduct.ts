@@ -10,6 +10,7 @@ import type { ProcedureDeclaration, RunState } from '../../model/steps';
 import { abortUpdate, decideUpdate, liveRunQuery } from '../messages';
 import { settle } from './attempts';
 import { Interrupted, Run } from './run';
+import type { Interrupt } from './run';
 
 export interface RunOutcome {
   readonly runId: string;
@@ -25,17 +26,21 @@ export function conduct(
   const root = CancellationScope.current();
   return CancellationScope.nonCancellable(async () => {
     const run = openRun(order, declaration);
-    root.cancelRequested.catch(() => {
-      if (run.phase !== 'forward' || run.irrevocable)
-        return run.emit('noted', {
-          message: 'A cancel from outside Muster was not followed: the run is being undone or is final.',
-        });
-      run.abort("Cancelled from outside Muster, by Temporal's own cancel.", outside(order));
-    });
+    root.cancelRequested.catch(() => cancelFromOutside(run));
     const summary = await runThrough(run, procedure);
     if (summary === null) return close(run, 'aborted', await undoAll(run));
     return close(run, run.hasExceptions ? 'succeeded-with-exceptions' : 'succeeded', summary);
   });
+}
+
+/** Never throws: nobody would catch it, and the run would hang on its own refusal. */
+function cancelFromOutside(run: Run): void {
+  if (run.phase === 'closed') return;
+  if (run.phase === 'forward' && !run.irrevocable && !isAborted(run)) {
+    return run.abort("Cancelled from outside Muster, by Temporal's own cancel.", outside(run.order));
+  }
+  const message = 'A cancel from outside Muster was not followed: the run is being undone or is final.';
+  run.emit('noted', { message });
 }
 
 function openRun(order: RecoveryOrder, declaration: ProcedureDeclaration): Run {
@@ -55,7 +60,7 @@ function openRun(order: RecoveryOrder, declaration: ProcedureDeclaration): Run {
       const { step, epoch, decision } = request;
       return { runId: order.runId, step, epoch, decision };
     },
-    { validator: (request) => void run.parkings.check(request) },
+    { validator: (request) => void run.checkDecision(request) },
   );
   setHandler(abortUpdate, ({ reason, by }) => (run.abort(reason, by), { accepted: true }), {
     validator: ({ reason }) => run.checkAbort(reason),
@@ -72,24 +77,28 @@ function openRun(order: RecoveryOrder, declaration: ProcedureDeclaration): Run {
 async function runThrough(run: Run, procedure: (run: Run) => Promise<string>): Promise<string | null> {
   for (;;) {
     try {
-      return await procedure(run);
+      const summary = await procedure(run);
+      // An abort accepted while the last step ended by itself: it was promised to a person.
+      if (run.interrupt === null) return summary;
     } catch (error) {
       if (!(error instanceof Interrupted) || run.interrupt === null) throw error;
-      if (run.interrupt.kind === 'rewind') await rewind(run, run.interrupt.to);
-      if (isAborted(run)) return null;
     }
+    if (run.interrupt.kind === 'rewind') await rewind(run, run.interrupt);
+    if (isAborted(run)) return null;
   }
 }
 
 const isAborted = (run: Run): boolean => run.interrupt?.kind === 'abort';
 
-async function rewind(run: Run, to: string): Promise<void> {
+async function rewind(run: Run, { to, input }: Extract<Interrupt, { kind: 'rewind' }>): Promise<void> {
   const target = run.indexOf(to);
   const from = Math.max(...[...run.memory.keys()].map((key) => run.indexOf(key.split('/')[0]!)), target);
   run.emit('rewound', { from: run.declaration.steps[from]!.id, to }, { step: to });
   await unwind(run, (step) => run.indexOf(step) >= target);
   run.forgetFrom(to);
-  if (run.interrupt?.kind === 'rewind') run.interrupt = null;
+  if (isAborted(run)) return;
+  if (input !== null) run.correct(input);
+  run.interrupt = null;
 }
 
 /** Undoes in reverse, each with the same loop around it, and can be stuck like any step. */

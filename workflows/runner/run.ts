@@ -13,6 +13,7 @@ import type { CorrectableInput, Provenance, RecoveryOrder } from '../../model/or
 import type { ProcedureDeclaration, RunState, StepDeclaration } from '../../model/steps';
 import type { DiskId } from '../../model/server';
 import { refuse, Parkings } from './parkings';
+import type { Parked } from './parkings';
 import { RunJournal } from './journal';
 import type { DecisionRequest, LiveRun } from '../messages';
 
@@ -30,7 +31,8 @@ export interface Undo extends Place {
 
 export type Interrupt =
   | { readonly kind: 'abort'; readonly reason: string; readonly by: Provenance }
-  | { readonly kind: 'rewind'; readonly to: string };
+  /** `input` takes effect after the undoing: what was done under the order as it was is undone under the same order. */
+  | { readonly kind: 'rewind'; readonly to: string; readonly input: CorrectableInput | null };
 
 /** Thrown through the procedure by an interrupt; caught by conduct() alone. */
 export class Interrupted extends Error {
@@ -129,8 +131,19 @@ export class Run {
     for (const scope of this.scopes) scope.cancel();
   }
 
-  decide(request: DecisionRequest): void {
+  /** The refusals of a decision; validator and handler ask both, because two updates may come in one task. */
+  checkDecision(request: DecisionRequest): Parked {
     const parked = this.parkings.check(request);
+    // What was parked leaves the list only when its coroutine wakes: nothing can be decided there any more.
+    if (this.interrupt !== null && !parked.parking.undo) {
+      const what = this.interrupt.kind === 'abort' ? 'is being undone' : `goes back to step "${this.interrupt.to}"`;
+      refuse('AlreadyDecided', `The run ${what} already; look at it again.`);
+    }
+    return parked;
+  }
+
+  decide(request: DecisionRequest): void {
+    const { parking } = this.checkDecision(request);
     this.parkings.accept(request);
     const { epoch, decision, reason, from, input } = request;
     this.emit(
@@ -139,8 +152,8 @@ export class Run {
       { step: request.step, item: request.item ?? undefined, by: request.by },
     );
     if (decision === 'abort' || decision === 'roll-back') this.raise({ kind: 'abort', reason, by: request.by });
+    else if (from !== null && from !== parking.step) this.raise({ kind: 'rewind', to: from, input });
     else if (input !== null) this.correct(input);
-    if (from !== null && from !== parked.parking.step) this.raise({ kind: 'rewind', to: from });
   }
 
   checkAbort(reason: string): void {
@@ -184,7 +197,7 @@ export class Run {
     return [...this.memory.values()].some((remembered) => remembered.exception);
   }
 
-  private correct(input: CorrectableInput): void {
+  correct(input: CorrectableInput): void {
     this.order = correctOrder(this.order, input);
   }
 
