@@ -152,8 +152,9 @@ class Session {
 
   private async restAfterError(interruptible = true): Promise<void> {
     const before = this.wanted;
-    await condition(() => interruptible && this.wanted !== before, this.restMs);
-    this.restMs = Math.min(this.restMs * 2, longestRestMs);
+    const restMs = this.restMs;
+    this.restMs = Math.min(restMs * 2, longestRestMs);
+    await condition(() => interruptible && this.wanted !== before, restMs);
   }
 
   private become(state: SessionState, heldBy: string | null): void {
