@@ -8,9 +8,12 @@ import { openLeaseFolder } from './lease';
 import type { ActivityDeps, RecoverySite } from './site';
 import { sourceSite } from './site';
 
+/** A question is answered at once or not at all, however long a planned recovery may wait for the source to stop. */
+const longestQuestionMs = 20_000;
+
 /** A signal that ends with the attempt or at the deadline for the source, whichever is first. */
-export function sourceDeadline(order: RecoveryOrder, attempt: Attempt): AbortSignal {
-  return AbortSignal.any([attempt.signal, AbortSignal.timeout(order.sourceDeadlineMs)]);
+export function sourceDeadline(order: RecoveryOrder, attempt: Attempt, mostMs = order.sourceDeadlineMs): AbortSignal {
+  return AbortSignal.any([attempt.signal, AbortSignal.timeout(Math.min(order.sourceDeadlineMs, mostMs))]);
 }
 
 /** Whether the source machine is seen running; `unreachable` when nobody answers in time. */
@@ -19,7 +22,7 @@ export async function askSource(
   order: RecoveryOrder,
   attempt: Attempt,
 ): Promise<'on' | 'off' | 'unreachable'> {
-  const signal = sourceDeadline(order, attempt);
+  const signal = sourceDeadline(order, attempt, longestQuestionMs);
   try {
     const { platform } = sourceSite(deps.sites, order.server.source.siteId);
     const machine = await orAbort(platform.find(order.server.source.machineName, { signal }), signal);

@@ -9,10 +9,12 @@ import type { NewRecovery } from '../schemas/recoveries';
 export const orderDefaults = {
   /** A source that answers does so at once; one that does not must not hold the recovery up. */
   sourceDeadlineMs: 20_000,
+  /** A planned recovery waits for the source on purpose: until it has shut itself down, and for its last cycle. */
+  plannedSourceDeadlineMs: 300_000,
   proof: { heartbeatTimeoutMs: 300_000, stableForMs: 30_000, screenshot: true },
   retry: { maxAttempts: 3, firstDelayMs: 2_000, factor: 2, maxDelayMs: 60_000 },
   reminderMs: 900_000,
-} as const satisfies Partial<RecoveryOrder>;
+} as const satisfies Partial<RecoveryOrder> & { plannedSourceDeadlineMs: number };
 
 export interface OrderContext {
   readonly runId: string;
@@ -40,7 +42,7 @@ export function buildOrder(wanted: NewRecovery, server: ServerSpec, context: Ord
     server,
     point,
     finalCycle: wanted.finalCycle ?? 'auto',
-    sourceDeadlineMs: wanted.sourceDeadlineMs ?? orderDefaults.sourceDeadlineMs,
+    sourceDeadlineMs: wanted.sourceDeadlineMs ?? sourceDeadlineMs(intent),
     target: {
       siteId: server.recoverySiteId,
       machineName: wanted.machineName ?? machineNameFrom(defaultMachineNames[mode], name),
@@ -59,3 +61,6 @@ export function buildOrder(wanted: NewRecovery, server: ServerSpec, context: Ord
     reason,
   };
 }
+
+const sourceDeadlineMs = (intent: NewRecovery['intent']): number =>
+  intent === 'planned' ? orderDefaults.plannedSourceDeadlineMs : orderDefaults.sourceDeadlineMs;
