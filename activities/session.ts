@@ -29,7 +29,7 @@ export function createSessionActivities(deps: ActivityDeps): SessionActivities &
         return until(
           async () => {
             const view = await replicas.view(server.id);
-            if (view === undefined) return { gone: true };
+            if (view === undefined || view.state === 'removed') return { gone: true };
             return view.heldBy === null ? { gone: false } : undefined;
           },
           lookEveryMs,
@@ -67,7 +67,8 @@ async function replicate(
   for (;;) {
     const startedAt = deps.now();
     const view = await replicas.view(server.id);
-    if (view === undefined) return { because: 'gone', heldBy: null, cycles };
+    if (view === undefined) throw notThere(server);
+    if (view.state === 'removed') return { because: 'gone', heldBy: null, cycles };
     if (view.heldBy !== null) return { because: 'held', heldBy: view.heldBy, cycles };
     if (startedAt >= endsAt) return { because: 'stretch-over', heldBy: null, cycles };
     const { freezeEveryMs, pointEveryMs } = server.cadence;
@@ -86,6 +87,17 @@ async function replicate(
     });
     await restUntil(deps, startedAt + pointEveryMs, server.id, replicas, signal);
   }
+}
+
+/** Not taken for removed: what ends a session deletes its points, and storage that is away comes back with all of them. */
+function notThere(server: ServerSpec): OperatorError {
+  return new OperatorError({
+    what: `the replica of ${server.name} is not there`,
+    found: `no replica of server ${server.id} at site ${server.recoverySiteId}`,
+    needed: 'the folder that this session prepared',
+    remedy:
+      'Bring the storage of replicas back; replication goes on by itself. If the replica was deleted on purpose, remove the session.',
+  });
 }
 
 /** True: a point was taken. False: a run came in between, and the loop looks again. */

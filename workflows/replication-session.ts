@@ -48,8 +48,8 @@ export async function replicationSession(input: SessionArguments): Promise<Sessi
   while (!session.isRemoved) {
     if (session.wanted === 'paused') await session.stayPaused();
     else await session.replicateForAWhile();
-    if (workflowInfo().continueAsNewSuggested && !session.isRemoved) {
-      await condition(allHandlersFinished);
+    // Never waited for: a pause that has not been reached yet waits for this very loop.
+    if (workflowInfo().continueAsNewSuggested && !session.isRemoved && allHandlersFinished()) {
       await continueAsNew<typeof replicationSession>({ ...input, wanted: session.wanted });
     }
   }
@@ -98,9 +98,16 @@ class Session {
     return { serverId: this.input.server.id, state, heldBy, lastError, since };
   }
 
+  /** Until it is prepared, whatever comes between: a pause is no reason to go on without a replica. */
   async prepare(): Promise<void> {
-    while (this.wanted !== 'removed' && !(await this.cycle(() => this.site.prepareReplica(this.input)))) {
-      await this.restAfterError();
+    let prepared = false;
+    while (!prepared && !this.isRemoved) {
+      if (this.wanted === 'paused') await this.stayPaused();
+      const ok = await this.cycle(async () => {
+        await this.site.prepareReplica(this.input);
+        prepared = true;
+      });
+      if (!ok) await this.restAfterError();
     }
   }
 
@@ -139,8 +146,8 @@ class Session {
       return true;
     } catch (error) {
       if (isCancellation(error)) {
-        // Temporal's own cancel of the session is anonymous; only our updates end a session.
-        if (interruptible && this.wanted === 'replicating') throw error;
+        // Temporal's own cancel ends the workflow. Ours ends one activity, and what is wanted may have changed back since.
+        if (CancellationScope.current().consideredCancelled) throw error;
         return true;
       }
       this.lastError = classify(error, new Date().toISOString()).message;

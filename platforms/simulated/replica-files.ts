@@ -46,8 +46,13 @@ export function runFolder(site: Site, serverId: ServerId, runId: string): string
   return join(replicaFolder(site, serverId), 'runs', fileNameFor(runId));
 }
 
+/** Disks of machines whose recovery was committed. */
+export function recoveredFolder(site: Site, serverId: ServerId): string {
+  return join(site.folder, 'recovered', fileNameFor(serverId));
+}
+
 export function recoveredFile(site: Site, serverId: ServerId, runId: string, diskId: DiskId): string {
-  return join(site.folder, 'recovered', fileNameFor(serverId), fileNameFor(runId), `${fileNameFor(diskId)}.raw`);
+  return join(recoveredFolder(site, serverId), fileNameFor(runId), `${fileNameFor(diskId)}.raw`);
 }
 
 export async function readReplica(site: Site, serverId: ServerId): Promise<ReplicaRecord | undefined> {

@@ -9,9 +9,16 @@ import type { CallOptions } from '../contract';
 import { readJson } from '../json-file';
 import { freeBytes } from './capacity';
 import { cycle } from './replica-cycle';
-import { changeReplica, completePoints, noReplica, readReplica, type ReplicaRecord } from './replica-files';
+import {
+  changeReplica,
+  completePoints,
+  noReplica,
+  readReplica,
+  recoveredFolder,
+  type ReplicaRecord,
+} from './replica-files';
 import { beginCommit, drop, finishCommit, handOver, release, take, takeBack } from './replica-runs';
-import { reach, type Site } from './site';
+import { exists, reach, type Site } from './site';
 
 export function simulatedReplicas(site: Site): Replicas {
   return {
@@ -112,8 +119,21 @@ export function heldByAnother(record: ReplicaRecord, verb: string): OperatorErro
 async function view(site: Site, serverId: ServerId): Promise<ReplicaView | undefined> {
   await reach(site);
   const record = await readReplica(site, serverId);
-  return record && viewOf(site, record);
+  if (record) return viewOf(site, record);
+  return (await exists(recoveredFolder(site, serverId))) ? givenAway(serverId) : undefined;
 }
+
+/** A recovered machine has its disks for good. */
+const givenAway = (serverId: ServerId): ReplicaView => ({
+  serverId,
+  serverName: serverId,
+  state: 'removed',
+  heldBy: null,
+  points: [],
+  lagMs: null,
+  storedBytes: 0,
+  lastError: null,
+});
 
 async function views(site: Site): Promise<ReplicaView[]> {
   await reach(site);

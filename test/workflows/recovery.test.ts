@@ -50,7 +50,7 @@ test('a destructive recovery waits for commit, and then the machine stands on th
   expect(await world.recovery.replicas.view(server.id)).toMatchObject({ state: 'suspended' });
   await decide(handle, gate, 'commit');
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
-  expect(await world.recovery.replicas.view(server.id)).toBeUndefined();
+  expect(await world.recovery.replicas.view(server.id)).toMatchObject({ state: 'removed' });
   expect(await world.recovery.platform.find('committed-recovered')).toMatchObject({ power: 'on' });
   await keepHistory(handle, 'committed');
 });
