@@ -21,36 +21,25 @@ export interface DemoMachine {
   close(): Promise<void>;
 }
 
-export async function startDemoMachine(folder: string, imagePath: string): Promise<DemoMachine> {
-  const name = `muster-test-${randomUUID().slice(0, 8)}`;
+export const newMachineName = () => `muster-test-${randomUUID().slice(0, 8)}`;
+
+export async function startDemoMachine(
+  folder: string,
+  imagePath: string,
+  name = newMachineName(),
+): Promise<DemoMachine> {
   const disk = join(folder, 'source.qcow2');
   const xml = join(folder, 'source.xml');
   await sh('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', imagePath, '-F', 'qcow2', disk);
   await writeFile(xml, domainXml(name, disk, join(folder, 'console')));
   await virsh('define', xml);
   await virsh('start', name);
-  const agent = (command: object) => virsh('qemu-agent-command', name, '--timeout', '10', JSON.stringify(command));
   const started = async () => {
     while ((await exitCodeOf('virsh', '-c', uri, 'qemu-agent-command', name, '{"execute":"guest-ping"}')) !== 0) {
       await sleep(1000);
     }
   };
-  const counter = async () => {
-    const started = JSON.parse(
-      await agent({
-        execute: 'guest-exec',
-        arguments: { path: '/usr/local/bin/counter-status', 'capture-output': true },
-      }),
-    ) as { return: { pid: number } };
-    for (;;) {
-      const status = JSON.parse(
-        await agent({ execute: 'guest-exec-status', arguments: { pid: started.return.pid } }),
-      ) as { return: { exited: boolean; 'out-data'?: string } };
-      const out = Buffer.from(status.return['out-data'] ?? '', 'base64').toString();
-      if (status.return.exited) return (JSON.parse(out) as { current: number }).current;
-      await sleep(200);
-    }
-  };
+  const counter = async () => (await counterStatus(name)).current;
   const pullThePlug = async () => {
     process.kill(Number(await readFile(`/run/libvirt/qemu/${name}.pid`, 'utf8')), 'SIGKILL');
     while ((await virsh('domstate', name)) !== 'shut off') await sleep(100);
@@ -66,11 +55,41 @@ export async function startDemoMachine(folder: string, imagePath: string): Promi
   return { name, disk, started, counter, pullThePlug, shutDown, close };
 }
 
+export interface CounterStatus {
+  readonly recovered: number;
+  readonly current: number;
+  readonly chain: string;
+}
+
+/** What the service in the guest says of itself; asked through the agent by virsh alone. */
+export async function counterStatus(name: string): Promise<CounterStatus> {
+  const { pid } = await agent<{ pid: number }>(name, {
+    execute: 'guest-exec',
+    arguments: { path: '/usr/local/bin/counter-status', 'capture-output': true },
+  });
+  for (;;) {
+    const status = await agent<{ exited: boolean; 'out-data'?: string }>(name, {
+      execute: 'guest-exec-status',
+      arguments: { pid },
+    });
+    const out = Buffer.from(status['out-data'] ?? '', 'base64').toString();
+    if (status.exited) return JSON.parse(out) as CounterStatus;
+    await sleep(200);
+  }
+}
+
+async function agent<T>(name: string, command: object): Promise<T> {
+  const said = await virsh('qemu-agent-command', name, '--timeout', '10', JSON.stringify(command));
+  return (JSON.parse(said) as { return: T }).return;
+}
+
 const domainXml = (name: string, disk: string, console: string) => `<domain type='qemu'>
   <name>${name}</name><memory unit='MiB'>768</memory><vcpu>1</vcpu>
   <os><type arch='x86_64' machine='q35'>hvm</type></os><features><acpi/><apic/></features>
   <devices>
     <disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='${disk}'/><target dev='sda' bus='sata'/></disk>
+    <controller type='pci' index='1' model='pcie-root-port'/>
+    <interface type='user'><model type='e1000e'/><address type='pci' domain='0x0000' bus='0x01' slot='0x00' function='0x0'/></interface>
     <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
     <serial type='file'><source path='${console}'/></serial><video><model type='vga'/></video><rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
   </devices>

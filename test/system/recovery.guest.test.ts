@@ -1,0 +1,232 @@
+/**
+ * The whole of Muster on a real guest, seen from outside: processes, the command line, virsh, and tools that read disks.
+ * One story whose tests follow each other, because each of its guests takes a minute to boot.
+ */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RunReport } from '../../model/report';
+import type { ReplicaView } from '../../model/replica';
+import type { StepView } from '../../model/run-view';
+import { demoGuest } from '../../tools/demo-guest/build.mjs';
+import { counterStatus, newMachineName, startDemoMachine, virsh } from '../replication/support/demo-machine';
+import type { DemoMachine } from '../replication/support/demo-machine';
+import { exitCodeOf, sh } from '../replication/support/tools';
+import { lastNumberOnDisk, lastNumberOnPoint } from './support/counter-on-disk';
+import { descendantsOf, processesNaming, survivors, type Seen } from './support/processes';
+import { eventually, machinesNamed, manifests, openSystem, poolsIn, waiting, type System } from './support/system';
+
+jest.setTimeout(400_000);
+
+const name = newMachineName();
+const recovered = `${name}-recovered`;
+let system: System;
+let source: DemoMachine;
+let serverId: string;
+let runId: string;
+let pointId: string;
+let failed = false;
+
+beforeAll(async () => {
+  system = await openSystem(name);
+  const { imagePath } = await demoGuest();
+  [source] = await Promise.all([startDemoMachine(system.folder, imagePath, name), system.up()]);
+  await source.started();
+});
+
+afterAll(() => system?.close());
+
+/** A test that needs what the one before it left; after a failure the rest would only wait. */
+function then(title: string, body: () => Promise<void>): void {
+  test(title, async () => {
+    if (failed) throw new Error('An earlier part of this story failed.');
+    failed = true;
+    await body();
+    failed = false;
+  });
+}
+
+const replicas = async () => (await system.json<{ items: ReplicaView[] }>('replicas')).items;
+const place = () => system.replica(serverId);
+const points = () => manifests(place());
+const newest = () => points().at(-1)!;
+const step = async (id: string): Promise<StepView> => (await system.view(runId)).steps.find((one) => one.id === id)!;
+
+async function recover(...options: string[]): Promise<string> {
+  const args = [name, '--hardware', 'vmware-pvscsi', '--as', recovered, '--no-inoculation', '--stable-for', '5s'];
+  return (await system.json<{ runId: string }>('recover', ...args, ...options)).runId;
+}
+
+then('a running guest is protected: complete points that nobody recognises, held by one target server', async () => {
+  const added = await system.json<{ id: string }>(
+    ...['servers', 'add', name, '--source-site', 'production', '--site', 'recovery', '--rpo', '15s', '--rto', '10m'],
+    ...['--point-every', '2s', '--freeze-every', '0s', '--keep', '50'],
+    ...['--probe', 'counter=/usr/local/bin/counter-status', '--probe-output', '"chain": ?"ok"'],
+  );
+  serverId = added.id;
+  await system.muster(['protect', name]);
+  await eventually(
+    'there are three points',
+    90_000,
+    () => (existsSync(place().points) && points().length >= 3) || undefined,
+  );
+  expect(await replicas()).toMatchObject([{ serverName: name, state: 'replicating', heldBy: null, lastError: null }]);
+  const daemons = processesNaming(place().folder).filter(({ command }) => command.startsWith('qemu-storage-daemon'));
+  expect(daemons).toHaveLength(1);
+});
+
+then(
+  'a planned recovery stops the guest and has its last write; aborted, the guest runs and is replicated again',
+  async () => {
+    runId = await recover('--intent', 'planned', '--power-on', 'decision', '--reason', 'move to new hardware');
+    expect(await waiting(system, runId)).toMatchObject({ step: 'power-on', kind: 'gate' });
+    expect(await virsh('domstate', name, '--reason')).toContain('shut off');
+    expect((await step('freeze')).result).toMatchObject({ finalCycle: 'done', sourceStopped: true });
+    const last = newest();
+    expect(last.consistency).toBe('application');
+    expect(await lastNumberOnPoint(place().folder, last, system.folder)).toBe(
+      await lastNumberOnDisk(source.disk, system.folder),
+    );
+    await system.muster(['abort', runId, '--reason', 'not today']);
+    await eventually('the run is aborted', 60_000, async () => (await system.view(runId)).closedAt ?? undefined);
+    expect((await system.view(runId)).state).toBe('aborted');
+    expect(await machinesNamed(name)).toEqual([name]);
+    expect(await virsh('domstate', name)).toBe('running');
+    await source.started();
+    const next = await eventually('there is a point after it', 60_000, () =>
+      newest().sequence > last.sequence ? newest() : undefined,
+    );
+    expect(next).toBeDefined();
+    // Nothing was copied anew: the bitmaps outlived the shutdown, so every point but the first stands on the one before it.
+    expect(points().map((point) => point.parentPointId)).toEqual([
+      null,
+      ...points()
+        .slice(0, -1)
+        .map((point) => point.pointId),
+    ]);
+  },
+);
+
+then(
+  'its plug pulled in mid-write, a recovery without inoculation is stuck with the cause from its console',
+  async () => {
+    await eventually('the service counts', 60_000, () => counterStatus(name).catch(() => undefined));
+    await source.pullThePlug();
+    const lostAt = new Date().toISOString();
+    runId = await recover('--option', 'destructive', '--lost-at', lostAt, '--reason', `${name} lost its power`);
+    const stuck = await waiting(system, runId);
+    expect(stuck).toMatchObject({ step: 'prove-boot', kind: 'stuck' });
+    expect(stuck.cause).toMatch(/driver of the new disk controller is missing.*ALERT!\s+UUID=\S+ does not exist/);
+    expect(stuck.remedy).toContain('--from inoculate --set inoculate=true');
+    expect((await step('inoculate')).state).toBe('not-applicable');
+    pointId = ((await step('freeze')).result as { point: { pointId: string } }).point.pointId;
+  },
+);
+
+then('a worker killed while it inoculates takes its programs with it, and the run goes on by itself', async () => {
+  const overlay = join(place().runs, runId, 'disk0.qcow2');
+  const decision = ['--from', 'inoculate', '--set', 'inoculate=true', '--reason', 'drivers of pvscsi are missing'];
+  await system.muster(['retry', runId, ...decision]);
+  const worker = system.workerPid();
+  const isAppliance = ({ command }: Seen) => /qemu-system/.test(command) && command.includes('guestfs');
+  await eventually('the appliance runs', 60_000, () => descendantsOf(worker).some(isAppliance) || undefined, 100);
+  const before = statSync(overlay).mtimeMs;
+  await eventually('it writes to the disk', 60_000, () => statSync(overlay).mtimeMs > before || undefined, 50);
+  expect(await step('inoculate')).toMatchObject({ state: 'running' });
+  const children = descendantsOf(worker);
+  expect(children.some(isAppliance)).toBe(true);
+  process.kill(worker, 'SIGKILL');
+  expect(await survivors(children, 10_000)).toEqual([]);
+
+  expect(await waiting(system, runId)).toMatchObject({ step: 'resume-replication', kind: 'gate' });
+  expect(system.workerPid()).not.toBe(worker);
+  const attempts = (await step('inoculate')).attempts.filter((attempt) => !attempt.undo);
+  expect(attempts.map((attempt) => attempt.outcome)).toEqual(['failed', 'succeeded']);
+});
+
+then(
+  'after that there is one machine, one overlay, one target server, and no lock, lease or program too many',
+  async () => {
+    expect(await machinesNamed(name)).toEqual([name, recovered]);
+    expect(await virsh('domstate', recovered)).toBe('running');
+    expect(await poolsIn(system.folder)).toHaveLength(1);
+    expect(readdirSync(place().runs)).toEqual([runId]);
+    expect(readdirSync(join(place().runs, runId)).filter((file) => file.endsWith('.qcow2'))).toEqual(['disk0.qcow2']);
+    const named = points().flatMap((point) => point.disks.map((disk) => disk.file.replace('layers/', '')));
+    expect(readdirSync(place().layers).sort()).toEqual(named.sort());
+    const programs = processesNaming(system.folder).map(({ command }) => command);
+    expect(programs.filter((command) => /guestfish|guestfs/.test(command))).toEqual([]);
+    expect(programs.filter((command) => command.startsWith('qemu-storage-daemon'))).toHaveLength(1);
+    const leases = join(system.dataFolder, 'sites/recovery/leases');
+    for (const file of readdirSync(leases).filter((one) => one.endsWith('.lease'))) {
+      expect([file, await exitCodeOf('flock', '--nonblock', join(leases, file), 'true')]).toEqual([file, 0]);
+    }
+  },
+);
+
+then('the guest runs on pvscsi and vmxnet3 with exactly the data of the frozen point', async () => {
+  const xml = await virsh('dumpxml', recovered);
+  expect(xml).toMatch(/model=['"]vmpvscsi['"]/);
+  expect(xml).toMatch(/<model type=['"]vmxnet3['"]/);
+  const point = points().find((one) => one.pointId === pointId)!;
+  const onPoint = await lastNumberOnPoint(place().folder, point, system.folder);
+  const status = await counterStatus(recovered);
+  expect(status).toMatchObject({ recovered: onPoint, chain: 'ok' });
+  expect(status.current).toBeGreaterThan(onPoint);
+  expect(await lastNumberOnDisk(source.disk, system.folder)).toBeGreaterThanOrEqual(onPoint);
+  expect(onPoint).toBeGreaterThan(0);
+});
+
+then('the report has the objectives, the decision and the screenshot, and says so in HTML and in JSON', async () => {
+  const file = join(system.folder, 'report.html');
+  await system.muster(['report', runId, '--output', file]);
+  const report = await system.json<RunReport>('report', runId);
+  const { rpo, rto } = report.objectives;
+  expect(rpo).toMatchObject({ verdict: 'met', to: report.order.lostAt });
+  expect(rpo.actualMs).toBe(Date.parse(report.order.lostAt!) - Date.parse(report.point!.takenAt));
+  expect(rto).toMatchObject({ verdict: 'met', actualMs: expect.any(Number) as number });
+  expect(report.point!.pointId).toBe(pointId);
+  expect(report.proof!.rungs.map((rung) => [rung.name, rung.ok])).toEqual(
+    ['powered-on', 'heartbeat', 'stable', 'service', 'screenshot'].map((rung) => [rung, true]),
+  );
+  expect(report.decisions).toMatchObject([{ decision: 'retry', from: 'inoculate', input: { inoculate: true } }]);
+  const html = readFileSync(file, 'utf8');
+  expect(html).toContain(recovered);
+  const pictures = [...html.matchAll(/data:image\/png;base64,([A-Za-z0-9+/=]+)/g)].map((found) =>
+    Buffer.from(found[1]!, 'base64'),
+  );
+  const screenshot = report.proof!.rungs.at(-1)!.evidence[0]!;
+  expect(pictures.map((picture) => createHash('sha256').update(picture).digest('hex'))).toContain(screenshot.sha256);
+});
+
+then('committed, the running guest stands on its base alone, and replication and target server are gone', async () => {
+  const before = await counterStatus(recovered);
+  await system.muster(['commit', runId, '--reason', 'it works']);
+  await eventually('the run is closed', 120_000, async () => (await system.view(runId)).closedAt ?? undefined);
+  expect((await system.view(runId)).state).toBe('succeeded');
+  const disks = (await virsh('domblklist', recovered)).split(/\s+/).filter((word) => word.startsWith('/'));
+  expect(disks).toEqual([expect.stringContaining(place().layers)]);
+  const chain = JSON.parse(
+    await sh('qemu-img', 'info', '-U', '--backing-chain', '--output=json', disks[0]!),
+  ) as unknown[];
+  expect(chain).toHaveLength(1);
+  expect(readdirSync(place().layers).map((file) => join(place().layers, file))).toEqual(disks);
+  expect(points()).toEqual([]);
+  const daemons = () => processesNaming(place().folder).filter(({ command }) => /^qemu-storage-daemon/.test(command));
+  await eventually('the session has ended', 30_000, async () => ((await replicas()).length === 0 ? true : undefined));
+  expect(daemons()).toEqual([]);
+  const after = await counterStatus(recovered);
+  expect(after).toMatchObject({ recovered: before.recovered, chain: 'ok' });
+  expect(after.current).toBeGreaterThan(before.current);
+});
+
+test('taken away, it leaves no machine, pool, program or folder', async () => {
+  const { folder } = system;
+  await system.close();
+  expect(await machinesNamed(name)).toEqual([]);
+  expect(await poolsIn(folder)).toEqual([]);
+  expect(processesNaming(folder)).toEqual([]);
+  expect(existsSync(folder)).toBe(false);
+  expect(execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })).not.toContain(name);
+});

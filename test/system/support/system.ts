@@ -1,0 +1,186 @@
+/**
+ * A whole Muster as a newcomer has it: `muster up` as processes, this machine's QEMU as both sites, acts through the
+ * command line. With a folder, ports, a tenant and machine names of its own; `close` takes everything away, whatever failed.
+ */
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RunDetail } from '../../../cli/documents';
+import type { PointManifest } from '../../../model/replica';
+import type { ParkingView, RunView } from '../../../model/run-view';
+import { closedRunStates } from '../../../model/steps';
+import { placeOf, type ReplicaPlace } from '../../../replication/place';
+import { freePort } from '../../../stack/ports';
+import { virsh } from '../../replication/support/demo-machine';
+import { exitCodeOf } from '../../replication/support/tools';
+import { processesNaming, survivors } from './processes';
+
+const muster = resolve(__dirname, '../../../bin/muster');
+
+export interface System {
+  /** For the test's own files; QEMU can reach them. */
+  readonly folder: string;
+  readonly dataFolder: string;
+  up(): Promise<void>;
+  /** Runs a command and returns what it printed. @throws when its exit code is another one. */
+  muster(args: readonly string[], exitCode?: number): Promise<string>;
+  json<T>(...args: string[]): Promise<T>;
+  view(runId: string): Promise<RunView>;
+  /** The worker that polls now. */
+  workerPid(): number;
+  replica(serverId: string): ReplicaPlace;
+  close(): Promise<void>;
+}
+
+/** `machine`: the beginning of the names of all machines of this test. */
+export async function openSystem(machine: string): Promise<System> {
+  const folder = mkdtempSync(join(tmpdir(), 'muster-system-'));
+  chmodSync(folder, 0o711);
+  const dataFolder = join(folder, 'data');
+  const [api, temporal, postgres] = [await freePort(), await freePort(), await freePort()];
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    MUSTER_DATA_FOLDER: dataFolder,
+    MUSTER_TENANT_ID: machine,
+    MUSTER_API_PORT: String(api),
+    MUSTER_TEMPORAL_PORT: String(temporal),
+    MUSTER_POSTGRES_PORT: String(postgres),
+  };
+  const replica = (serverId: string) => placeOf(join(dataFolder, 'sites/recovery/replicas'), '/run/muster', serverId);
+  let stack: ChildProcess | undefined;
+  const run = (args: readonly string[], exitCode = 0): Promise<string> => runMuster(env, args, exitCode);
+  const readJson = <T>(name: string): T => JSON.parse(readFileSync(join(dataFolder, name), 'utf8')) as T;
+  return {
+    folder,
+    dataFolder,
+    up: async () => {
+      stack = spawn(process.execPath, [muster, 'up'], { env });
+      await prints(stack, 'Muster runs at');
+    },
+    muster: run,
+    json: async <T>(...args: string[]) => JSON.parse(await run(['--json', ...args])) as T,
+    view: async (runId) => {
+      // Asked often: without a new process each time.
+      const token = readFileSync(join(dataFolder, 'admin-token'), 'utf8').trim();
+      const answer = await fetch(`http://127.0.0.1:${api}/api/v1/runs/${runId}`, {
+        headers: { authorization: `Bearer ${token}` },
+      });
+      if (!answer.ok) throw new Error(`The API answered ${answer.status}: ${await answer.text()}`);
+      return ((await answer.json()) as RunDetail).view;
+    },
+    workerPid: () => readJson<{ pid: number }>('worker.json').pid,
+    replica,
+    close: async () => {
+      await end(stack);
+      await removeMachines(machine, folder);
+      for (const { pid } of processesNaming(folder)) kill(pid);
+      await survivors(processesNaming(folder), 10_000);
+      for (const id of serverIds(dataFolder)) rmSync(replica(id).socketFolder, { recursive: true, force: true });
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended since it was seen.
+  }
+}
+
+function serverIds(dataFolder: string): string[] {
+  const replicas = join(dataFolder, 'sites/recovery/replicas');
+  return existsSync(replicas) ? readdirSync(replicas) : [];
+}
+
+function runMuster(env: NodeJS.ProcessEnv, args: readonly string[], exitCode: number): Promise<string> {
+  return new Promise((done, fail) => {
+    execFile(process.execPath, [muster, ...args], { env, maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
+      const code = error === null ? 0 : (error as { code?: unknown }).code;
+      if (code === exitCode) return done(stdout);
+      fail(new Error(`muster ${args.join(' ')} ended with ${String(code)}:\n${stdout}\n${stderr}`));
+    });
+  });
+}
+
+function prints(child: ChildProcess, text: string): Promise<void> {
+  return new Promise((done, fail) => {
+    let output = '';
+    for (const stream of [child.stdout!, child.stderr!]) {
+      stream.on('data', (chunk: Buffer) => {
+        output += chunk.toString();
+        if (output.includes(text)) done();
+      });
+    }
+    child.once('close', (code) => fail(new Error(`muster up ended with ${String(code)}:\n${output}`)));
+  });
+}
+
+async function end(stack: ChildProcess | undefined): Promise<void> {
+  if (stack === undefined || stack.exitCode !== null || stack.signalCode !== null) return;
+  const ended = new Promise((done) => stack.once('close', done));
+  stack.kill('SIGTERM');
+  await Promise.race([ended, sleep(60_000, undefined, { ref: false })]);
+}
+
+/** Machines by their name, and the storage pools over the test's folder. */
+async function removeMachines(machine: string, folder: string): Promise<void> {
+  for (const name of await machinesNamed(machine)) {
+    await exitCodeOf('virsh', '-c', 'qemu:///system', 'destroy', name);
+    await exitCodeOf('virsh', '-c', 'qemu:///system', 'undefine', name, '--checkpoints-metadata');
+  }
+  for (const pool of await poolsIn(folder)) await exitCodeOf('virsh', '-c', 'qemu:///system', 'pool-destroy', pool);
+}
+
+export async function machinesNamed(beginning: string): Promise<string[]> {
+  const names = (await virsh('list', '--all', '--name')).split('\n').map((name) => name.trim());
+  return names.filter((name) => name.startsWith(beginning)).sort();
+}
+
+export async function poolsIn(folder: string): Promise<string[]> {
+  const names = (await virsh('pool-list', '--all', '--name')).split('\n').map((name) => name.trim());
+  const found = await Promise.all(
+    names
+      .filter((name) => name !== '')
+      .map(async (name) => ({ name, xml: await virsh('pool-dumpxml', name).catch(() => '') })),
+  );
+  return found.filter(({ xml }) => xml.includes(folder)).map(({ name }) => name);
+}
+
+/** Manifests as they lie on the disk, oldest first. */
+export function manifests(place: ReplicaPlace): PointManifest[] {
+  return readdirSync(place.points)
+    .filter((name) => name.endsWith('.json'))
+    .sort()
+    .map((name) => JSON.parse(readFileSync(join(place.points, name), 'utf8')) as PointManifest);
+}
+
+/** Waits until the run waits for people; fails when it ends instead. */
+export async function waiting(system: System, runId: string): Promise<ParkingView> {
+  return eventually('the run waits for people', 300_000, async () => {
+    const view = await system.view(runId);
+    const open = view.parkings.find((parking) => parking.until === null);
+    if (open === undefined && closedRunStates.includes(view.state as never)) {
+      throw new Error(`The run ended as ${view.state}: ${JSON.stringify(view.parkings)}`);
+    }
+    return open;
+  });
+}
+
+/** Asks until there is an answer. @throws when the time is over, with what was waited for. */
+export async function eventually<T>(
+  what: string,
+  withinMs: number,
+  ask: () => Promise<T | undefined> | T | undefined,
+  everyMs = 500,
+): Promise<T> {
+  for (let waited = 0; waited < withinMs; waited += everyMs) {
+    const answer = await ask();
+    if (answer !== undefined) return answer;
+    await sleep(everyMs);
+  }
+  throw new Error(`Waited ${withinMs / 1000} s in vain until ${what}.`);
+}
