@@ -30,7 +30,7 @@ export async function withLease<T>(
   options: { waitMs?: number; signal?: AbortSignal } = {},
 ): Promise<T> {
   await openLeaseFolder(folder);
-  const file = join(folder, `${createHash('sha256').update(resource).digest('hex').slice(0, 32)}.lease`);
+  const file = leaseFile(folder, resource);
   const release = await lock(file, resource, options.waitMs ?? 20_000, options.signal);
   try {
     await claim(file, resource, holder);
@@ -38,6 +38,20 @@ export async function withLease<T>(
   } finally {
     await release();
   }
+}
+
+/**
+ * For the little that has to be done before the lease can be had: refuses an attempt that a later one has overtaken.
+ *
+ * @throws PermanentError as withLease does.
+ */
+export async function assertInTime(folder: string, resource: string, holder: Holder): Promise<void> {
+  const { runs } = await readTokens(`${leaseFile(folder, resource)}.tokens`);
+  refuseLate(runs, resource, holder);
+}
+
+function leaseFile(folder: string, resource: string): string {
+  return join(folder, `${createHash('sha256').update(resource).digest('hex').slice(0, 32)}.lease`);
 }
 
 /** The folder alone is private: a mode given to a recursive mkdir would also close the folders above it to QEMU. */
@@ -58,6 +72,15 @@ const runsKept = 16;
 async function claim(file: string, resource: string, holder: Holder): Promise<void> {
   const tokenFile = `${file}.tokens`;
   const { runs } = await readTokens(tokenFile);
+  const places = refuseLate(runs, resource, holder);
+  const mine = { runId: holder.runId, places: { ...places, [placeOf(holder)]: holder.token } };
+  const next: Tokens = { runs: [...runs.filter((run) => run.runId !== holder.runId).slice(1 - runsKept), mine] };
+  await writeFile(`${tokenFile}.new`, JSON.stringify(next), { mode: 0o600, flush: true });
+  await rename(`${tokenFile}.new`, tokenFile);
+}
+
+/** The places of the holder's run. @throws PermanentError when one of them has a later token. */
+function refuseLate(runs: Tokens['runs'], resource: string, holder: Holder): Readonly<Record<string, number>> {
   const places = runs.find((run) => run.runId === holder.runId)?.places ?? {};
   const later = Object.entries(places).find(([place, token]) => token > holder.token && !isSibling(place, holder));
   if (later !== undefined) {
@@ -68,10 +91,7 @@ async function claim(file: string, resource: string, holder: Holder): Promise<vo
       remedy: 'Nothing was changed by this attempt. The later one goes on.',
     });
   }
-  const mine = { runId: holder.runId, places: { ...places, [placeOf(holder)]: holder.token } };
-  const next: Tokens = { runs: [...runs.filter((run) => run.runId !== holder.runId).slice(1 - runsKept), mine] };
-  await writeFile(`${tokenFile}.new`, JSON.stringify(next), { mode: 0o600, flush: true });
-  await rename(`${tokenFile}.new`, tokenFile);
+  return places;
 }
 
 const placeOf = (holder: Pick<Holder, 'step' | 'item'>): string =>

@@ -4,7 +4,8 @@ import type { RecoveryOrder } from '../model/order';
 import type { PointManifest } from '../model/replica';
 import type { Frozen, RecoveryActivities } from './contract';
 import type { Attempt } from './attempt';
-import { asMachineDisk, machineOf, workAt } from './common';
+import { asMachineDisk, machineOf, replicaResource, workAt } from './common';
+import { assertInTime } from './lease';
 import { askSource, orAbort, sourceDeadline, startSourceAgain, stopSource } from './source';
 import type { ActivityDeps, RecoverySite } from './site';
 import type { EffectsOf } from './attempt';
@@ -28,7 +29,9 @@ export function createReplicaEffects(deps: ActivityDeps): EffectsOf<ReplicaEffec
   return {
     async freezeReplica({ order }, attempt) {
       const { site, onReplica } = workAt(deps, order, attempt);
-      // The hold comes first: it makes the session end its cycle, and with it the lease becomes free.
+      // The hold comes first: it makes the session end its cycle, and with it the lease becomes free. An attempt that an
+      // undo has overtaken must not set it: nobody would ever take it away.
+      await assertInTime(site.leaseFolder, replicaResource(order.server.id), attempt.effect);
       await site.replicas.hold(order.server.id, order.runId, 'frozen');
       return onReplica(async () => {
         const sourceStopped = order.intent === 'planned' && (await stopSource(deps, order, site, attempt));
