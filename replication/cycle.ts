@@ -69,6 +69,9 @@ export async function runCycle(
     keyRef: null,
     disks,
   };
+  // Who copied longer than a run would wait for it must not change what that run has chosen meanwhile.
+  options.signal?.throwIfAborted();
+  await assertNotHeldByAnother(place, null);
   await writeManifest(place, manifest);
   await openReplica(place);
   // Of a machine that is off, only a checkpoint's description could be removed, and its bitmap would stay in the image.

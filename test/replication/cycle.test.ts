@@ -124,3 +124,21 @@ test('a replica that a run holds gets no cycle, and only one run can hold it', a
   await cycle();
   expect((await site.replicas.view(site.server.id))!.state).toBe('replicating');
 });
+
+test('a copy that ends after a run has taken hold adds no point to what the run chose from', async () => {
+  await cycle();
+  const source = site.source as { copy: Site['source']['copy'] };
+  const { copy } = source;
+  source.copy = async (request, options) => {
+    const result = await copy(request, options);
+    await site.replicas.hold(site.server.id, 'run-a', 'frozen');
+    return result;
+  };
+  await expect(cycle()).rejects.toMatchObject({ message: expect.stringContaining('run-a') });
+  expect(await points()).toHaveLength(1);
+  source.copy = copy;
+  await site.replicas.letGo(site.server.id, 'run-a');
+  await cycle();
+  expect(await points()).toHaveLength(2);
+  expect(await allFaults(site)).toEqual([]);
+});
