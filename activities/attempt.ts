@@ -6,7 +6,7 @@ import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activ
 import type { EffectInput, FailureDetails, Outcome } from './contract';
 import type { EvidenceRef } from '../model/events';
 import type { Effect, Progress } from '../model/steps';
-import { describeFacts, isMusterError } from '../model/errors';
+import { describeFacts, isMusterError, PermanentError } from '../model/errors';
 import type { ActivityDeps } from './site';
 
 /** Shorter than a third of the workflow's heartbeat time-out (10 s), so that one slow beat is not a lost worker. */
@@ -68,7 +68,7 @@ async function runRecorded<T>(
       },
     };
     try {
-      return { result: await effect(input, attempt), ...settled() };
+      return { result: fitting(await effect(input, attempt)), ...settled() };
     } catch (error) {
       throw asFailure(error, settled());
     }
@@ -116,8 +116,8 @@ function asFailure(error: unknown, settled: Pick<FailureDetails, 'at' | 'duratio
   const detail = facts?.detail ?? (isMusterError(error) || !(error instanceof Error) ? null : (error.stack ?? null));
   const details: FailureDetails = {
     family,
-    message,
-    remedy: facts?.remedy ?? null,
+    message: shortened(message),
+    remedy: facts?.remedy === undefined ? null : shortened(facts.remedy),
     detail: detail?.slice(-4096) ?? null,
     ...settled,
   };
@@ -126,5 +126,30 @@ function asFailure(error: unknown, settled: Pick<FailureDetails, 'at' | 'duratio
     message: message.slice(0, 2048),
     nonRetryable: true,
     details: [details],
+  });
+}
+
+/**
+ * Limits in characters. Temporal takes 2 MiB as one payload and answers a larger one by trying the same again for ever; a
+ * result stands twice in the record, once with its attempt and once with its step.
+ */
+const longestText = 8 * 1024;
+const longestResult = 256 * 1024;
+
+/** Beginning and end, which is where a message says what failed and how the tool ended. */
+function shortened(text: string): string {
+  if (text.length <= longestText) return text;
+  const half = longestText / 2;
+  return `${text.slice(0, half)} … ${text.slice(-half)}`;
+}
+
+function fitting<T>(result: T): T {
+  const size = result === undefined ? 0 : JSON.stringify(result).length;
+  if (size <= longestResult) return result;
+  throw new PermanentError({
+    what: 'the effect was carried out, but its answer is too long for the record',
+    found: `${size} characters`,
+    needed: `at most ${longestResult}`,
+    remedy: 'Report this to the makers of Muster with the server’s disks and operating system; skip the step or abort.',
   });
 }

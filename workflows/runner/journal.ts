@@ -6,6 +6,7 @@ import { CancellationScope, condition, proxyActivities } from '@temporalio/workf
 import type { JournalActivities } from '../../activities/contract';
 import type { RunEvent } from '../../model/events';
 import { journalQueue } from '../messages';
+import { maxBatchEvents, nextBatch } from './batches';
 
 const { appendJournal } = proxyActivities<JournalActivities>({
   taskQueue: journalQueue,
@@ -16,7 +17,6 @@ const { appendJournal } = proxyActivities<JournalActivities>({
 
 /** Measured: a leading-edge flush with a one-second gap costs no more than no journal at all (docs/performance.md). */
 const restMs = 1_000;
-const maxBatch = 200;
 
 export interface JournalOwner {
   readonly tenantId: string;
@@ -55,11 +55,11 @@ export class RunJournal {
     for (;;) {
       await condition(() => this.unflushed > 0 || this.closing);
       if (this.unflushed === 0) return;
-      const batch = this.events.slice(this.flushed, this.flushed + maxBatch);
+      const batch = nextBatch(this.events, this.flushed);
       this.flushes += 1;
       await appendJournal({ ...this.owner, flush: this.flushes, events: batch });
       this.flushed += batch.length;
-      if (!this.closing) await condition(() => this.closing || this.unflushed >= maxBatch, restMs);
+      if (!this.closing) await condition(() => this.closing || this.unflushed >= maxBatchEvents, restMs);
     }
   }
 }
