@@ -120,7 +120,6 @@ const steps = [
     remedy: 'Make sure that the source is down or cut off, then approve. Or power the machine on by hand and skip.',
     undo: 'The machine is powered off.',
     skippable: true,
-    provides: ['memoryBytes'],
   },
   {
     ...defaults,
