@@ -66,10 +66,15 @@ async function untilHeld(
   let ended: string | undefined;
   void holding.then((said) => (ended = said));
   const deadline = performance.now() + startTimeoutMs;
+  let wasStarting = false;
   for (;;) {
     signal?.throwIfAborted();
-    if ((await virsh(['domstate', uuid], { signal })) === 'paused') return;
-    if (ended !== undefined || performance.now() > deadline) break;
+    const state = await virsh(['domstate', uuid, '--reason'], { signal });
+    // While QEMU opens the disks, and may yet fail to, the state is already "paused (starting up)".
+    const isStarting = state === 'paused (starting up)';
+    if (state.startsWith('paused') && !isStarting) return;
+    if (ended !== undefined || (wasStarting && !isStarting) || performance.now() > deadline) break;
+    wasStarting = isStarting;
     await sleep(pollMs);
   }
   letGo.abort();
