@@ -1,13 +1,9 @@
-/**
- * Fills docs/configuration.md between its markers with what the code knows. Run this file to write it; a test fails when
- * the page and the code disagree.
- */
-import { readFileSync, writeFileSync } from 'node:fs';
+/** Fills docs/configuration.md between its markers with what the code knows; tools/docs.ts writes it. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fillBetween, otherVariablesTable, settingsTable, table } from '../config/documentation';
 import { exitCodeMeanings, exitCodeOf, stackProblems } from './exit-codes';
 
-export const configurationPage = join(__dirname, '..', 'docs', 'configuration.md');
 /** A test loads it, so the example in the page is one that works. */
 export const exampleFile = join(__dirname, '..', 'config', 'example.yaml');
 
@@ -26,8 +22,4 @@ export function configurationDocument(page: string): string {
 function exitCodeTable(): string {
   const rows = stackProblems.map((problem) => [String(exitCodeOf(problem)), exitCodeMeanings[problem]]);
   return table(['exit code', 'meaning'], [['0', 'stopped cleanly'], ...rows]);
-}
-
-if (require.main === module) {
-  writeFileSync(configurationPage, configurationDocument(readFileSync(configurationPage, 'utf8')));
 }

@@ -2,10 +2,16 @@
  * Writes the generated documents: `npm run docs`. A test fails when a document and its source disagree, so that what an
  * on-call engineer reads is what runs.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { apiDocument } from '../api/documentation';
+import { cliDocument } from '../cli/documentation';
 import type { ProcedureDeclaration, StepDeclaration } from '../model/steps';
+import { configurationDocument } from '../stack/configuration-document';
 import { procedures } from '../workflows/procedures';
+import { apiPaths } from './api-paths';
+
+const docs = join(__dirname, '..', 'docs');
 
 export function procedureDocument(procedure: ProcedureDeclaration): string {
   const overview = procedure.steps.map(
@@ -48,14 +54,26 @@ function stepSection(step: StepDeclaration, index: number): string[] {
   ];
 }
 
-/** Path below docs/ -> text. */
-export function generatedDocuments(): Record<string, string> {
-  return Object.fromEntries(
-    Object.values(procedures).map((procedure) => [`procedures/${procedure.name}.md`, procedureDocument(procedure)]),
-  );
+/**
+ * Path below docs/ -> text as it should be. Procedures are made as a whole; the other pages are written by hand around
+ * generated parts, and are read first.
+ *
+ * @throws when such a page is missing, or one of its markers
+ */
+export async function generatedDocuments(): Promise<Record<string, string>> {
+  const page = (name: string): string => readFileSync(join(docs, name), 'utf8');
+  return {
+    'api.md': apiDocument(page('api.md'), await apiPaths()),
+    'cli.md': cliDocument(page('cli.md')),
+    'configuration.md': configurationDocument(page('configuration.md')),
+    ...Object.fromEntries(
+      Object.values(procedures).map((procedure) => [`procedures/${procedure.name}.md`, procedureDocument(procedure)]),
+    ),
+  };
 }
 
-if (require.main === module) {
-  for (const [path, text] of Object.entries(generatedDocuments()))
-    writeFileSync(join(__dirname, '..', 'docs', path), text);
+async function write(): Promise<void> {
+  for (const [path, text] of Object.entries(await generatedDocuments())) writeFileSync(join(docs, path), text);
 }
+
+if (require.main === module) void write();

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { otherVariables, settings, type Setting } from '../../config/settings';
-import { configurationDocument, configurationPage } from '../../stack/configuration-document';
 
 const root = join(__dirname, '../..');
 const read = (name: string): string => readFileSync(join(root, name), 'utf8');
@@ -19,11 +18,6 @@ interface Compose {
   volumes: Record<string, unknown>;
 }
 const compose = parse(read('docker-compose.yml'), { merge: true }) as Compose;
-
-test('docs/configuration.md says what the code knows (npx tsx stack/configuration-document.ts writes it)', () => {
-  const page = readFileSync(configurationPage, 'utf8');
-  expect(configurationDocument(page)).toBe(page);
-});
 
 test('every setting has its own variable and its own place in the file', () => {
   const keys = Object.values<Setting>(settings).flatMap(({ key }) => (key === null ? [] : [key]));

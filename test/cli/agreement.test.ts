@@ -1,16 +1,8 @@
-/** docs/cli.md and --help say the same; exit codes do not clash with those of the stack. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+/** What the command line says agrees with the rest: exit codes with the stack's, roles with the store's. */
 import { roleNames } from '../../cli/commands/tokens';
-import { cliDocument } from '../../cli/documentation';
 import { cliProblems, exitCodeOf } from '../../cli/exit-codes';
 import { exitCodeOf as stackExitCodeOf, stackProblems } from '../../stack/exit-codes';
 import { roles } from '../../store/contract';
-
-test('docs/cli.md has the help of every command as the program prints it', () => {
-  const page = readFileSync(join(__dirname, '..', '..', 'docs', 'cli.md'), 'utf8');
-  expect(page).toBe(cliDocument(page));
-});
 
 test('every problem has an exit code of its own, of the stack and of the client together', () => {
   const codes = [...cliProblems.map(exitCodeOf), ...stackProblems.map(stackExitCodeOf)];
