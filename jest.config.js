@@ -15,5 +15,7 @@ module.exports = {
   ],
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
+  // jest leaves one core for itself, which is half of a machine with two; *.slow and *.guest tests run in band.
+  maxWorkers: '100%',
   testTimeout: 30_000,
 };

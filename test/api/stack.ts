@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { Client, Connection } from '@temporalio/client';
 import pino from 'pino';
 import { createActivities } from '../../activities';
@@ -25,6 +25,7 @@ import { journalQueue, replicationQueue, siteQueue, workflowQueue } from '../../
 import { storyServer } from '../support/order';
 import { withDb } from '../support/postgres';
 import { testTemporalAddress } from '../support/temporal';
+import { testWorkflowBundle } from '../support/workflow-bundle';
 import { proxyTo, type Proxy } from './proxy';
 
 export const siteId = 'dr';
@@ -163,7 +164,6 @@ async function prepareWorkers(
     worker: { kind: 'worker', id: 'test-worker', name: 'test-worker' },
     now: Date.now,
   });
-  let bundle: ReturnType<typeof bundleWorkflowCode> | undefined;
   let running: { workers: Worker[]; ended: Promise<unknown> } | undefined;
   const stop = async (): Promise<void> => {
     running?.workers.forEach((worker) => worker.shutdown());
@@ -172,11 +172,7 @@ async function prepareWorkers(
   };
   return {
     async start() {
-      bundle ??= bundleWorkflowCode({
-        workflowsPath: require.resolve('../../workflows'),
-        logger: new DefaultLogger('ERROR'),
-      });
-      const workflowBundle = await bundle;
+      const workflowBundle = await testWorkflowBundle();
       const common = { connection, namespace, shutdownGraceTime: 100 };
       const workers = await Promise.all([
         Worker.create({ ...common, taskQueue: workflowQueue, workflowBundle }),

@@ -1,8 +1,8 @@
 /** Every recorded history replays on today's workflow code: a change that would break a running recovery fails here. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
-import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { testWorkflowBundle } from '../support/workflow-bundle';
 
 const folder = join(__dirname, 'histories');
 const histories = readdirSync(folder).filter((file) => file.endsWith('.json'));
@@ -16,13 +16,10 @@ const forbidden = [
   /node_modules\/(execa|knex|pg|zod)\//,
 ];
 
-let bundle: WorkflowBundleWithSourceMap;
+let bundle: { codePath: string };
 beforeAll(async () => {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
-  bundle = await bundleWorkflowCode({
-    workflowsPath: require.resolve('../../workflows/index'),
-    logger: new DefaultLogger('ERROR'),
-  });
+  bundle = await testWorkflowBundle();
 }, 30_000);
 
 test('the corpus holds every path that a run can take', () => {
@@ -63,7 +60,8 @@ test('a changed step is noticed: the corpus can fail', async () => {
 });
 
 test('the workflow bundle contains nothing that reaches the world', () => {
-  const modules = [...bundle.code.matchAll(/^\/\*\*\*\/ "([^"]+)":|!\*\*\* (\S+) \*\*\*!/gm)].map(
+  const code = readFileSync(bundle.codePath, 'utf8');
+  const modules = [...code.matchAll(/^\/\*\*\*\/ "([^"]+)":|!\*\*\* (\S+) \*\*\*!/gm)].map(
     (match) => match[1] ?? match[2]!,
   );
   expect(modules.length).toBeGreaterThan(20);

@@ -12,17 +12,22 @@ test('the test server answers and knows the namespace', async () => {
 });
 
 test('each database is its own and is gone afterwards', async () => {
-  const count = (url: string): Promise<number> =>
-    query(url, "select count(*)::int as n from pg_database where datname like 'test_%'");
+  const exists = (url: string, name: string): Promise<number> =>
+    query(url, `select count(*)::int as n from pg_database where datname = '${name}'`);
+  const names: string[] = [];
   await withEmptyDb(async (first) => {
     await query(first.url, 'create table t (n int)');
     await withEmptyDb(async (second) => {
-      expect(second.name).not.toBe(first.name);
+      names.push(first.name, second.name);
       expect(await query(second.url, "select count(*)::int as n from pg_tables where tablename = 't'")).toBe(0);
-      expect(await count(first.url)).toBeGreaterThanOrEqual(2);
+      expect(await exists(first.url, second.name)).toBe(1);
     });
   });
-  await withEmptyDb(async (db) => expect(await count(db.url)).toBe(1));
+  expect(new Set(names).size).toBe(2);
+  // By name: other test files have databases of their own on the same server meanwhile.
+  await withEmptyDb(async ({ url }) => {
+    for (const name of names) expect(await exists(url, name)).toBe(0);
+  });
 });
 
 test('a database from the template has the tables', async () => {

@@ -13,6 +13,7 @@ import { startTemporal } from '../../stack/temporal-server';
 import { namespaceAnswers } from '../../stack/temporal-check';
 import { findPostgres } from '../../stack/postgres-binaries';
 import { postgresUrl, startPostgres, stopPostgres } from '../../stack/postgres-server';
+import { testWorkflowBundle } from './workflow-bundle';
 
 /** What global-teardown.ts has to end; also what a set-up that failed half-way ends itself. */
 export interface TestServers {
@@ -29,7 +30,9 @@ export default async function globalSetup(): Promise<void> {
   (globalThis as { musterTestServers?: TestServers }).musterTestServers = servers;
   // Postgres runs as an unprivileged user when the tests run as root: it must be able to pass.
   await chmod(servers.folder, 0o711);
-  const results = await Promise.allSettled([startTestTemporal(servers), startTestPostgres(servers)]);
+  // Here, so that no two test files make the same bundle at the same time.
+  const parts = [startTestTemporal(servers), startTestPostgres(servers), testWorkflowBundle()];
+  const results = await Promise.allSettled(parts);
   const failed = results.find((result) => result.status === 'rejected');
   if (failed === undefined) return;
   await stopTestServers(servers);

@@ -3,8 +3,7 @@
  * a test can kill. Its settings come as JSON in WORLD.
  */
 import { join } from 'node:path';
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
-import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createActivities } from '../../activities';
 import { createEvidenceKeeper } from '../../activities/evidence';
 import { createJournalActivities } from '../../activities/journal';
@@ -14,6 +13,7 @@ import { openSimulatedSite } from '../../platforms/simulated/open';
 import type { SimulatedSite } from '../../platforms/simulated/open';
 import { openStore } from '../../store/open-store';
 import { journalQueue, replicationQueue, siteQueue, workflowQueue } from '../../workflows/messages';
+import { testWorkflowBundle } from './workflow-bundle';
 
 export interface WorkerSettings {
   readonly folder: string;
@@ -42,16 +42,11 @@ export function openSites(folder: string): { production: SimulatedSite; recovery
   return { production, recovery: openSimulatedSite({ folder: join(folder, 'recovery'), id: 'recovery', sources }) };
 }
 
-let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
 let quiet = false;
 
 export async function runWorkers(settings: WorkerSettings, wrap?: SiteWrapper): Promise<{ stop(): Promise<void> }> {
   if (!quiet) Runtime.install({ logger: new DefaultLogger('ERROR') });
   quiet = true;
-  bundle ??= bundleWorkflowCode({
-    workflowsPath: require.resolve('../../workflows/index'),
-    logger: new DefaultLogger('ERROR'),
-  });
   const { folder, namespace, address, databaseUrl } = settings;
   const store = openStore(databaseUrl, worldScope);
   const native = await NativeConnection.connect({ address });
@@ -63,7 +58,7 @@ export async function runWorkers(settings: WorkerSettings, wrap?: SiteWrapper): 
   } as const;
   const activities = createActivities(depsOf(folder, wrap));
   const workers = [
-    await Worker.create({ ...common, taskQueue: workflowQueue, workflowBundle: await bundle }),
+    await Worker.create({ ...common, taskQueue: workflowQueue, workflowBundle: await testWorkflowBundle() }),
     await Worker.create({ ...common, taskQueue: siteQueue('recovery'), activities }),
     await Worker.create({ ...common, taskQueue: replicationQueue('recovery'), activities }),
     await Worker.create({ ...common, taskQueue: journalQueue, activities: createJournalActivities(store) }),

@@ -94,18 +94,3 @@ test('a committed recovery ends the session of its server', async () => {
   expect(await run.result()).toMatchObject({ state: 'succeeded' });
   expect(await session.result()).toMatchObject({ state: 'removed' });
 });
-
-test('a replica on which a recovered machine stands is not removed before the machine is', async () => {
-  const server = await world.server('stood-on');
-  const session = await protect(server);
-  await world.production.platform.power({ name: 'stood-on', owner: null }, 'off');
-  const run = await world.start(world.order(server));
-  await run.result();
-  const removal = session.executeUpdate(removeSessionUpdate, act('retired'));
-  const lastError = async (): Promise<string> => (await session.query(sessionQuery)).lastError ?? '';
-  await until(async () => (await lastError()).includes('stood-on-recovered stands on its points'));
-  expect(await world.recovery.replicas.points(server.id)).not.toHaveLength(0);
-  await removeMachine(run);
-  expect(await removal).toMatchObject({ state: 'removed' });
-  expect(await world.recovery.replicas.view(server.id)).toBeUndefined();
-});

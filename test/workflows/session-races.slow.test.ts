@@ -90,3 +90,20 @@ test('a replica whose storage is away for a moment keeps its points and its sess
   await until(async () => (await sequence(server)) > kept);
   await retire(session);
 });
+
+test('a replica on which a recovered machine stands is not removed before the machine is', async () => {
+  const server = await world.server('stood-on');
+  const session = await protect(server);
+  await world.production.platform.power({ name: 'stood-on', owner: null }, 'off');
+  const order = world.order(server);
+  await (await world.start(order)).result();
+  const removal = session.executeUpdate(removeSessionUpdate, act('retired'));
+  const lastError = async (): Promise<string> => (await session.query(sessionQuery)).lastError ?? '';
+  await until(async () => (await lastError()).includes('stood-on-recovered stands on its points'));
+  expect(await world.recovery.replicas.points(server.id)).not.toHaveLength(0);
+  const machine = { name: order.target.machineName, owner: { tenantId: 'default', runId: order.runId } };
+  await world.recovery.platform.power(machine, 'off');
+  await world.recovery.platform.remove(machine);
+  expect(await removal).toMatchObject({ state: 'removed' });
+  expect(await world.recovery.replicas.view(server.id)).toBeUndefined();
+});
