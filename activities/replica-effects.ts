@@ -118,6 +118,8 @@ export function createReplicaEffects(deps: ActivityDeps): EffectsOf<ReplicaEffec
             sizeBytes: spec.sizeBytes,
           };
           await site.platform.mergeDisk(machineOf(order), disk, basePath, callOptions(attempt));
+          // The folder that was registered goes with the replica; the machine stands on its base now.
+          await site.platform.unregisterDisk(machineOf(order), disk, callOptions(attempt));
         }
         await site.replicas.finishCommit(order.server.id, order.runId, callOptions(attempt));
       });

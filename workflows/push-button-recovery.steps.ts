@@ -135,10 +135,9 @@ const steps = [
     ...defaults,
     id: 'resume-replication',
     title: 'Resume replication, or commit',
-    why: 'With backup-and-recover the replica goes on taking points. A destructive recovery waits here for commit (final: overlay merged, session removed) or roll-back (everything as before).',
+    why: 'With backup-and-recover the replica goes on taking points. A destructive recovery waits here for commit (final: overlay merged, session removed) or roll-back (everything as before). It cannot be skipped: the replica would be held by a run that is over.',
     remedy:
-      'Retry. If the source is gone, skip: the points stay as they are and replication resumes when the source answers.',
-    skippable: true,
+      'The recovered machine runs; only the marker beside the manifests, or the merge, is missing. See that the replica folder can be written, then retry.',
   },
 ] as const satisfies readonly StepDeclaration[];
 

@@ -91,7 +91,7 @@ async function recover(run: Run, order: RecoveryOrder): Promise<string> {
   await step('prove-boot', (input) => site.proveBoot(input), { whenSkipped: null });
 
   if (order.option === 'destructive') return commitOrRollBack(run, () => (input) => site.commitReplica(input));
-  await step('resume-replication', (input) => site.resumeReplication(input), { whenSkipped: null });
+  await step('resume-replication', (input) => site.resumeReplication(input));
   return `${order.server.name} runs as ${run.order.target.machineName} from the point of ${frozen.point.takenAt}.`;
 }
 
@@ -116,7 +116,6 @@ async function commitOrRollBack(run: Run, commit: () => Act<void>): Promise<stri
       allowed: ['commit', 'roll-back'],
     }),
     irrevocable: true,
-    whenSkipped: undefined,
   });
   return `${server.name} runs as ${target.machineName}; the recovery is committed.`;
 }

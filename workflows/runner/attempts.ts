@@ -150,7 +150,7 @@ async function waitForPeople(
   announce(epoch);
   try {
     const answered = (): boolean => parked.answer !== null || (!question.undo && run.interrupt !== null);
-    while (!(await condition(answered, run.order.reminderMs))) {
+    for (let waitMs = run.order.reminderMs; !(await condition(answered, waitMs)); waitMs = laterReminder(waitMs)) {
       run.emit(
         'reminded',
         { epoch, waitingMs: Date.now() - since.getTime() },
@@ -163,6 +163,10 @@ async function waitForPeople(
     run.parkings.remove(parked);
   }
 }
+
+/** Twice as late each time, so that a run parked for weeks does not fill its history. */
+const laterReminder = (waitMs: number): number => Math.max(waitMs, Math.min(waitMs * 2, longestReminderMs));
+const longestReminderMs = 8 * 60 * 60 * 1000;
 
 function workerOf(
   run: Run,
