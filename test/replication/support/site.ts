@@ -1,5 +1,4 @@
 /** A recovery site in a folder of its own, with a source of two disks: GPT with ext4 and swap, and LUKS on the bare disk. */
-import { rmSync } from 'node:fs';
 import { mkdtemp, rm, chmod } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,8 +46,17 @@ export function serverSpec(keepPoints = 100): ServerSpec {
   };
 }
 
-/** Built once per test process; every site's machine writes into overlays of its own. */
+/** Built once per test file; every site's machine writes into overlays of its own. */
 let built: Promise<Record<string, string>> | undefined;
+let shared: string | undefined;
+
+// In a test file; a process of its own that works on a site (keep-cycling.ts) builds nothing. Not at the process's exit:
+// jest does not tell tests of that.
+if (typeof afterAll === 'function') {
+  afterAll(async () => {
+    if (shared !== undefined) await rm(shared, { recursive: true, force: true });
+  });
+}
 
 /** Builds the source's disks with the real tools. */
 export async function buildDisks(folder: string): Promise<Record<string, string>> {
@@ -77,10 +85,7 @@ export async function buildDisks(folder: string): Promise<Record<string, string>
 export async function openSite(keepPoints?: number): Promise<Site> {
   const folder = await mkdtemp(join(tmpdir(), 'muster-replica-'));
   await chmod(folder, 0o711);
-  built ??= mkdtemp(join(tmpdir(), 'muster-disks-')).then(async (shared) => {
-    process.once('exit', () => rmSync(shared, { recursive: true, force: true }));
-    return buildDisks(shared);
-  });
+  built ??= mkdtemp(join(tmpdir(), 'muster-disks-')).then(async (made) => buildDisks((shared = made)));
   return siteIn(folder, await built, keepPoints);
 }
 
