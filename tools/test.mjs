@@ -15,18 +15,34 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
+/** What the checks know of unchanged files. Quick runs only: the whole suite looks at everything anew. */
+const cache = (name) => path.join('node_modules', '.cache', 'muster', name);
+
 const checks = [
-  { name: 'eslint', args: ['node_modules/eslint/bin/eslint.js', '.'] },
-  { name: 'prettier', args: ['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.'] },
-  { name: 'tsc', args: ['node_modules/typescript/bin/tsc', '--noEmit'] },
+  {
+    name: 'eslint',
+    args: ['node_modules/eslint/bin/eslint.js', '.'],
+    quick: ['--cache', '--cache-strategy', 'content', '--cache-location', cache('eslint.json')],
+  },
+  {
+    name: 'prettier',
+    args: ['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.'],
+    quick: ['--cache', '--cache-strategy', 'content', '--cache-location', cache('prettier.json')],
+  },
+  {
+    name: 'tsc',
+    args: ['node_modules/typescript/bin/tsc', '--noEmit'],
+    quick: ['--incremental', '--tsBuildInfoFile', cache('tsc.json')],
+  },
 ];
+const quickChecks = checks.map(({ name, args, quick }) => ({ name, args: [...args, ...quick] }));
 
 /** Guests and whole stacks have the machine for themselves: they run in band, after the others. */
 const slow = String.raw`\.(guest|slow)\.test\.ts$`;
 const notSlow = ['--testPathIgnorePatterns', '/node_modules/', '--testPathIgnorePatterns', slow];
 
 const plans = {
-  quick: { checks, jest: [{ args: notSlow }] },
+  quick: { checks: quickChecks, jest: [{ args: notSlow }] },
   all: {
     checks,
     jest: [{ args: notSlow }, { args: ['--runInBand', '--testMatch', '**/test/**/*.{guest,slow}.test.ts'] }],
