@@ -88,19 +88,26 @@ export function runRoutes(register: Register, deps: ApiDeps, servers: KnownServe
       const { execution } = await executionOf(deps, runId, undefined);
       const after = c.req.valid('header')['last-event-id'] ?? c.req.valid('query').after;
       c.header('x-accel-buffering', 'no');
-      return streamSSE(c, async (stream) => {
-        const ended = new AbortController();
-        stream.onAbort(() => ended.abort());
-        const alive = setInterval(() => void stream.write(': still here\n\n').catch(() => undefined), keepAliveMs);
-        try {
-          for await (const message of streamRun(deps, runId, execution, after, ended.signal))
-            await send(stream, message);
-        } finally {
-          clearInterval(alive);
-        }
-      }) as never;
+      return streamSSE(c, (stream) =>
+        sendAll(stream, (ended) => streamRun(deps, runId, execution, after, ended)),
+      ) as never;
     },
   );
+}
+
+/** Until the run's end, or the reader's: a reader who goes away ends what `messages` waits for. */
+async function sendAll(
+  stream: SSEStreamingApi,
+  messages: (ended: AbortSignal) => AsyncIterable<StreamMessage>,
+): Promise<void> {
+  const ended = new AbortController();
+  stream.onAbort(() => ended.abort());
+  const alive = setInterval(() => void stream.write(': still here\n\n').catch(() => undefined), keepAliveMs);
+  try {
+    for await (const message of messages(ended.signal)) await send(stream, message);
+  } finally {
+    clearInterval(alive);
+  }
 }
 
 async function send(stream: SSEStreamingApi, message: StreamMessage): Promise<void> {

@@ -88,19 +88,7 @@ export function serverRoutes(register: Register, deps: ApiDeps, servers: KnownSe
     },
     async (c) => {
       const server = await servers.find(c.req.valid('param').server);
-      if (await temporal.sessionRuns(config.tenantId, server.id)) {
-        throw new Problem(
-          'conflict',
-          `Server ${server.name} cannot be removed: it is protected. End its protection first (\`muster protect ${server.name} --remove\`)`,
-        );
-      }
-      const latest = await temporal.latestRecovery(config.tenantId, server.id);
-      if (latest?.running) {
-        const { runId } = latest.memo;
-        throw new Problem('recovery-running', `Server ${server.name} cannot be removed: run ${runId} recovers it`, {
-          runId,
-        });
-      }
+      await refuseWhileInUse(deps, server);
       await within(config.storeDeadlineMs, store.servers.remove(server.id));
       servers.forget(server.id);
       return c.body(null, 204);
@@ -114,6 +102,22 @@ export function serverRoutes(register: Register, deps: ApiDeps, servers: KnownSe
       'conflict',
       `The name "${name}" is taken by server ${taken.id}. Choose another, or remove that server`,
     );
+  }
+}
+
+async function refuseWhileInUse({ temporal, config }: ApiDeps, server: ServerSpec): Promise<void> {
+  if (await temporal.sessionRuns(config.tenantId, server.id)) {
+    throw new Problem(
+      'conflict',
+      `Server ${server.name} cannot be removed: it is protected. End its protection first (\`muster protect ${server.name} --remove\`)`,
+    );
+  }
+  const latest = await temporal.latestRecovery(config.tenantId, server.id);
+  if (latest?.running) {
+    const { runId } = latest.memo;
+    throw new Problem('recovery-running', `Server ${server.name} cannot be removed: run ${runId} recovers it`, {
+      runId,
+    });
   }
 }
 
