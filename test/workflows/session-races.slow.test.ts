@@ -97,6 +97,8 @@ test('a replica on which a recovered machine stands is not removed before the ma
   await world.production.platform.power({ name: 'stood-on', owner: null }, 'off');
   const order = world.order(server);
   await (await world.start(order)).result();
+  // The session learns a moment after the run's end that its replica is free again.
+  await until(async () => (await session.query(sessionQuery)).heldBy === null);
   const removal = session.executeUpdate(removeSessionUpdate, act('retired'));
   const lastError = async (): Promise<string> => (await session.query(sessionQuery)).lastError ?? '';
   await until(async () => (await lastError()).includes('stood-on-recovered stands on its points'));
