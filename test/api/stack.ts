@@ -66,7 +66,7 @@ export async function openTestStack(changes: Partial<ApiDeps['config']> = {}): P
     address: testTemporalAddress(),
     namespace,
     queryDeadlineMs: 1_500,
-    updateDeadlineMs: 1_500,
+    updateDeadlineMs: 5_000,
     siteDeadlineMs: 4_000,
   });
   const deps: ApiDeps = {
@@ -173,7 +173,9 @@ async function prepareWorkers(
   return {
     async start() {
       const workflowBundle = await testWorkflowBundle();
-      const common = { connection, namespace, shutdownGraceTime: 100 };
+      // As create-workers.ts has it: a cancel reaches an activity with its next heartbeat, so a pause waits for one.
+      const throttle = { maxHeartbeatThrottleInterval: '1s', defaultHeartbeatThrottleInterval: '1s' } as const;
+      const common = { connection, namespace, shutdownGraceTime: 100, ...throttle };
       const workers = await Promise.all([
         Worker.create({ ...common, taskQueue: workflowQueue, workflowBundle }),
         Worker.create({ ...common, taskQueue: siteQueue(siteId), activities: { ...activities } }),
