@@ -240,6 +240,9 @@ export async function keepHistory(handle: WorkflowHandle, name: string): Promise
   if (process.env['MUSTER_RECORD'] === undefined) return;
   const folder = join(__dirname, '..', 'replay', 'histories');
   await mkdir(folder, { recursive: true });
-  const json = JSON.parse(historyToJSON(await handle.fetchHistory())) as unknown;
+  // Stack traces hold the paths of the machine that recorded them, and replay reads none of them.
+  const json = JSON.parse(historyToJSON(await handle.fetchHistory()), (key, value: unknown) =>
+    key === 'stackTrace' ? '' : value,
+  ) as unknown;
   await writeFile(join(folder, `${name}.json`), `${JSON.stringify(json)}\n`);
 }
