@@ -66,3 +66,7 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', stop, { once: true });
   });
 }
+
+export function callOptions(attempt: Attempt): { signal: AbortSignal; onProgress: Attempt['progress'] } {
+  return { signal: attempt.signal, onProgress: (progress) => attempt.progress(progress) };
+}

@@ -2,8 +2,8 @@
 import { PermanentError } from '../model/errors';
 import type { RecoveryActivities } from './contract';
 import type { EffectsOf } from './attempt';
-import { workAt } from './common';
-import { callOptions } from './replica-effects';
+import { callOptions, workAt } from './common';
+
 import type { ActivityDeps } from './site';
 
 type DiskEffects = Pick<RecoveryActivities, 'applySignature' | 'removeSignature' | 'inoculateDisks' | 'updateRegistry'>;

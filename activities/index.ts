@@ -2,6 +2,7 @@
 import { recorded } from './attempt';
 import type { Recorded, RecoveryActivities, SessionActivities, SiteActivities } from './contract';
 import { createDiskEffects } from './disk-effects';
+import { createHandOverEffects } from './hand-over-effects';
 import { createMachineEffects } from './machine-effects';
 import { createPreflight } from './preflight';
 import { createProof } from './proof';
@@ -15,6 +16,7 @@ export function createActivities(
   const effects = {
     ...createPreflight(deps),
     ...createReplicaEffects(deps),
+    ...createHandOverEffects(deps),
     ...createDiskEffects(deps),
     ...createMachineEffects(deps),
     ...createProof(deps),

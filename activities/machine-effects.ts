@@ -4,8 +4,8 @@ import type { RecoveryOrder } from '../model/order';
 import type { PlatformHealth } from '../platforms/contract';
 import type { RecoveryActivities } from './contract';
 import type { Attempt, EffectsOf } from './attempt';
-import { asMachineDisk, machineOf, workAt } from './common';
-import { callOptions } from './replica-effects';
+import { asMachineDisk, callOptions, machineOf, workAt } from './common';
+
 import { askSource } from './source';
 import type { ActivityDeps, RecoverySite } from './site';
 

@@ -6,8 +6,8 @@ import type { Machine, PlatformHealth } from '../platforms/contract';
 import { formatSize, formatDuration } from '../model/durations';
 import type { PreflightReport, RecoveryActivities } from './contract';
 import type { EffectsOf } from './attempt';
-import { workAt } from './common';
-import { callOptions } from './replica-effects';
+import { callOptions, workAt } from './common';
+
 import type { ActivityDeps, RecoverySite } from './site';
 
 type Check = PreflightReport['checks'][number];

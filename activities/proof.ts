@@ -8,9 +8,9 @@ import type { ServiceProbe } from '../model/server';
 import { formatDuration } from '../model/durations';
 import type { BootProof, ProofRung, RecoveryActivities } from './contract';
 import type { Attempt, EffectsOf } from './attempt';
-import { pause, until, workAt } from './common';
+import { callOptions, pause, until, workAt } from './common';
 import { diagnose } from './diagnosis';
-import { callOptions } from './replica-effects';
+
 import type { ActivityDeps, RecoverySite } from './site';
 
 interface Proving {

@@ -1,10 +1,10 @@
-/** Effects on the replica: freeze, take, hand over, release, commit. All under the lease of the server's replica. */
+/** Effects on the replica: freeze, take, suspend, resume. All under the lease of the server's replica. */
 import { OperatorError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
 import type { PointManifest } from '../model/replica';
 import type { Frozen, RecoveryActivities } from './contract';
 import type { Attempt } from './attempt';
-import { asMachineDisk, machineOf, replicaResource, workAt } from './common';
+import { callOptions, replicaResource, workAt } from './common';
 import { assertInTime } from './lease';
 import { askSource, orAbort, sourceDeadline, startSourceAgain, stopSource } from './source';
 import type { ActivityDeps, RecoverySite } from './site';
@@ -18,11 +18,7 @@ type ReplicaEffects = Pick<
   | 'dropDisks'
   | 'suspendReplication'
   | 'unsuspendReplication'
-  | 'handOverDisk'
-  | 'takeBackDisk'
-  | 'releaseDisk'
   | 'resumeReplication'
-  | 'commitReplica'
 >;
 
 export function createReplicaEffects(deps: ActivityDeps): EffectsOf<ReplicaEffects> {
@@ -72,63 +68,13 @@ export function createReplicaEffects(deps: ActivityDeps): EffectsOf<ReplicaEffec
       await onReplica(() => site.replicas.hold(order.server.id, order.runId, 'frozen'));
     },
 
-    async handOverDisk({ order, disk }, attempt) {
-      const { site, onReplica } = workAt(deps, order, attempt);
-      return onReplica(async () => {
-        const handed = await site.replicas.handOver(order.server.id, order.runId, disk.diskId, callOptions(attempt));
-        await site.platform.attachDisk(machineOf(order), asMachineDisk(handed), callOptions(attempt));
-        return handed;
-      });
-    },
-
-    async takeBackDisk({ order, disk }, attempt) {
-      const { site, onReplica } = workAt(deps, order, attempt);
-      await onReplica(async () => {
-        const machine = machineOf(order);
-        if ((await site.platform.find(machine.name, callOptions(attempt))) !== undefined) {
-          await site.platform.detachDisk(machine, asMachineDisk(disk), callOptions(attempt));
-        }
-        await site.replicas.takeBack(order.server.id, order.runId, disk.diskId, callOptions(attempt));
-      });
-    },
-
-    async releaseDisk({ order, disk }, attempt) {
-      const { site, onReplica } = workAt(deps, order, attempt);
-      return onReplica(() => site.replicas.release(order.server.id, order.runId, disk.diskId, callOptions(attempt)));
-    },
-
     async resumeReplication({ order }, attempt) {
       const { site, onReplica } = workAt(deps, order, attempt);
       await onReplica(() => site.replicas.letGo(order.server.id, order.runId));
       const source = await askSource(deps, order, attempt);
       return { state: source === 'on' ? 'replicating' : 'source-unreachable' };
     },
-
-    async commitReplica({ order }, attempt) {
-      const { site, onReplica } = workAt(deps, order, attempt);
-      await onReplica(async () => {
-        const bases = await site.replicas.beginCommit(order.server.id, order.runId, callOptions(attempt));
-        for (const { diskId, overlayPath, basePath } of bases) {
-          const spec = order.server.disks.find((one) => one.id === diskId)!;
-          const disk = {
-            diskId,
-            index: spec.index,
-            path: overlayPath,
-            format: 'qcow2' as const,
-            sizeBytes: spec.sizeBytes,
-          };
-          await site.platform.mergeDisk(machineOf(order), disk, basePath, callOptions(attempt));
-          // The folder that was registered goes with the replica; the machine stands on its base now.
-          await site.platform.unregisterDisk(machineOf(order), disk, callOptions(attempt));
-        }
-        await site.replicas.finishCommit(order.server.id, order.runId, callOptions(attempt));
-      });
-    },
   };
-}
-
-export function callOptions(attempt: Attempt): { signal: AbortSignal; onProgress: Attempt['progress'] } {
-  return { signal: attempt.signal, onProgress: (progress) => attempt.progress(progress) };
 }
 
 /** One more cycle where the source still answers; a planned recovery insists on it. The hold is ours again afterwards. */

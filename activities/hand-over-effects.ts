@@ -1,0 +1,60 @@
+/**
+ * Effects that move disks between a replica and the run's machine: hand over, take back, release, commit. All under the
+ * lease of the server's replica.
+ */
+import type { RecoveryActivities } from './contract';
+import type { EffectsOf } from './attempt';
+import { asMachineDisk, callOptions, machineOf, workAt } from './common';
+import type { ActivityDeps } from './site';
+
+type HandOverEffects = Pick<RecoveryActivities, 'handOverDisk' | 'takeBackDisk' | 'releaseDisk' | 'commitReplica'>;
+
+export function createHandOverEffects(deps: ActivityDeps): EffectsOf<HandOverEffects> {
+  return {
+    async handOverDisk({ order, disk }, attempt) {
+      const { site, onReplica } = workAt(deps, order, attempt);
+      return onReplica(async () => {
+        const handed = await site.replicas.handOver(order.server.id, order.runId, disk.diskId, callOptions(attempt));
+        await site.platform.attachDisk(machineOf(order), asMachineDisk(handed), callOptions(attempt));
+        return handed;
+      });
+    },
+
+    async takeBackDisk({ order, disk }, attempt) {
+      const { site, onReplica } = workAt(deps, order, attempt);
+      await onReplica(async () => {
+        const machine = machineOf(order);
+        if ((await site.platform.find(machine.name, callOptions(attempt))) !== undefined) {
+          await site.platform.detachDisk(machine, asMachineDisk(disk), callOptions(attempt));
+        }
+        await site.replicas.takeBack(order.server.id, order.runId, disk.diskId, callOptions(attempt));
+      });
+    },
+
+    async releaseDisk({ order, disk }, attempt) {
+      const { site, onReplica } = workAt(deps, order, attempt);
+      return onReplica(() => site.replicas.release(order.server.id, order.runId, disk.diskId, callOptions(attempt)));
+    },
+
+    async commitReplica({ order }, attempt) {
+      const { site, onReplica } = workAt(deps, order, attempt);
+      await onReplica(async () => {
+        const bases = await site.replicas.beginCommit(order.server.id, order.runId, callOptions(attempt));
+        for (const { diskId, overlayPath, basePath } of bases) {
+          const spec = order.server.disks.find((one) => one.id === diskId)!;
+          const disk = {
+            diskId,
+            index: spec.index,
+            path: overlayPath,
+            format: 'qcow2' as const,
+            sizeBytes: spec.sizeBytes,
+          };
+          await site.platform.mergeDisk(machineOf(order), disk, basePath, callOptions(attempt));
+          // The folder that was registered goes with the replica; the machine stands on its base now.
+          await site.platform.unregisterDisk(machineOf(order), disk, callOptions(attempt));
+        }
+        await site.replicas.finishCommit(order.server.id, order.runId, callOptions(attempt));
+      });
+    },
+  };
+}
