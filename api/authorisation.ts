@@ -1,6 +1,6 @@
 /**
  * Who may do what: one table, role by operation. An operation that is not here does not compile as a route, and a route
- * that is not here fails test/api/authorisation.test.ts.
+ * that is not here fails test/api/door.test.ts.
  */
 import type { Role } from '../store/contract';
 

@@ -11,7 +11,7 @@ import { downloadVerified } from './download.mjs';
 import { goProgram } from './go.mjs';
 import { CannotProvide } from './step.mjs';
 
-/** stack/temporal-binary.ts names the same version; test/tools/temporal-setup.test.ts holds the two together. */
+/** stack/temporal-binary.ts names the same version; test/tools/temporal-version.test.ts holds the two together. */
 export const temporalVersion = '1.8.2';
 
 const moduleFolder = fileURLToPath(new URL('../temporal', import.meta.url));
