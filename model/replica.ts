@@ -67,7 +67,7 @@ export interface ReplicaView {
   readonly lastError: string | null;
 }
 
-export const recoveryOptions = ['destructive', 'backup-and-recover'] as const;
+export const recoveryOptions = ['destructive', 'backup-and-recover', 'copy-and-recover'] as const;
 export type RecoveryOption = (typeof recoveryOptions)[number];
 
 /** One disk of a run: an overlay on a point that the target server holds and that edits go to. */

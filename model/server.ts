@@ -7,6 +7,8 @@
  *   recovered VM <──hand over── inoculated overlay <──edit── overlay on one point
  */
 
+import type { SecretRef } from './secrets';
+
 export type ServerId = string;
 export type DiskId = string;
 export type SiteId = string;
@@ -15,10 +17,10 @@ export type MachineName = string;
 export const firmwares = ['bios', 'uefi'] as const;
 export type Firmware = (typeof firmwares)[number];
 
-export const diskControllers = ['sata', 'virtio', 'pvscsi', 'nvme'] as const;
+export const diskControllers = ['sata', 'virtio', 'pvscsi', 'lsisas', 'nvme'] as const;
 export type DiskController = (typeof diskControllers)[number];
 
-export const nicModels = ['e1000', 'virtio', 'vmxnet3'] as const;
+export const nicModels = ['e1000', 'e1000e', 'virtio', 'vmxnet3'] as const;
 export type NicModel = (typeof nicModels)[number];
 
 /** What a server boots on, as far as its operating system can tell. Inoculation knows these, not platforms. */
@@ -30,6 +32,17 @@ export interface HardwareProfile {
   readonly nicModel: NicModel;
   /** Linux kernel modules without which root or network is not found, in load order. */
   readonly linuxModules: readonly string[];
+  /** What Windows needs for the same, boot-critical storage first. */
+  readonly windowsDrivers: readonly WindowsDriver[];
+}
+
+/** A driver as Windows names it. */
+export interface WindowsDriver {
+  /** Name of its key under Services, and of its .inf and .sys in a driver folder. */
+  readonly service: string;
+  readonly kind: 'storage' | 'network';
+  /** It comes with Windows; otherwise its files are taken from the driver folder. */
+  readonly inbox: boolean;
 }
 
 export const hardwareProfiles: Readonly<Record<string, HardwareProfile>> = {
@@ -40,6 +53,10 @@ export const hardwareProfiles: Readonly<Record<string, HardwareProfile>> = {
     diskController: 'pvscsi',
     nicModel: 'vmxnet3',
     linuxModules: ['vmw_pvscsi', 'vmxnet3', 'sd_mod'],
+    windowsDrivers: [
+      { service: 'pvscsi', kind: 'storage', inbox: false },
+      { service: 'vmxnet3', kind: 'network', inbox: false },
+    ],
   },
   'kvm-virtio': {
     id: 'kvm-virtio',
@@ -48,6 +65,10 @@ export const hardwareProfiles: Readonly<Record<string, HardwareProfile>> = {
     diskController: 'virtio',
     nicModel: 'virtio',
     linuxModules: ['virtio_pci', 'virtio_blk', 'virtio_net'],
+    windowsDrivers: [
+      { service: 'viostor', kind: 'storage', inbox: false },
+      { service: 'netkvm', kind: 'network', inbox: false },
+    ],
   },
   'pc-ahci': {
     id: 'pc-ahci',
@@ -56,8 +77,53 @@ export const hardwareProfiles: Readonly<Record<string, HardwareProfile>> = {
     diskController: 'sata',
     nicModel: 'e1000',
     linuxModules: ['ahci', 'sd_mod', 'e1000'],
+    windowsDrivers: [
+      { service: 'storahci', kind: 'storage', inbox: true },
+      { service: 'e1iexpress', kind: 'network', inbox: true },
+    ],
+  },
+  'vmware-lsisas': {
+    id: 'vmware-lsisas',
+    title: 'VMware-like: LSI SAS disks, e1000 network',
+    kind: 'virtual',
+    diskController: 'lsisas',
+    nicModel: 'e1000',
+    linuxModules: ['mptsas', 'sd_mod', 'e1000'],
+    windowsDrivers: [
+      { service: 'lsi_sas', kind: 'storage', inbox: true },
+      { service: 'e1iexpress', kind: 'network', inbox: true },
+    ],
+  },
+  'physical-ahci': {
+    id: 'physical-ahci',
+    title: 'Physical machine: AHCI (SATA) disks, Intel network',
+    kind: 'physical',
+    diskController: 'sata',
+    nicModel: 'e1000e',
+    linuxModules: ['ahci', 'sd_mod', 'e1000e'],
+    windowsDrivers: [
+      { service: 'storahci', kind: 'storage', inbox: true },
+      { service: 'e1iexpress', kind: 'network', inbox: true },
+    ],
+  },
+  'physical-nvme': {
+    id: 'physical-nvme',
+    title: 'Physical machine: NVMe disks, Intel network',
+    kind: 'physical',
+    diskController: 'nvme',
+    nicModel: 'e1000e',
+    linuxModules: ['nvme', 'e1000e'],
+    windowsDrivers: [
+      { service: 'stornvme', kind: 'storage', inbox: true },
+      { service: 'e1iexpress', kind: 'network', inbox: true },
+    ],
   },
 };
+
+/** Ids of the profiles that a hypervisor can build. */
+export const virtualProfiles: readonly string[] = Object.values(hardwareProfiles)
+  .filter(({ kind }) => kind === 'virtual')
+  .map(({ id }) => id);
 
 export interface DiskSpec {
   /** Stable name of the disk within its server: `disk0`, `disk1`, … in the order of the machine's disks. */
@@ -109,6 +175,8 @@ export interface ServerSpec {
   readonly cadence: Cadence;
   /** What proves from inside the guest that the server's service works. */
   readonly probes: readonly ServiceProbe[];
+  /** Keys that open its encrypted volumes; each is tried on each. Never the keys themselves (design: law 8). */
+  readonly unlockKeys?: readonly SecretRef[];
 }
 
 export interface Cadence {

@@ -75,10 +75,11 @@ function controllerOf(disk: DiskXml, domain: DomainXml): DiskController {
     (entry) => entry.type === 'scsi' && entry.index === (disk.address?.controller ?? '0'),
   );
   if (bus === 'scsi' && controller?.model === 'vmpvscsi') return 'pvscsi';
+  if (bus === 'scsi' && controller?.model === 'lsisas1068') return 'lsisas';
   throw new OperatorError({
     what: `disk ${dev} hangs on a controller that Muster does not know`,
     found: `${bus}${controller?.model === undefined ? '' : `, ${controller.model}`}`,
-    needed: 'sata, virtio, nvme or scsi with vmpvscsi',
+    needed: 'sata, virtio, nvme or scsi with vmpvscsi or lsisas1068',
     remedy: 'Move the disk to one of these.',
   });
 }

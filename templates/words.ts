@@ -56,4 +56,5 @@ export const decisionWords: Readonly<Record<DecisionKind, string>> = {
 export const optionWords = {
   destructive: 'Destructive: the machine takes the replica itself',
   'backup-and-recover': 'Backup and recover: a clone on the sealed point',
+  'copy-and-recover': 'Copy and recover: a copy of the point that stands by itself',
 } as const;

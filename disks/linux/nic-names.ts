@@ -9,6 +9,7 @@ import type { HardwareProfile, NicSpec } from '../../model/server';
 
 export const nicDrivers: Readonly<Record<HardwareProfile['nicModel'], string>> = {
   e1000: 'e1000',
+  e1000e: 'e1000e',
   virtio: 'virtio_net',
   vmxnet3: 'vmxnet3',
 };

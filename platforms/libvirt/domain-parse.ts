@@ -78,8 +78,11 @@ function diskOf(disk: Element, scsiModel: string): Machine['disks'][number] {
   };
 }
 
+/** libvirt's models of SCSI controllers that a hardware profile has. */
+const scsiControllers: Readonly<Record<string, DiskController>> = { vmpvscsi: 'pvscsi', lsisas1068: 'lsisas' };
+
 function busController(bus: string, scsiModel: string): DiskController {
-  if (bus === 'scsi') return scsiModel === 'vmpvscsi' ? 'pvscsi' : 'virtio';
+  if (bus === 'scsi') return scsiControllers[scsiModel] ?? 'virtio';
   if (bus === 'ide') return 'sata';
   return oneOf<DiskController>(diskControllers, bus, 'sata');
 }
@@ -89,7 +92,8 @@ function controllerOf(devices: Element | undefined, machine: Machine): DiskContr
   const first = machine.disks[0];
   if (first) return first.controller;
   const controllers = list(devices, 'controller');
-  if (controllers.some((controller) => text(controller['@model']) === 'vmpvscsi')) return 'pvscsi';
+  const scsi = controllers.map((controller) => scsiControllers[text(controller['@model'])]).find((one) => one);
+  if (scsi) return scsi;
   return controllers.some((controller) => text(controller['@type']) === 'sata') ? 'sata' : 'virtio';
 }
 

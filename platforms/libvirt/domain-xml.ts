@@ -76,13 +76,15 @@ function ownerElement(spec: MachineSpec) {
 }
 
 function machineType(hardware: HardwareProfile): string {
-  return hardware.diskController === 'pvscsi' ? 'pc' : 'q35';
+  return hardware.diskController === 'pvscsi' || hardware.diskController === 'lsisas' ? 'pc' : 'q35';
 }
 
 function diskControllerElement(controller: DiskController) {
   switch (controller) {
     case 'pvscsi':
       return { controller: { '@type': 'scsi', '@index': 0, '@model': 'vmpvscsi' } };
+    case 'lsisas':
+      return { controller: { '@type': 'scsi', '@index': 0, '@model': 'lsisas1068' } };
     case 'sata':
       return { controller: { '@type': 'sata', '@index': 0 } };
     case 'virtio':
@@ -91,7 +93,7 @@ function diskControllerElement(controller: DiskController) {
       throw new PermanentError({
         what: 'the machine cannot be built',
         found: 'disk controller nvme',
-        needed: 'pvscsi, sata or virtio: libvirt 9 gives a guest NVMe only by passing a whole device through',
+        needed: 'pvscsi, lsisas, sata or virtio: libvirt 9 gives a guest NVMe only by passing a whole device through',
         remedy: 'Choose another hardware profile.',
       });
     default:
@@ -133,7 +135,7 @@ export function diskXml(disk: Pick<MachineDisk, 'index' | 'path' | 'format'>, co
 
 function busOf(controller: DiskController): 'sata' | 'scsi' | 'virtio' {
   if (controller === 'nvme') throw new PermanentError({ what: 'libvirt has no bus for nvme disks' });
-  return controller === 'pvscsi' ? 'scsi' : controller;
+  return controller === 'pvscsi' || controller === 'lsisas' ? 'scsi' : controller;
 }
 
 /** `sda`, `vdb`, …: the name under which libvirt knows the disk. */

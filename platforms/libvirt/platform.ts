@@ -1,6 +1,6 @@
 /** The Platform of a libvirt host with QEMU, over virsh. What each method promises is written in ../contract.ts. */
 import { join } from 'node:path';
-import { hardwareProfiles, type SiteId } from '../../model/server';
+import { virtualProfiles, type SiteId } from '../../model/server';
 import type { Platform } from '../contract';
 import { findAcceleration } from './acceleration';
 import { runInGuest } from './agent';
@@ -45,7 +45,7 @@ export function createLibvirtPlatform(options: LibvirtOptions): Platform {
       consoleText: true,
       liveMerge: true,
       firmwares: ['bios', 'uefi'],
-      hardware: Object.keys(hardwareProfiles),
+      hardware: virtualProfiles,
     },
     health: (callOptions) => health(host, callOptions),
     list: (callOptions) => list(host, callOptions),

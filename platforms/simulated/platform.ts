@@ -1,6 +1,6 @@
 /** The Platform of a simulated site. What each method promises is written in ../contract.ts. */
 import { OperatorError, PermanentError, TransientError } from '../../model/errors';
-import { hardwareProfiles } from '../../model/server';
+import { virtualProfiles } from '../../model/server';
 import { withFileLock } from '../file-lock';
 import type { CallOptions, GuestCommand, Machine, MachineRef, MachineSpec, Platform } from '../contract';
 import { encodePng } from '../png';
@@ -24,7 +24,7 @@ export function simulatedPlatform(site: Site): Platform {
       consoleText: true,
       liveMerge: true,
       firmwares: ['bios', 'uefi'],
-      hardware: Object.keys(hardwareProfiles),
+      hardware: virtualProfiles,
     },
     health: (options) => health(site, options),
     list: async (options) => {
