@@ -7,6 +7,7 @@ import type { Attempt, EffectsOf } from './attempt';
 import { asMachineDisk, callOptions, machineOf, workAt } from './common';
 
 import { askSource } from './source';
+import { assertAsBuilt } from './machine-check';
 import type { ActivityDeps, RecoverySite } from './site';
 
 type MachineEffects = Pick<
@@ -79,7 +80,10 @@ export function createMachineEffects(deps: ActivityDeps): EffectsOf<MachineEffec
 
     async powerOnMachine({ order }, attempt) {
       const { site, onMachine } = workAt(deps, order, attempt);
-      await onMachine(() => site.platform.power(machineOf(order), 'on', callOptions(attempt)));
+      await onMachine(async () => {
+        assertAsBuilt(order, await site.platform.list(callOptions(attempt)));
+        await site.platform.power(machineOf(order), 'on', callOptions(attempt));
+      });
     },
 
     async powerOffMachine({ order }, attempt) {

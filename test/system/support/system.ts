@@ -3,7 +3,7 @@
  * command line. With a folder, ports, a tenant and machine names of its own; `close` takes everything away, whatever failed.
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -34,10 +34,24 @@ export interface System {
   close(): Promise<void>;
 }
 
-/** `machine`: the beginning of the names of all machines of this test. */
-export async function openSystem(machine: string): Promise<System> {
+export interface SystemSettings {
+  /** Sites and sources as they stand in the configuration's file; default: this machine's QEMU as both. */
+  readonly sites?: object;
+  /** The hypervisor, where it is not the system's. */
+  readonly uri?: string;
+  /** Default: a new one. */
+  readonly folder?: string;
+}
+
+export function newSystemFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'muster-system-'));
   chmodSync(folder, 0o711);
+  return folder;
+}
+
+/** `machine`: the beginning of the names of all machines of this test. */
+export async function openSystem(machine: string, settings: SystemSettings = {}): Promise<System> {
+  const folder = settings.folder ?? newSystemFolder();
   const dataFolder = join(folder, 'data');
   const [api, temporal, postgres] = [await freePort(), await freePort(), await freePort()];
   const env: NodeJS.ProcessEnv = {
@@ -47,7 +61,10 @@ export async function openSystem(machine: string): Promise<System> {
     MUSTER_API_PORT: String(api),
     MUSTER_TEMPORAL_PORT: String(temporal),
     MUSTER_POSTGRES_PORT: String(postgres),
+    ...(settings.sites === undefined ? {} : { MUSTER_CONFIG: join(folder, 'muster.json') }),
   };
+  // JSON is YAML.
+  if (settings.sites !== undefined) writeFileSync(join(folder, 'muster.json'), JSON.stringify(settings.sites));
   const replica = (serverId: string) => placeOf(join(dataFolder, 'sites/recovery/replicas'), '/run/muster', serverId);
   let stack: ChildProcess | undefined;
   const run = (args: readonly string[], exitCode = 0): Promise<string> => runMuster(env, args, exitCode);
@@ -74,7 +91,7 @@ export async function openSystem(machine: string): Promise<System> {
     replica,
     close: async () => {
       await end(stack);
-      await removeMachines(machine, folder);
+      if (settings.uri === undefined) await removeMachines(machine, folder);
       for (const { pid } of processesNaming(folder)) kill(pid);
       await survivors(processesNaming(folder), 10_000);
       for (const id of serverIds(dataFolder)) rmSync(replica(id).socketFolder, { recursive: true, force: true });

@@ -1,0 +1,43 @@
+/** A last look before power-on: is the machine still the one that this run built, with every disk that it was handed? */
+import { OperatorError } from '../model/errors';
+import type { RecoveryOrder } from '../model/order';
+import type { Machine } from '../platforms/contract';
+
+/**
+ * `machines`: all that the platform lists. Between hand-over and power-on hours may pass at a gate, and somebody may help.
+ *
+ * @throws OperatorError when the machine is gone, has another name, or lacks a disk
+ */
+export function assertAsBuilt(order: RecoveryOrder, machines: readonly Machine[]): void {
+  const { machineName } = order.target;
+  const ours = machines.filter(({ owner }) => owner?.runId === order.runId && owner.tenantId === order.tenantId);
+  const machine = ours.find(({ name }) => name === machineName);
+  if (machine === undefined) throw missing(machineName, ours);
+  const there = new Set(machine.disks.map(({ index }) => index));
+  const lacking = order.server.disks.filter(({ index }) => !there.has(index));
+  if (lacking.length === 0) return;
+  throw new OperatorError({
+    what: `${machineName} is not as this run built it`,
+    found: `without ${lacking.map(({ id }) => id).join(', ')}: somebody detached it`,
+    needed: 'every disk that was handed over',
+    remedy: 'Hand the disks over again: `muster retry RUN --from hand-over --reason …`.',
+  });
+}
+
+function missing(machineName: string, ours: readonly Machine[]): OperatorError {
+  const [renamed] = ours;
+  if (renamed === undefined) {
+    return new OperatorError({
+      what: `${machineName} cannot be started`,
+      found: 'no such machine: somebody removed it',
+      needed: 'the machine that this run created',
+      remedy: 'Build it again from the same disks: `muster retry RUN --from create-machine --reason …`.',
+    });
+  }
+  return new OperatorError({
+    what: `${machineName} cannot be started`,
+    found: `this run's machine under the name ${renamed.name}: somebody renamed it`,
+    needed: machineName,
+    remedy: `Give it its name back and retry; or accept the other one: go back to create-machine with --set machineName=${renamed.name}.`,
+  });
+}

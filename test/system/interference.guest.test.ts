@@ -1,0 +1,160 @@
+/**
+ * What others do to a recovery while it waits: libvirtd dies, the target server dies, the storage fills up, a disk is
+ * detached, the machine renamed or deleted. One run, which a person brings back each time; then everything is undone.
+ * The server has no operating system, so nothing is booted; its libvirt is the test's own.
+ */
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ReplicaView } from '../../model/replica';
+import type { StepView } from '../../model/run-view';
+import { newMachineName } from '../replication/support/demo-machine';
+import { exitCodeOf, sh } from '../replication/support/tools';
+import { startBlankMachine } from './support/blank-machine';
+import { openPrivateLibvirtd, type PrivateLibvirtd } from './support/private-libvirtd';
+import { processesNaming, survivors } from './support/processes';
+import { eventually, manifests, newSystemFolder, openSystem, waiting, type System } from './support/system';
+
+jest.setTimeout(300_000);
+
+const name = newMachineName();
+const recovered = `${name}-recovered`;
+const folder = newSystemFolder();
+/** Storage of the site, small enough to be filled. */
+const storage = join(folder, 'site');
+let libvirt: PrivateLibvirtd;
+let system: System;
+let serverId: string;
+let runId: string;
+
+beforeAll(async () => {
+  await sh('mkdir', storage);
+  await sh('mount', '-t', 'tmpfs', '-o', 'size=768m,mode=0711', 'tmpfs', storage);
+  libvirt = await openPrivateLibvirtd(join(folder, 'l'));
+  await libvirt.start();
+  const networks = { user: { kind: 'user' }, isolated: { kind: 'unplugged' } };
+  const sites = {
+    sites: [{ id: 'recovery', kind: 'libvirt', uri: libvirt.uri, folder: storage, networks }],
+    sources: [{ id: 'production', kind: 'libvirt', uri: libvirt.uri }],
+  };
+  system = await openSystem(name, { folder, uri: libvirt.uri, sites });
+  await Promise.all([startBlankMachine(libvirt.virsh, folder, name), system.up()]);
+});
+
+afterAll(async () => {
+  await libvirt?.close();
+  await exitCodeOf('umount', '--lazy', storage);
+  await system?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const replica = async () => (await system.json<{ items: ReplicaView[] }>('replicas')).items[0]!;
+const place = () => ({ ...system.replica(serverId), points: join(storage, 'replicas', serverId, 'points') });
+const points = () => manifests(place());
+const step = async (id: string): Promise<StepView> => (await system.view(runId)).steps.find((one) => one.id === id)!;
+const machines = async () => (await libvirt.virsh('list', '--all', '--name')).split('\n').filter((one) => one !== '');
+const digests = () =>
+  sh('sh', '-c', 'cd "$1" && sha256sum layers/* points/*', 'sh', join(storage, 'replicas', serverId));
+
+async function stuckAt(stepId: string): Promise<string> {
+  const parking = await waiting(system, runId);
+  expect(parking).toMatchObject({ step: stepId, kind: 'stuck' });
+  return `${parking.cause} ${parking.remedy}`;
+}
+
+async function gateAt(stepId: string): Promise<void> {
+  expect(await waiting(system, runId)).toMatchObject({ step: stepId, kind: 'gate' });
+}
+
+const decide = (decision: string, ...options: string[]) =>
+  system.muster([decision, runId, ...options, '--reason', 'tested']);
+
+test('storage that is full stops replication with the reason, keeps every point, and free again it goes on', async () => {
+  const added = await system.json<{ id: string }>(
+    ...['servers', 'add', name, '--source-site', 'production', '--site', 'recovery', '--rpo', '15s', '--rto', '10m'],
+    ...['--point-every', '1s', '--freeze-every', '0s', '--keep', '50'],
+  );
+  serverId = added.id;
+  await system.muster(['protect', name]);
+  await eventually('there are points', 60_000, async () => ((await replica())?.points.length ?? 0) >= 2 || undefined);
+  await exitCodeOf('dd', 'if=/dev/zero', `of=${join(storage, 'filler')}`, 'bs=1M');
+  const said = await eventually('the session says why', 60_000, async () => (await replica()).lastError ?? undefined);
+  expect(said).toMatch(/space/i);
+  const before = points();
+  expect(before.length).toBeGreaterThanOrEqual(2);
+  rmSync(join(storage, 'filler'));
+  await eventually('there is a newer point', 90_000, () => points().length > before.length || undefined);
+  expect(points().slice(0, before.length)).toEqual(before);
+});
+
+test('libvirtd killed when the button is pushed: the run says so, waits, and goes on when it is back', async () => {
+  await libvirt.kill();
+  const started = await system.json<{ runId: string }>(
+    ...['recover', name, '--hardware', 'pc-ahci', '--as', recovered, '--no-inoculation', '--power-on', 'decision'],
+    ...['--heartbeat-timeout', '2s', '--no-final-cycle', '--reason', 'a bad night'],
+  );
+  runId = started.runId;
+  await eventually('an attempt has failed', 60_000, async () => {
+    const failed = (await step('preflight')).attempts.find((attempt) => attempt.outcome === 'failed');
+    return failed && JSON.stringify(failed).includes('libvirtd') ? true : undefined;
+  });
+  await libvirt.start();
+  const parking = await waiting(system, runId);
+  if (parking.step === 'preflight') await decide('retry');
+  await gateAt('power-on');
+  expect(await machines()).toEqual([name, recovered]);
+});
+
+test('a disk that somebody detached is missed before power-on, and handed over again', async () => {
+  await libvirt.virsh('detach-disk', recovered, 'sda', '--config');
+  await decide('approve');
+  const said = await stuckAt('power-on');
+  expect(said).toContain('disk0');
+  expect(said).toContain('--from hand-over');
+  await decide('retry', '--from', 'hand-over');
+  await gateAt('power-on');
+  expect(await libvirt.virsh('domblklist', recovered)).toContain(runId);
+});
+
+test('a machine that somebody renamed is not started under another name; renamed back, it is', async () => {
+  await libvirt.virsh('domrename', recovered, `${name}-mine`);
+  await decide('approve');
+  expect(await stuckAt('power-on')).toContain(`${name}-mine`);
+  expect(await libvirt.virsh('domstate', `${name}-mine`)).toBe('shut off');
+  await libvirt.virsh('domrename', `${name}-mine`, recovered);
+  await decide('retry');
+  // No operating system, so no heartbeat.
+  await stuckAt('prove-boot');
+  expect(await libvirt.virsh('domstate', recovered)).toBe('running');
+});
+
+test('a machine that somebody deleted is built again from the same disks', async () => {
+  await libvirt.virsh('destroy', recovered);
+  await libvirt.virsh('undefine', recovered);
+  await decide('retry', '--from', 'create-machine');
+  await gateAt('power-on');
+  await decide('approve');
+  await stuckAt('prove-boot');
+  expect(await libvirt.virsh('domstate', recovered)).toBe('running');
+});
+
+test('libvirtd and target server killed, the abort still ends as if nothing had been', async () => {
+  const before = await digests();
+  const [daemon] = processesNaming(storage).filter(({ command }) => command.startsWith('qemu-storage-daemon'));
+  process.kill(daemon!.pid, 'SIGKILL');
+  await survivors([daemon!], 5_000);
+  await libvirt.kill();
+  await decide('abort');
+  await libvirt.start();
+  await eventually('the run is closed', 120_000, async () => {
+    const view = await system.view(runId);
+    if (view.parkings.some((parking) => parking.until === null)) await decide('retry');
+    return view.closedAt ?? undefined;
+  });
+  expect((await system.view(runId)).state).toBe('aborted');
+  expect(await machines()).toEqual([name]);
+  expect(readdirSync(join(storage, 'replicas', serverId, 'runs'))).toEqual([]);
+  expect(await libvirt.virsh('pool-list', '--all', '--name')).not.toContain(runId);
+  const count = points().length;
+  for (const line of before.split('\n')) expect(await digests()).toContain(line);
+  await eventually('replication goes on', 90_000, () => points().length > count || undefined);
+});
