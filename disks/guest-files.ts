@@ -2,7 +2,7 @@
  * Files of a mounted guest, read and written with limits: every path is followed inside the appliance only, what is read
  * lands in the scratch folder first, and nothing is read whose size was not looked at.
  */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OperatorError } from '../model/errors';
 import type { Guestfish } from './guestfish';
@@ -12,7 +12,15 @@ const maxTextBytes = 1024 * 1024;
 /** stat(2): S_IFMT and S_IFREG. */
 const fileTypeMask = 0o170000;
 const regularFile = 0o100000;
+const folder = 0o040000;
 const maxListBytes = 1024 * 1024;
+/**
+ * Up to here content goes as commands and answers, which take 2 ms; a file transfer takes 110 ms whatever its size
+ * (measured, TCG, libguestfs 1.48). One message of the appliance's protocol has at most 4 MiB.
+ */
+const inAnswersBytes = 4 * 1024 * 1024;
+const answerBytes = 1024 * 1024;
+const inCommandBytes = 64 * 1024;
 /** Names that Muster works with; others (line breaks, NULs, leading dashes) are not looked at. */
 const plainName = /^[A-Za-z0-9_.@+~:,-]{1,200}$/;
 
@@ -36,21 +44,25 @@ export function guestFiles(guest: Guestfish, scratch: string): GuestFiles {
     await mkdir(scratch, { recursive: true, mode: 0o700 });
     return join(scratch, `${counter++}-${path.replace(/[^A-Za-z0-9.]+/g, '_').slice(-60)}`);
   };
-  const yes = async (command: string, args: string[]) => (await guest.ask(command, args)).trim() === 'true';
-
-  /** Of a regular file, links followed, asked in one command; null where there is none. @throws OperatorError above the limit. */
-  const sizeOf = async (path: string, maxBytes: number): Promise<number | null> => {
+  /** Links followed; null where there is nothing. */
+  const look = async (path: string): Promise<{ type: number; size: number } | null> => {
     const { output, error } = await guest.attempt('statns', [path]);
     const field = (key: string) => Number(new RegExp(`^${key}: (\\d+)$`, 'm').exec(output)?.[1] ?? Number.NaN);
-    if (error !== null || (field('st_mode') & fileTypeMask) !== regularFile) return null;
-    const size = field('st_size');
-    if (!(size <= maxBytes)) throw tooLarge(path, size, maxBytes);
-    return size;
+    return error === null ? { type: field('st_mode') & fileTypeMask, size: field('st_size') } : null;
   };
+  /** Of a regular file; null where there is none. @throws OperatorError above the limit. */
+  const sizeOf = async (path: string, maxBytes: number): Promise<number | null> => {
+    const found = await look(path);
+    if (found?.type !== regularFile) return null;
+    if (!(found.size <= maxBytes)) throw tooLarge(path, found.size, maxBytes);
+    return found.size;
+  };
+  const pread = (path: string, length: number, offset: number) =>
+    guest.bytes('pread', [path, String(length), String(offset)]);
 
   const files: GuestFiles = {
-    isFile: (path) => yes('is-file', [path, 'followsymlinks:true']),
-    isFolder: (path) => yes('is-dir', [path, 'followsymlinks:true']),
+    isFile: async (path) => (await look(path))?.type === regularFile,
+    isFolder: async (path) => (await look(path))?.type === folder,
     async names(folder) {
       if (!(await files.isFolder(folder))) return [];
       const target = await scratchFile(folder);
@@ -64,28 +76,37 @@ export function guestFiles(guest: Guestfish, scratch: string): GuestFiles {
         .sort();
     },
     async text(path) {
-      // An answer instead of a file transfer: three times quicker for the small files that these are (measured, TCG).
-      // guestfish ends every answer with a line break of its own.
-      return (await sizeOf(path, maxTextBytes)) === null ? null : (await guest.ask('cat', [path])).replace(/\n$/, '');
+      const size = await sizeOf(path, maxTextBytes);
+      return size === null ? null : (await pread(path, size, 0)).toString('utf8');
     },
     async download(path, maxBytes) {
-      if ((await sizeOf(path, maxBytes)) === null) return null;
+      const size = await sizeOf(path, maxBytes);
+      if (size === null) return null;
       const target = await scratchFile(path);
-      await guest.ask('download', [path, target]);
+      if (size > inAnswersBytes) await guest.ask('download', [path, target]);
+      else {
+        await writeFile(target, '');
+        for (let at = 0; at < size; at += answerBytes) {
+          await appendFile(target, await pread(path, Math.min(answerBytes, size - at), at));
+        }
+      }
       return target;
     },
     async write(path, text) {
       const exists = await files.isFile(path);
       const real = exists ? (await guest.ask('realpath', [path])).replace(/\n$/, '') : path;
       const temporary = temporaryName(real);
-      const source = await scratchFile(path);
-      await writeFile(source, text);
       await guest.ask('rm-f', [temporary]);
-      // cp -a keeps owner, mode and extended attributes; the upload then replaces the content only.
+      // cp -a keeps owner, mode and extended attributes; the write then replaces the content only.
       if (exists) await guest.ask('cp-a', [real, temporary]);
-      await guest.ask('upload', [source, temporary]);
+      if (Buffer.byteLength(text) <= inCommandBytes) await guest.ask('write', [temporary, text]);
+      else {
+        const source = await scratchFile(path);
+        await writeFile(source, text);
+        await guest.ask('upload', [source, temporary]);
+      }
       if (!exists) await guest.ask('chmod', ['0644', temporary]);
-      await guest.ask('mv', [temporary, real]);
+      await guest.ask('rename', [temporary, real]);
     },
   };
   return files;

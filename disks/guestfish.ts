@@ -24,6 +24,8 @@ export interface GuestfishSettings {
 export interface Guestfish {
   /** Runs a command; its output, at most 4 MiB. @throws TransientError with the tool's words when it fails: the session is then over. */
   ask(command: string, args?: readonly string[], timeoutMs?: number): Promise<string>;
+  /** The same for an answer that is not text: exactly the bytes that the command printed. */
+  bytes(command: string, args?: readonly string[]): Promise<Buffer>;
   /** Runs a command that may fail: `error` is then what guestfish said, and the session goes on. */
   attempt(command: string, args?: readonly string[]): Promise<{ output: string; error: string | null }>;
   /** Ends the appliance in order, so that everything written is on the disks. */
@@ -47,7 +49,8 @@ export function startGuestfish(settings: GuestfishSettings): Guestfish {
   let errors = '';
   let waiting: Waiting | undefined;
   let overflow = false;
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+  // One character a byte until the marker is found; what is text is decoded then.
+  child.stdout.setEncoding('latin1').on('data', (text: string) => {
     output += text;
     overflow ||= output.length > maxOutputBytes;
     if (overflow) return void child.kill('SIGTERM');
@@ -83,17 +86,16 @@ export function startGuestfish(settings: GuestfishSettings): Guestfish {
     throw whatItSaid(command, errors, first.code);
   };
 
+  const usualTimeoutMs = settings.commandTimeoutMs ?? defaultTimeoutMs;
   return {
-    ask: (command, args = [], timeoutMs = settings.commandTimeoutMs ?? defaultTimeoutMs) =>
-      send(guestfishLine(command, args), command, timeoutMs),
+    ask: async (command, args = [], timeoutMs = usualTimeoutMs) =>
+      asText(await send(guestfishLine(command, args), command, timeoutMs)),
+    bytes: async (command, args = []) =>
+      Buffer.from(await send(guestfishLine(command, args), command, usualTimeoutMs), 'latin1'),
     // A leading minus lets guestfish go on after the command failed (guestfish(1), "Exit on error behaviour").
     async attempt(command, args = []) {
       errors = '';
-      const output = await send(
-        `-${guestfishLine(command, args)}`,
-        command,
-        settings.commandTimeoutMs ?? defaultTimeoutMs,
-      );
+      const output = asText(await send(`-${guestfishLine(command, args)}`, command, usualTimeoutMs));
       return { output, error: errors.includes('error:') ? lastError(errors) : null };
     },
     async close() {
@@ -108,6 +110,8 @@ export function startGuestfish(settings: GuestfishSettings): Guestfish {
     },
   };
 }
+
+const asText = (bytes: string) => Buffer.from(bytes, 'latin1').toString('utf8');
 
 function spawnGuestfish(settings: GuestfishSettings) {
   return execa('setpriv', ['--pdeathsig', 'KILL', '--', 'guestfish'], {

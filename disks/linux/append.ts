@@ -99,7 +99,7 @@ export async function appendToGuest(guest: Guestfish, addition: Addition): Promi
   await guest.ask('upload', [addition.path, part]);
   if (copyFits) await guest.ask('cp-a', [target, temporary]);
   await guest.ask('copy-file-to-file', [part, copyFits ? temporary : target, 'append:true']);
-  if (copyFits) await guest.ask('mv', [temporary, target]);
+  if (copyFits) await guest.ask('rename', [temporary, target]);
   await guest.ask('rm', [part]);
 }
 
