@@ -6,6 +6,7 @@ import type { RecoveryActivities } from './contract';
 import type { EffectsOf } from './attempt';
 import { asMachineDisk, callOptions, machineOf, workAt } from './common';
 import type { ActivityDeps } from './site';
+import { platformOf } from './site';
 
 type HandOverEffects = Pick<RecoveryActivities, 'handOverDisk' | 'takeBackDisk' | 'releaseDisk' | 'commitReplica'>;
 
@@ -15,7 +16,11 @@ export function createHandOverEffects(deps: ActivityDeps): EffectsOf<HandOverEff
       const { site, onReplica } = workAt(deps, order, attempt);
       return onReplica(async () => {
         const handed = await site.replicas.handOver(order.server.id, order.runId, disk.diskId, callOptions(attempt));
-        await site.platform.attachDisk(machineOf(order), asMachineDisk(handed), callOptions(attempt));
+        const { overwriteDisks } = order.target;
+        await platformOf(site, order).attachDisk(machineOf(order), asMachineDisk(handed), {
+          ...callOptions(attempt),
+          ...(overwriteDisks === undefined ? {} : { overwriteDisks }),
+        });
         return handed;
       });
     },
@@ -24,8 +29,10 @@ export function createHandOverEffects(deps: ActivityDeps): EffectsOf<HandOverEff
       const { site, onReplica } = workAt(deps, order, attempt);
       await onReplica(async () => {
         const machine = machineOf(order);
-        if ((await site.platform.find(machine.name, callOptions(attempt))) !== undefined) {
-          await site.platform.detachDisk(machine, asMachineDisk(disk), callOptions(attempt));
+        const platform = platformOf(site, order);
+        const there = await platform.find(machine.name, callOptions(attempt));
+        if (there !== undefined && !(platform.given !== undefined && there.owner === null)) {
+          await platform.detachDisk(machine, asMachineDisk(disk), callOptions(attempt));
         }
         await site.replicas.takeBack(order.server.id, order.runId, disk.diskId, callOptions(attempt));
       });
@@ -49,9 +56,9 @@ export function createHandOverEffects(deps: ActivityDeps): EffectsOf<HandOverEff
             format: 'qcow2' as const,
             sizeBytes: spec.sizeBytes,
           };
-          await site.platform.mergeDisk(machineOf(order), disk, basePath, callOptions(attempt));
+          await platformOf(site, order).mergeDisk(machineOf(order), disk, basePath, callOptions(attempt));
           // The folder that was registered goes with the replica; the machine stands on its base now.
-          await site.platform.unregisterDisk(machineOf(order), disk, callOptions(attempt));
+          await platformOf(site, order).unregisterDisk(machineOf(order), disk, callOptions(attempt));
         }
         await site.replicas.finishCommit(order.server.id, order.runId, callOptions(attempt));
       });

@@ -9,6 +9,7 @@ import { asMachineDisk, callOptions, machineOf, workAt } from './common';
 import { askSource } from './source';
 import { assertAsBuilt } from './machine-check';
 import type { ActivityDeps, RecoverySite } from './site';
+import { platformOf } from './site';
 
 type MachineEffects = Pick<
   RecoveryActivities,
@@ -34,7 +35,7 @@ export function createMachineEffects(deps: ActivityDeps): EffectsOf<MachineEffec
           network: networks[network] ?? network,
         }));
         const spec = { ...machineOf(order), cpuCount, memoryBytes, firmware, hardware, nics };
-        const { name, uuid } = await site.platform.create(spec, callOptions(attempt));
+        const { name, uuid } = await platformOf(site, order).create(spec, callOptions(attempt));
         return { name, uuid };
       });
     },
@@ -46,9 +47,12 @@ export function createMachineEffects(deps: ActivityDeps): EffectsOf<MachineEffec
 
     async registerDisk({ order, disk }, attempt) {
       const { site, onMachine } = workAt(deps, order, attempt);
+      const platform = platformOf(site, order);
       return onMachine(async () => {
-        const seen = await site.platform.registerDisk(machineOf(order), asMachineDisk(disk), callOptions(attempt));
-        if (seen.sizeBytes === disk.virtualSizeBytes) return seen;
+        const seen = await platform.registerDisk(machineOf(order), asMachineDisk(disk), callOptions(attempt));
+        // A machine's own disk may be larger than what is written to it.
+        const fits = platform.given !== undefined && seen.sizeBytes >= disk.virtualSizeBytes;
+        if (fits || seen.sizeBytes === disk.virtualSizeBytes) return seen;
         throw new OperatorError({
           what: `the platform reads another size from ${disk.diskId} than the recovery point has`,
           found: `${seen.sizeBytes} bytes (${seen.format})`,
@@ -60,13 +64,15 @@ export function createMachineEffects(deps: ActivityDeps): EffectsOf<MachineEffec
 
     async unregisterDisk({ order, disk }, attempt) {
       const { site, onMachine } = workAt(deps, order, attempt);
-      await onMachine(() => site.platform.unregisterDisk(machineOf(order), asMachineDisk(disk), callOptions(attempt)));
+      await onMachine(() =>
+        platformOf(site, order).unregisterDisk(machineOf(order), asMachineDisk(disk), callOptions(attempt)),
+      );
     },
 
     async judgePowerOn({ order }, attempt) {
       const { site } = workAt(deps, order, attempt);
       if (order.mode === 'rehearsal') {
-        assertIsolated(order, await site.platform.health(callOptions(attempt)));
+        assertIsolated(order, await platformOf(site, order).health(callOptions(attempt)));
         return { because: order.powerOn === 'decision' ? 'The order asks for a decision before power-on.' : null };
       }
       const { machineName, siteId } = order.server.source;
@@ -81,8 +87,8 @@ export function createMachineEffects(deps: ActivityDeps): EffectsOf<MachineEffec
     async powerOnMachine({ order }, attempt) {
       const { site, onMachine } = workAt(deps, order, attempt);
       await onMachine(async () => {
-        assertAsBuilt(order, await site.platform.list(callOptions(attempt)));
-        await site.platform.power(machineOf(order), 'on', callOptions(attempt));
+        assertAsBuilt(order, await platformOf(site, order).list(callOptions(attempt)));
+        await platformOf(site, order).power(machineOf(order), 'on', callOptions(attempt));
       });
     },
 
@@ -90,8 +96,11 @@ export function createMachineEffects(deps: ActivityDeps): EffectsOf<MachineEffec
       const { site, onMachine } = workAt(deps, order, attempt);
       await onMachine(async () => {
         const machine = machineOf(order);
-        if ((await site.platform.find(machine.name, callOptions(attempt))) === undefined) return;
-        await site.platform.power(machine, 'off', callOptions(attempt));
+        const platform = platformOf(site, order);
+        const there = await platform.find(machine.name, callOptions(attempt));
+        // A given machine that this run holds no claim on was never switched on by it.
+        if (there === undefined || (platform.given !== undefined && there.owner === null)) return;
+        await platform.power(machine, 'off', callOptions(attempt));
       });
     },
   };
@@ -104,14 +113,15 @@ async function removeMachines(
   attempt: Attempt,
   keep: string | null,
 ): Promise<void> {
-  const machines = await site.platform.list(callOptions(attempt));
+  const platform = platformOf(site, order);
+  const machines = await platform.list(callOptions(attempt));
   const ours = machines.filter(
     (one) => one.owner?.runId === order.runId && one.owner.tenantId === order.tenantId && one.name !== keep,
   );
   for (const machine of ours) {
     const ref = { name: machine.name, owner: machine.owner };
-    if (machine.power !== 'off') await site.platform.power(ref, 'off', callOptions(attempt));
-    await site.platform.remove(ref, callOptions(attempt));
+    if (machine.power !== 'off') await platform.power(ref, 'off', callOptions(attempt));
+    await platform.remove(ref, callOptions(attempt));
   }
 }
 

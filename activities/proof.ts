@@ -12,6 +12,7 @@ import { callOptions, pause, until, workAt } from './common';
 import { diagnose } from './diagnosis';
 
 import type { ActivityDeps, RecoverySite } from './site';
+import { platformOf } from './site';
 
 interface Proving {
   readonly order: RecoveryOrder;
@@ -55,7 +56,7 @@ const rung = (name: ProofRung['name'], detail: string, evidence: ProofRung['evid
 });
 
 async function provePower({ order, site, attempt }: Proving): Promise<ProofRung> {
-  const machine = await site.platform.find(order.target.machineName, callOptions(attempt));
+  const machine = await platformOf(site, order).find(order.target.machineName, callOptions(attempt));
   if (machine?.power === 'on') return rung('powered-on', `${machine.name} is powered on.`);
   throw new OperatorError({
     what: `${order.target.machineName} does not run`,
@@ -83,7 +84,7 @@ async function proveHeartbeat(proving: Proving): Promise<ProofRung> {
         // When it will answer is not known; when we give up is not the time left.
         timeLeftMs: null,
       });
-      const answered = await site.platform
+      const answered = await platformOf(site, order)
         .runInGuest(order.target.machineName, command, callOptions(attempt))
         .catch(onlyTransient);
       if (answered !== undefined) return answered;
@@ -110,7 +111,7 @@ function onlyTransient(error: unknown): undefined {
 }
 
 async function failOnDiagnosis({ order, site, attempt }: Proving): Promise<void> {
-  const { consoleText } = await site.platform.look(order.target.machineName, callOptions(attempt));
+  const { consoleText } = await platformOf(site, order).look(order.target.machineName, callOptions(attempt));
   const diagnosis = consoleText === null ? undefined : diagnose(consoleText);
   if (diagnosis === undefined) return;
   throw new OperatorError({
@@ -123,7 +124,7 @@ async function failOnDiagnosis({ order, site, attempt }: Proving): Promise<void>
 async function proveStable({ order, site, attempt, deps }: Proving): Promise<ProofRung> {
   const { stableForMs } = order.proof;
   const { machineName } = order.target;
-  const before = (await site.platform.find(machineName, callOptions(attempt)))?.bootId ?? null;
+  const before = (await platformOf(site, order).find(machineName, callOptions(attempt)))?.bootId ?? null;
   for (const endsAt = deps.now() + stableForMs; deps.now() < endsAt;) {
     const leftMs = endsAt - deps.now();
     attempt.progress({
@@ -136,7 +137,7 @@ async function proveStable({ order, site, attempt, deps }: Proving): Promise<Pro
     });
     await pause(Math.min(leftMs, pollEveryMs), attempt.signal);
   }
-  const after = await site.platform.find(machineName, callOptions(attempt));
+  const after = await platformOf(site, order).find(machineName, callOptions(attempt));
   if (after?.power === 'on' && (before === null || after.bootId === null || after.bootId === before)) {
     return rung('stable', `Up for ${formatDuration(stableForMs)} without a reboot.`);
   }
@@ -158,7 +159,7 @@ async function proveService(proving: Proving, probe: ServiceProbe): Promise<Proo
   // Services start after the agent: asked until they answer or their time is over.
   const answer = await until(
     async () => {
-      const result = await site.platform
+      const result = await platformOf(site, order)
         .runInGuest(order.target.machineName, command, callOptions(attempt))
         .catch(onlyTransient);
       if (result !== undefined) {
@@ -188,7 +189,7 @@ async function proveService(proving: Proving, probe: ServiceProbe): Promise<Proo
 }
 
 async function keepScreenshot({ order, site, attempt }: Proving): Promise<ProofRung> {
-  const { png } = await site.platform.look(order.target.machineName, callOptions(attempt));
+  const { png } = await platformOf(site, order).look(order.target.machineName, callOptions(attempt));
   if (png === null)
     return { name: 'screenshot', ok: false, detail: 'This platform takes no screenshots.', evidence: [] };
   const kept = await attempt.keep('The recovered machine’s screen', png, 'screenshot.png', 'image/png');
@@ -198,7 +199,7 @@ async function keepScreenshot({ order, site, attempt }: Proving): Promise<ProofR
 /** What a person needs to see of a guest that does not come up; itself best-effort. */
 async function keepTraces({ order, site, attempt }: Proving): Promise<void> {
   try {
-    const { png, consoleText } = await site.platform.look(order.target.machineName, callOptions(attempt));
+    const { png, consoleText } = await platformOf(site, order).look(order.target.machineName, callOptions(attempt));
     if (consoleText !== null)
       await attempt.keep(
         'Console of the guest that did not come up',

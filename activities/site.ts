@@ -4,13 +4,16 @@ import type { DiskEditor } from '../disks/contract';
 import type { ReplicationSource, Replicas } from '../replication/contract';
 import { OperatorError } from '../model/errors';
 import type { SiteId } from '../model/server';
-import type { Actor } from '../model/order';
+import type { Actor, RecoveryOrder } from '../model/order';
 import type { EvidenceKeeper } from './evidence-keeper';
 
 /** A site where servers are recovered. */
 export interface RecoverySite {
   readonly id: SiteId;
+  /** Where virtual machines are made. */
   readonly platform: Platform;
+  /** The site's physical machines, where it has any. */
+  readonly physical?: Platform;
   readonly replicas: Replicas;
   readonly disks: DiskEditor;
   /** Folder of lease files; on storage that every worker of the site shares. */
@@ -40,6 +43,23 @@ export interface ActivityDeps {
 
 export function recoverySite(sites: Sites, id: SiteId): RecoverySite {
   return known(sites.recovery, id, 'recovery site');
+}
+
+/**
+ * The platform that holds the machine of this order: the hypervisor, or the site's physical machines.
+ *
+ * @throws OperatorError when the order wants a physical machine and the site has none.
+ */
+export function platformOf(site: RecoverySite, order: Pick<RecoveryOrder, 'target'>): Platform {
+  if (order.target.hardware.kind === 'virtual') return site.platform;
+  if (site.physical !== undefined) return site.physical;
+  throw new OperatorError({
+    what: `site ${site.id} has no physical machines`,
+    found: `hardware ${order.target.hardware.id}, which is physical`,
+    needed: 'a list `machines` in the configuration of the site',
+    remedy:
+      'Add the machine to the worker’s configuration and restart the worker, then retry; or recover onto a hypervisor.',
+  });
 }
 
 export function sourceSite(sites: Sites, id: SiteId): SourceSite {

@@ -9,12 +9,22 @@ export interface EvidenceReader {
   read(sha256: string): Promise<Buffer | undefined>;
 }
 
+/** What an order needs to know of a machine that is there already. */
+export interface PhysicalMachineFacts {
+  readonly name: string;
+  readonly hardware: string;
+  readonly cpuCount: number;
+  readonly memoryBytes: number;
+}
+
 export interface ApiConfig {
   readonly tenantId: string;
   readonly coreId: string;
   readonly version: string;
   /** Recovery sites that this installation knows; their queues are part of health. */
   readonly siteIds: readonly string[];
+  /** Physical machines by recovery site, as configured: an order names one of them. */
+  readonly physicalMachines?: Readonly<Record<string, readonly PhysicalMachineFacts[]>>;
   /** A verified token is taken as good without asking Postgres for this long; so long a revocation elsewhere may lag. */
   readonly tokenFreshMs: number;
   /** With Postgres down, a token that was good is still taken for this long since it was last verified (design: law 5). */

@@ -72,6 +72,8 @@ function correction(field: string, value: string): unknown {
       return parseWhole(value);
     case 'heartbeatTimeoutMs':
       return /^\d+$/.test(value) ? Number(value) : parseDuration(value);
+    case 'overwriteDisks':
+      return value.split(',');
     case 'networks':
       return value.split(',').reduce<Record<string, string>>((all, pair) => collectPair(pair, all), {});
     default:

@@ -1,7 +1,7 @@
 /** The one typed configuration that every process of Muster starts from. Paths are absolute; nothing in it is a secret. */
-import type { NetworkConfig, RecoverySiteConfig, SourceSiteConfig } from './sites';
+import type { MachineConfig, NetworkConfig, RecoverySiteConfig, SourceSiteConfig } from './sites';
 
-export type { NetworkConfig, RecoverySiteConfig, SourceSiteConfig };
+export type { MachineConfig, NetworkConfig, RecoverySiteConfig, SourceSiteConfig };
 
 export interface Configuration {
   readonly dataFolder: string;

@@ -1,5 +1,6 @@
 /** Sites: where servers run (sources) and where they are recovered. From the file only; without it one of each, on this machine. */
 import { z } from 'zod';
+import { machinesSchema } from './machines';
 import { identifier } from './settings';
 
 /** What a name in orders means on the host; the platform itself tells which of them are isolated. */
@@ -26,8 +27,15 @@ const recoverySite = z.discriminatedUnion('kind', [
     folder: z.string().min(1).optional(),
     /** The site's networks by the name that orders use. */
     networks: z.record(z.string().min(1), network).default({}),
+    /** Physical machines that servers can be recovered onto. */
+    machines: machinesSchema,
   }),
-  z.strictObject({ id: identifier, kind: z.literal('simulated'), folder: z.string().min(1).optional() }),
+  z.strictObject({
+    id: identifier,
+    kind: z.literal('simulated'),
+    folder: z.string().min(1).optional(),
+    machines: machinesSchema,
+  }),
 ]);
 
 export const sitesSchema = z.strictObject({
@@ -37,6 +45,7 @@ export const sitesSchema = z.strictObject({
   sources: z.array(sourceSite),
 });
 
+export type { MachineConfig } from './machines';
 export type NetworkConfig = z.output<typeof network>;
 export type RecoverySiteConfig = z.output<typeof recoverySite> & { readonly folder: string };
 export type SourceSiteConfig = z.output<typeof sourceSite>;

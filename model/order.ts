@@ -61,6 +61,8 @@ export interface RecoveryOrder {
     readonly memoryBytes: number;
     /** Source network name -> network at the recovery site. */
     readonly networks: Readonly<Record<string, string>>;
+    /** Disks of a physical machine, by device, that may be overwritten whatever they hold. */
+    readonly overwriteDisks?: readonly string[];
   };
   readonly inoculate: boolean;
   readonly powerOn: 'automatic' | 'decision';
@@ -85,6 +87,7 @@ export interface CorrectableInput {
   readonly point?: PointId | 'latest';
   readonly inoculate?: boolean;
   readonly heartbeatTimeoutMs?: number;
+  readonly overwriteDisks?: readonly string[];
 }
 
 export const correctableFields = [
@@ -95,6 +98,7 @@ export const correctableFields = [
   'point',
   'inoculate',
   'heartbeatTimeoutMs',
+  'overwriteDisks',
 ] as const satisfies readonly (keyof CorrectableInput)[];
 export type CorrectableField = (typeof correctableFields)[number];
 
@@ -115,6 +119,10 @@ export function correctionProblem(field: CorrectableField, value: unknown): stri
       return wholeAbove(1);
     case 'inoculate':
       return typeof value === 'boolean' ? null : `${field}: found ${JSON.stringify(value)}, needed true or false`;
+    case 'overwriteDisks': {
+      const isList = Array.isArray(value) && value.every((one) => typeof one === 'string' && one.startsWith('/'));
+      return isList ? null : `${field}: needed a list of devices, each by its whole path`;
+    }
     case 'networks': {
       const isMap =
         typeof value === 'object' && value !== null && Object.values(value).every((v) => typeof v === 'string');

@@ -22,6 +22,12 @@ export interface CallOptions {
   readonly onProgress?: (progress: Progress) => void;
 }
 
+/** For platforms of given machines only; the others have nothing that could be overwritten. */
+export interface AttachOptions extends CallOptions {
+  /** Devices of the machine that may be written although they hold something that Muster did not put there. */
+  readonly overwriteDisks?: readonly string[];
+}
+
 export const powerStates = ['off', 'on', 'paused', 'crashed'] as const;
 export type PowerState = (typeof powerStates)[number];
 
@@ -72,6 +78,8 @@ export interface Machine {
   readonly nics: readonly NicSpec[];
   /** How often it was started or reset since it was powered on, where the platform can tell; else null. */
   readonly bootId: string | null;
+  /** Only a person can switch this machine: what they have to do. `power` is then their word, not a reading. */
+  readonly powerByPerson?: string;
 }
 
 export interface PlatformHealth {
@@ -82,7 +90,7 @@ export interface PlatformHealth {
   readonly memoryFreeBytes: number;
 }
 
-export const platformKinds = ['libvirt', 'vsphere', 'simulated'] as const;
+export const platformKinds = ['libvirt', 'vsphere', 'simulated', 'physical'] as const;
 export type PlatformKind = (typeof platformKinds)[number];
 
 /** What a driver can do beyond the minimum; declared, never found out by an exception. */
@@ -110,10 +118,34 @@ export interface GuestResult {
   readonly truncated: boolean;
 }
 
+/** What was found on a disk that belongs to a machine, before anything is written to it. */
+export interface DiskFinding {
+  readonly diskId: DiskId;
+  readonly ok: boolean;
+  readonly found: string;
+  readonly needed: string;
+}
+
+/**
+ * A platform whose machines were there before any run and stay after it, with disks of their own. `create` claims the
+ * machine of that name for the run, `remove` gives the claim up, `attachDisk` copies the bytes onto the machine's disk of
+ * that index (refused when it holds what Muster did not put there), `detachDisk` makes it unbootable again.
+ */
+export interface GivenMachines {
+  /** Looks at the machine's disks as `attachDisk` will, and changes nothing. */
+  examine(
+    ref: MachineRef,
+    disks: readonly Pick<MachineDisk, 'diskId' | 'index' | 'sizeBytes'>[],
+    options?: AttachOptions,
+  ): Promise<DiskFinding[]>;
+}
+
 export interface Platform {
   readonly id: string;
   readonly kind: PlatformKind;
   readonly capabilities: Capabilities;
+  /** Declared by platforms that cannot make machines; absent on hypervisors. */
+  readonly given?: GivenMachines;
 
   /** The platform's own condition. Never cached. */
   health(options?: CallOptions): Promise<PlatformHealth>;
@@ -126,7 +158,7 @@ export interface Platform {
   /** Removes the definition and never a disk's file. Powered on: OperatorError. Absent: already so. */
   remove(ref: MachineRef, options?: CallOptions): Promise<void>;
   /** Adds the disk to the definition at its index. The same path there already: already so; another path: OperatorError. */
-  attachDisk(ref: MachineRef, disk: MachineDisk, options?: CallOptions): Promise<void>;
+  attachDisk(ref: MachineRef, disk: MachineDisk, options?: AttachOptions): Promise<void>;
   /** Takes the disk out of the definition of a machine that is off. Absent: already so. The file stays. */
   detachDisk(ref: MachineRef, disk: MachineDisk, options?: CallOptions): Promise<void>;
   /** Makes the platform's storage inventory know the disk; returns what the platform itself reads from it. */

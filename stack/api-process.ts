@@ -20,6 +20,8 @@ export async function runApiProcess(configuration: Configuration): Promise<void>
   const asked = new Promise<NodeJS.Signals>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve);
   });
+  const siteIds = sites.map((site) => site.id);
+  const physicalMachines = Object.fromEntries(sites.map((site) => [site.id, site.machines]));
   const store = openStore(readPostgresUrl(configuration), { tenantId, coreId });
   const gateway = connectTemporal({ address: temporal.address, namespace: temporal.namespace });
   try {
@@ -28,7 +30,7 @@ export async function runApiProcess(configuration: Configuration): Promise<void>
         store,
         temporal: gateway,
         evidence: openEvidenceStore({ folder: evidenceFolder, tenantId, coreId }),
-        config: { ...defaultApiConfig, tenantId, coreId, version, siteIds: sites.map((site) => site.id) },
+        config: { ...defaultApiConfig, tenantId, coreId, version, siteIds, physicalMachines },
         clock: () => new Date(),
         log,
       },

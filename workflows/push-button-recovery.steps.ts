@@ -15,7 +15,7 @@ const steps = [
     remedy:
       'Mend what the list names (space, network, name, a replica that is too old) and retry. Skip only if you accept each problem named.',
     skippable: true,
-    provides: ['machineName', 'memoryBytes', 'cpuCount', 'networks', 'point'],
+    provides: ['machineName', 'memoryBytes', 'cpuCount', 'networks', 'point', 'overwriteDisks'],
   },
   {
     ...defaults,
@@ -87,11 +87,12 @@ const steps = [
     ...defaults,
     id: 'hand-over',
     title: 'Hand the disks over to the machine',
-    why: 'The target server lets each disk go and the machine gets it. No bytes are copied. Without disks there is nothing to start, so this step cannot be skipped.',
+    why: 'The target server lets each disk go and the machine gets it. No bytes are copied, except onto the disks of a physical machine. Without disks there is nothing to start, so this step cannot be skipped.',
     remedy:
       'Retry. If the machine already has another disk in this place, somebody changed it: remove that disk first.',
-    undo: 'The disk is taken out of the machine and held by the target server again.',
+    undo: 'The disk is taken out of the machine and held by the target server again. A disk of a physical machine is made unbootable.',
     perDisk: true,
+    provides: ['overwriteDisks'],
   },
   {
     ...defaults,

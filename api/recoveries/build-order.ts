@@ -2,6 +2,7 @@
 import { machineNameFrom, defaultMachineNames } from '../../model/names';
 import type { Provenance, RecoveryOrder } from '../../model/order';
 import { hardwareProfiles, type ServerSpec } from '../../model/server';
+import type { PhysicalMachineFacts } from '../deps';
 import { Problem } from '../problems';
 import type { NewRecovery } from '../schemas/recoveries';
 
@@ -22,19 +23,23 @@ export interface OrderContext {
   readonly coreId: string;
   readonly requestedAt: string;
   readonly requestedBy: Provenance;
+  /** Physical machines of the server's recovery site. */
+  readonly physicalMachines?: readonly PhysicalMachineFacts[];
 }
 
-/** @throws Problem `validation` for a hardware profile that does not exist. */
+/** @throws Problem `validation` for a hardware profile that does not exist, and for what a physical machine cannot be asked. */
 export function buildOrder(wanted: NewRecovery, server: ServerSpec, context: OrderContext): RecoveryOrder {
+  const { physicalMachines: _, ...facts } = context;
   const { mode, intent, option, point, inoculate, powerOn, reason } = wanted;
   const hardware = hardwareProfiles[wanted.hardware];
   if (!hardware) {
     const known = Object.keys(hardwareProfiles).join(', ');
     throw new Problem('validation', `There is no hardware profile "${wanted.hardware}". Known: ${known}`);
   }
+  const machine = hardware.kind === 'physical' ? givenMachine(wanted, server, context) : undefined;
   const name = { serverName: server.name, mode, siteId: server.recoverySiteId, runId: context.runId };
   return {
-    ...context,
+    ...facts,
     procedure: 'push-button-recovery',
     mode,
     intent,
@@ -45,12 +50,13 @@ export function buildOrder(wanted: NewRecovery, server: ServerSpec, context: Ord
     sourceDeadlineMs: wanted.sourceDeadlineMs ?? sourceDeadlineMs(intent),
     target: {
       siteId: server.recoverySiteId,
-      machineName: wanted.machineName ?? machineNameFrom(defaultMachineNames[mode], name),
+      machineName: machine?.name ?? wanted.machineName ?? machineNameFrom(defaultMachineNames[mode], name),
       hardware,
       firmware: wanted.firmware ?? server.firmware,
-      cpuCount: wanted.cpuCount ?? server.cpuCount,
-      memoryBytes: wanted.memoryBytes ?? server.memoryBytes,
+      cpuCount: machine?.cpuCount ?? wanted.cpuCount ?? server.cpuCount,
+      memoryBytes: machine?.memoryBytes ?? wanted.memoryBytes ?? server.memoryBytes,
       networks: wanted.networks,
+      ...(wanted.overwriteDisks === undefined ? {} : { overwriteDisks: wanted.overwriteDisks }),
     },
     inoculate,
     powerOn,
@@ -64,3 +70,31 @@ export function buildOrder(wanted: NewRecovery, server: ServerSpec, context: Ord
 
 const sourceDeadlineMs = (intent: NewRecovery['intent']): number =>
   intent === 'planned' ? orderDefaults.plannedSourceDeadlineMs : orderDefaults.sourceDeadlineMs;
+
+/** A physical machine is not made but named: it has its processors and memory, and its disks take copies. */
+function givenMachine(wanted: NewRecovery, server: ServerSpec, context: OrderContext): PhysicalMachineFacts {
+  const machines = context.physicalMachines ?? [];
+  const fitting = machines.filter(({ hardware }) => hardware === wanted.hardware).map(({ name }) => name);
+  const known = `Machines of site "${server.recoverySiteId}" with hardware ${wanted.hardware}: ${fitting.join(', ') || 'none'}`;
+  if (wanted.machineName === undefined) {
+    throw new Problem('validation', `machineName is missing: a physical machine is chosen, not made. ${known}`);
+  }
+  const machine = machines.find(({ name }) => name === wanted.machineName);
+  if (machine === undefined || machine.hardware !== wanted.hardware) {
+    const found = machine === undefined ? 'is not configured' : `has hardware ${machine.hardware}`;
+    throw new Problem('validation', `Machine "${wanted.machineName}" ${found}. ${known}`);
+  }
+  if (wanted.cpuCount !== undefined || wanted.memoryBytes !== undefined) {
+    throw new Problem(
+      'validation',
+      `"${machine.name}" is physical: cpuCount and memoryBytes are its own; leave them out`,
+    );
+  }
+  if (wanted.option === 'destructive') {
+    throw new Problem(
+      'validation',
+      `"${machine.name}" is physical: its disks are copies, so a destructive recovery has nothing to commit. Choose backup-and-recover`,
+    );
+  }
+  return machine;
+}

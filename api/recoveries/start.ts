@@ -39,7 +39,9 @@ export async function startRecovery(deps: ApiDeps, push: Push): Promise<StartedR
   if (before) return before;
 
   const { tenantId, coreId } = config;
-  const context = { runId, tenantId, coreId, requestedAt: clock().toISOString(), requestedBy: push.by };
+  const physicalMachines = config.physicalMachines?.[push.server.recoverySiteId] ?? [];
+  const at = { requestedAt: clock().toISOString(), requestedBy: push.by };
+  const context = { runId, tenantId, coreId, ...at, physicalMachines };
   const order = buildOrder(push.wanted, push.server, context);
   const memo = memoOf(order, key, contentSha256);
   const started = await temporal.startRecovery(order, memo);

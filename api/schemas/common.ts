@@ -8,6 +8,10 @@ export const milliseconds = z.int().nonnegative();
 export const machineName = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'needs 1 to 63 of A-Z a-z 0-9 . _ - and starts with a letter or digit');
+/** Disks of a physical machine that may be overwritten whatever they hold; each named in full, so that none is meant by mistake. */
+export const overwriteDisks = z
+  .array(z.string().regex(/^\/[^\0\n]{1,1023}$/, 'needs the whole path of a device or image file'))
+  .max(64);
 export const siteId = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'needs 1 to 63 of a-z 0-9 - and no leading dash');
 
 /** Why somebody acts: part of the record, so never empty. */

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { recoveryOptions } from '../../model/replica';
 import { hardwareProfiles, firmwares } from '../../model/server';
 import { intents, modes } from '../../model/order';
-import { machineName, milliseconds, reason, time } from './common';
+import { machineName, milliseconds, overwriteDisks, reason, time } from './common';
 
 const hardwareIds = Object.keys(hardwareProfiles) as [string, ...string[]];
 
@@ -28,6 +28,9 @@ export const newRecoverySchema = z
       .record(z.string(), z.string())
       .default({})
       .openapi({ description: 'Source network to network at the recovery site' }),
+    overwriteDisks: overwriteDisks.optional().openapi({
+      description: 'Disks of a physical machine, by device, that may be overwritten whatever they hold',
+    }),
     inoculate: z.boolean().default(true),
     powerOn: z.enum(['automatic', 'decision']).default('automatic'),
     lostAt: time.optional().openapi({ description: 'When the server was lost; the RPO is measured from it' }),

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { decisionKinds, runStates, stepStates } from '../../model/steps';
 import { modes } from '../../model/order';
-import { machineName, milliseconds, pageQuery, reason, time } from './common';
+import { machineName, milliseconds, overwriteDisks, pageQuery, reason, time } from './common';
 
 export const runRowSchema = z
   .object({
@@ -183,6 +183,7 @@ export const decisionSchema = z
         point: z.string().min(1).max(100),
         inoculate: z.boolean(),
         heartbeatTimeoutMs: milliseconds,
+        overwriteDisks,
       })
       .partial()
       .nullable()

@@ -15,6 +15,7 @@ interface RecoverOptions {
   readonly intent?: Intent;
   readonly point?: string;
   readonly as?: string;
+  readonly overwriteDisk?: string[];
   readonly network?: Record<string, string>;
   readonly cpus?: number;
   readonly memory?: number;
@@ -50,7 +51,12 @@ export function recoverCommand(program: Command): void {
       new Option('--intent <intent>', 'disaster: the source is lost; planned: it is stopped first').choices(intents),
     )
     .option('--point <id>', 'recovery point (default: the latest)')
-    .option('--as <name>', 'name of the new machine')
+    .option('--as <name>', 'name of the new machine; for physical hardware, which machine of the site')
+    .option(
+      '--overwrite-disk <device>',
+      'disk of a physical machine that may be overwritten whatever it holds; repeatable',
+      (device, previous: string[] = []) => [...previous, device],
+    )
     .option('--network <from=to>', 'network of the source=network at the site; repeatable', collectPair)
     .option('--cpus <number>', 'processors (default: as the source)', parseWhole)
     .option('--memory <size>', 'memory, such as 4G (default: as the source)', parseSize)
@@ -93,6 +99,7 @@ function recoveryOf(server: string, options: RecoverOptions, reason: string): Ne
     intent: options.intent,
     point: options.point,
     machineName: options.as,
+    overwriteDisks: options.overwriteDisk,
     networks: options.network,
     cpuCount: options.cpus,
     memoryBytes: options.memory,
