@@ -1,0 +1,40 @@
+/** What an inoculation says that it did: from what was found before and after. */
+import type { InoculationReport } from '../contract';
+import type { Addition } from './append';
+import type { LinuxSystem } from './find-system';
+import type { Findings } from './findings';
+
+/** The report of an inoculation through initramfs-tools. */
+export function report(
+  system: LinuxSystem,
+  before: Findings,
+  after: Findings,
+  additions: ReadonlyMap<string, Addition>,
+): InoculationReport {
+  const kernels = before.kernels.filter(({ action }) => action !== 'unfit');
+  const unfit = before.kernels.filter(({ action }) => action === 'unfit');
+  return {
+    inoculator: 'initramfs-tools',
+    operatingSystem: system.prettyName,
+    kernels: kernels.map((plan) => ({
+      release: plan.release,
+      how: plan.action === 'none' ? 'already-fit' : additions.has(plan.release) ? 'archive-appended' : 'regenerated',
+      modulesAdded: plan.action === 'none' ? [] : plan.missing,
+    })),
+    changes: [...before.config.changes, ...before.modules.changes],
+    verified: [
+      ...after.kernels
+        .filter(({ action }) => action === 'none')
+        .map((plan) => `kernel ${plan.release}: ${plan.because}`),
+      ...[...additions.values()].map(
+        (addition) => `${addition.plan.initramfsPath} reads back with sha256 ${addition.sha256}`,
+      ),
+      ...after.config.sound,
+      ...after.modules.sound,
+    ],
+    warnings: [
+      ...after.config.warnings,
+      ...unfit.map((plan) => `kernel ${plan.release} left as it is: ${plan.because}`),
+    ],
+  };
+}
