@@ -22,9 +22,9 @@ export function createDiskEffects(deps: ActivityDeps): EffectsOf<DiskEffects> {
 
     async inoculateDisks({ order, disks }, attempt) {
       const { site, onReplica } = workAt(deps, order, attempt);
-      const report = await onReplica(() =>
-        site.disks.inoculate(disks, order.target.hardware, { ...callOptions(attempt), nics: order.server.nics }),
-      );
+      const unlockKeys = await Promise.all((order.server.unlockKeys ?? []).map((ref) => deps.secrets(ref)));
+      const options = { ...callOptions(attempt), nics: order.server.nics, unlockKeys };
+      const report = await onReplica(() => site.disks.inoculate(disks, order.target.hardware, options));
       const text = Buffer.from(JSON.stringify(report, null, 2));
       await attempt.keep('What inoculation changed and verified', text, 'inoculation.json', 'application/json');
       return report;

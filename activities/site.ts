@@ -6,6 +6,7 @@ import { OperatorError } from '../model/errors';
 import type { SiteId } from '../model/server';
 import type { Actor, RecoveryOrder } from '../model/order';
 import type { EvidenceKeeper } from './evidence-keeper';
+import type { Secrets } from './secrets';
 
 /** A site where servers are recovered. */
 export interface RecoverySite {
@@ -36,6 +37,8 @@ export interface Sites {
 export interface ActivityDeps {
   readonly sites: Sites;
   readonly evidence: EvidenceKeeper;
+  /** What an order's references to secrets mean, on this worker. */
+  readonly secrets: Secrets;
   readonly worker: Actor;
   /** UTC milliseconds. */
   readonly now: () => number;

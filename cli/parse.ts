@@ -1,5 +1,6 @@
 /** Durations, sizes and pairs as people type them on a command line. Each failure says what it found and what it needs. */
 import { InvalidArgumentError } from 'commander';
+import { parseSecretRef } from '../model/secrets';
 
 const durationUnits = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const sizeUnits = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 } as const;
@@ -46,6 +47,12 @@ export function collectProbe(text: string, previous: Probe[] = []): Probe[] {
   const [[name, line] = ['', '']] = Object.entries(collectPair(text));
   const command = [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map((part) => part[1] ?? part[2] ?? part[3] ?? '');
   return [...previous, { name, command }];
+}
+
+/** `file:app01-disk`: where a secret is. Given twice, both are kept. */
+export function collectReference(text: string, previous: string[] = []): string[] {
+  if (parseSecretRef(text) !== null) return [...previous, text];
+  throw new InvalidArgumentError('Needed is where the key is: file:NAME or environment:MUSTER_SECRET_NAME.');
 }
 
 export function parseTime(text: string): string {

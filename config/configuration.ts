@@ -11,6 +11,8 @@ export interface Configuration {
   readonly coreId: string;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
   readonly evidenceFolder: string;
+  /** Files that `file:` references of orders name. */
+  readonly secretsFolder: string;
   readonly api: { readonly enabled: boolean; readonly host: string; readonly port: number };
   readonly temporal: {
     /** true: `muster up` runs the server itself, at `address`. */

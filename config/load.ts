@@ -97,7 +97,7 @@ function unknownKeys(file: string, tree: Tree): ConfigurationProblem[] {
 function unknownVariables(env: NodeJS.ProcessEnv): string[] {
   const known = new Set([...Object.values<Setting>(settings), ...otherVariables].map(({ variable }) => variable));
   return Object.keys(env)
-    .filter((name) => name.startsWith('MUSTER_') && !name.startsWith('MUSTER_TEST_') && !known.has(name))
+    .filter((name) => name.startsWith('MUSTER_') && !/^MUSTER_(TEST|SECRET)_/.test(name) && !known.has(name))
     .sort();
 }
 
@@ -167,6 +167,7 @@ function assemble(
     coreId: values.coreId,
     logLevel: values.logLevel,
     evidenceFolder: resolve(values.evidenceFolder ?? join(dataFolder, 'evidence')),
+    secretsFolder: resolve(values.secretsFolder ?? join(dataFolder, 'secrets')),
     api: { enabled: values.apiEnabled, host: values.apiHost, port: values.apiPort },
     temporal: {
       embedded: values.temporalAddress === undefined,

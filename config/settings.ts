@@ -85,6 +85,11 @@ export const settings = {
     needed: 'the path of a folder',
     standard: '`evidence` in the data folder',
   }),
+  secretsFolder: setting('MUSTER_SECRETS_FOLDER', 'secretsFolder', text.optional(), {
+    meaning: 'files with secrets that orders refer to as `file:NAME`; none may be readable by others',
+    needed: 'the path of a folder',
+    standard: '`secrets` in the data folder',
+  }),
   apiEnabled: setting('MUSTER_API_ENABLED', 'api.enabled', flag(true), {
     meaning: 'whether `muster up` starts the API',
     needed: flagNeeded,
@@ -203,6 +208,11 @@ export const otherVariables: readonly { readonly variable: string; readonly mean
   {
     variable: 'MUSTER_TOKEN_FILE',
     meaning: 'file with the token for the command line; default: `admin-token` in the data folder',
+  },
+  {
+    variable: 'MUSTER_SECRET_',
+    meaning:
+      'and a name: secrets of the worker that orders refer to as `environment:` and the whole name of the variable',
   },
   { variable: 'MUSTER_TOKEN', meaning: 'the token itself, where there can be no file' },
   {

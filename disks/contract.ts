@@ -36,6 +36,8 @@ export interface InoculationReport {
 export interface InoculateOptions extends CallOptions {
   /** The server's NICs, whose MAC addresses the recovered machine keeps: with them each network name finds its card. */
   readonly nics?: readonly NicSpec[];
+  /** Keys of encrypted volumes, each tried on each; secrets, so in memory only. */
+  readonly unlockKeys?: readonly Uint8Array[];
 }
 
 export type InoculatorChoice = { readonly inoculator: string } | { readonly because: string };

@@ -20,6 +20,8 @@ export interface DataFolder {
   readonly workflowBundles: string;
   readonly workerStatusFile: string;
   readonly logs: string;
+  /** The default of MUSTER_SECRETS_FOLDER. */
+  readonly secrets: string;
 }
 
 export function dataFolderAt(root: string): DataFolder {
@@ -37,6 +39,7 @@ export function dataFolderAt(root: string): DataFolder {
     workflowBundles: at('workflow-bundles'),
     workerStatusFile: at('worker.json'),
     logs: at('logs'),
+    secrets: at('secrets'),
   };
 }
 
@@ -51,7 +54,8 @@ export async function openDataFolder(root: string): Promise<DataFolder> {
   try {
     await mkdir(root, { recursive: true });
     await chmod(root, 0o711);
-    for (const sub of [folder.logs, join(root, 'temporal')]) await mkdir(sub, { recursive: true, mode: 0o700 });
+    for (const sub of [folder.logs, folder.secrets, join(root, 'temporal')])
+      await mkdir(sub, { recursive: true, mode: 0o700 });
     await checkFormat(join(root, 'format'));
   } catch (error) {
     if (error instanceof StackError) throw error;

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Configuration } from '../config/configuration';
 import { readPostgresUrl } from '../config/postgres-url';
 import { createEvidenceKeeper } from '../activities/evidence';
+import { createSecrets } from '../activities/secrets';
 import type { ActivityDeps } from '../activities/site';
 import { openStore } from '../store/open-store';
 import type { Store } from '../store/contract';
@@ -28,6 +29,7 @@ export function createServices(configuration: Configuration, worker: { id: strin
     activities: {
       sites: openSites(configuration),
       evidence,
+      secrets: createSecrets({ folder: configuration.secretsFolder, environment: process.env }),
       worker: { kind: 'worker', id: worker.id, name: worker.id },
       now: () => Date.now(),
     },

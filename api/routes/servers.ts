@@ -1,6 +1,7 @@
 /** Servers: what is known, and what is added from a running machine. */
 import { v7 as uuidv7 } from 'uuid';
 import { z } from '@hono/zod-openapi';
+import { describeSecretRef, parseSecretRef } from '../../model/secrets';
 import type { ServerSpec } from '../../model/server';
 import type { ApiDeps } from '../deps';
 import type { KnownServers } from '../known-servers';
@@ -34,7 +35,7 @@ export function serverRoutes(register: Register, deps: ApiDeps, servers: KnownSe
     },
     async (c) => {
       const items = [...(await servers.list())].sort((a, b) => a.name.localeCompare(b.name));
-      return c.json({ items: items.map((server) => plain<ServerDocument>(server)) }, 200);
+      return c.json({ items: items.map(documentOf) }, 200);
     },
   );
 
@@ -47,7 +48,7 @@ export function serverRoutes(register: Register, deps: ApiDeps, servers: KnownSe
       request: { params: serverParam },
       responses: { 200: json(serverSchema, 'The server') },
     },
-    async (c) => c.json(plain<ServerDocument>(await servers.find(c.req.valid('param').server)), 200),
+    async (c) => c.json(documentOf(await servers.find(c.req.valid('param').server)), 200),
   );
 
   register(
@@ -72,7 +73,7 @@ export function serverRoutes(register: Register, deps: ApiDeps, servers: KnownSe
       const server: ServerSpec = { ...found, ...describe(wanted), id: uuidv7() };
       await within(config.storeDeadlineMs, store.servers.save(server));
       await servers.refresh();
-      return c.json(plain<ServerDocument>(server), 201, { location: `/api/v1/servers/${server.id}` });
+      return c.json(documentOf(server), 201, { location: `/api/v1/servers/${server.id}` });
     },
   );
 
@@ -123,5 +124,17 @@ async function refuseWhileInUse({ temporal, config }: ApiDeps, server: ServerSpe
 
 function describe(wanted: NewServer): Omit<ServerSpec, keyof DiscoveredMachine | 'id'> {
   const { name, tier, objectives, source, recoverySiteId, probes } = wanted;
-  return { name, tier, objectives, source, recoverySiteId, probes, cadence: { ...defaultCadence, ...wanted.cadence } };
+  const unlockKeys = wanted.unlockKeys?.flatMap((text) => parseSecretRef(text) ?? []);
+  return {
+    ...{ name, tier, objectives, source, recoverySiteId, probes },
+    ...(unlockKeys === undefined ? {} : { unlockKeys }),
+    cadence: { ...defaultCadence, ...wanted.cadence },
+  };
+}
+
+/** References to secrets are shown as people write them. */
+function documentOf({ unlockKeys, ...server }: ServerSpec): ServerDocument {
+  return plain<ServerDocument>(
+    unlockKeys === undefined ? server : { ...server, unlockKeys: unlockKeys.map(describeSecretRef) },
+  );
 }

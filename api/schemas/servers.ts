@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { diskControllers, firmwares, nicModels } from '../../model/server';
 import { sessionStates, consistencies } from '../../model/replica';
+import { secretRefPattern } from '../../model/secrets';
 import { machineName, milliseconds, reason, siteId, time } from './common';
 
 export const probeSchema = z
@@ -24,6 +25,14 @@ export const cadenceSchema = z.object({
   keepPoints: z.int().min(1).max(1000),
 });
 
+const unlockKeysSchema = z
+  .array(z.string().regex(secretRefPattern, 'is neither file:NAME nor environment:MUSTER_SECRET_NAME'))
+  .max(8)
+  .openapi({
+    description:
+      'Where keys of its encrypted volumes are, never the keys: `file:NAME` in the secrets folder of the worker, or `environment:NAME`. Each is tried on each volume',
+  });
+
 export const newServerSchema = z
   .strictObject({
     name: machineName,
@@ -33,6 +42,7 @@ export const newServerSchema = z
     objectives: z.strictObject({ rpoMs: z.int().positive(), rtoMs: z.int().positive() }),
     cadence: cadenceSchema.partial().default({}),
     probes: z.array(probeSchema).max(20).default([]),
+    unlockKeys: unlockKeysSchema.optional(),
   })
   .openapi('NewServer');
 export type NewServer = z.infer<typeof newServerSchema>;
@@ -68,6 +78,7 @@ export const serverSchema = z
     recoverySiteId: z.string(),
     cadence: cadenceSchema,
     probes: z.array(probeSchema),
+    unlockKeys: unlockKeysSchema.optional(),
   })
   .openapi('Server');
 export type ServerDocument = z.infer<typeof serverSchema>;

@@ -3,7 +3,7 @@ import type { NewServerInput, ServerDocument } from '../../api/schemas/servers';
 import { formatDuration, formatSize } from '../../model/durations';
 import { action, type Context } from '../context';
 import { paragraph, table, type Output } from '../output';
-import { collectProbe, parseDuration, parseWhole, type Probe } from '../parse';
+import { collectProbe, collectReference, parseDuration, parseWhole, type Probe } from '../parse';
 
 interface AddOptions {
   readonly machine?: string;
@@ -17,6 +17,7 @@ interface AddOptions {
   readonly keep?: number;
   readonly probe?: Probe[];
   readonly probeOutput?: string;
+  readonly unlockKey?: string[];
 }
 
 export function serverCommands(program: Command): void {
@@ -36,6 +37,7 @@ export function serverCommands(program: Command): void {
     .option('--keep <points>', 'recovery points kept', parseWhole)
     .option('--probe <name=command>', 'program run in the guest to prove its service; repeatable', collectProbe)
     .option('--probe-output <regexp>', "what the probes' standard output must match")
+    .option('--unlock-key <reference>', 'where a key of encrypted volumes is: file:NAME; repeatable', collectReference)
     .action(action(add));
   servers.command('show').description('show one server').argument('<name>', 'name or id').action(action(show));
   servers
@@ -81,6 +83,7 @@ async function add({ client, out }: Context, options: AddOptions, name: string):
       ...(options.freezeEvery === undefined ? {} : { freezeEveryMs: options.freezeEvery }),
       ...(options.keep === undefined ? {} : { keepPoints: options.keep }),
     },
+    ...(options.unlockKey === undefined ? {} : { unlockKeys: options.unlockKey }),
     probes: (options.probe ?? []).map((probe) => ({ ...probe, ...expectOutput })),
   };
   const { body: server } = await client.call<ServerDocument>('POST', '/servers', { body });
@@ -110,6 +113,7 @@ function describe(out: Output, server: ServerDocument): void {
   line('networks', server.nics.map((nic) => `${nic.network} (${nic.macAddress}, ${nic.model})`).join(', ') || 'none');
   line('objectives', `RPO ${formatDuration(server.objectives.rpoMs)}, RTO ${formatDuration(server.objectives.rtoMs)}`);
   line('points', `every ${formatDuration(cadence.pointEveryMs)}, ${cadence.keepPoints} kept`);
+  if (server.unlockKeys !== undefined) line('keys', server.unlockKeys.join(', ') || 'none');
   for (const probe of server.probes) line('probe', `${probe.name}: ${probe.command.join(' ')}`);
 }
 

@@ -8,6 +8,7 @@ import { makeOrder } from '../support/order';
 const deps: ActivityDeps = {
   sites: { recovery: new Map(), source: new Map() },
   evidence: { put: () => Promise.reject(new Error('no evidence is expected here')) },
+  secrets: () => Promise.reject(new Error('no secret is expected here')),
   worker: { kind: 'worker', id: 'worker-1', name: 'worker-1' },
   now: () => 0,
 };

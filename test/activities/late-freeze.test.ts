@@ -30,6 +30,7 @@ test('a lost attempt of freeze that wakes up after its undo does not hold the re
       source: new Map([['production', { id: 'production', ...production }]]),
     },
     evidence: { put: () => Promise.reject(new Error('no evidence is expected here')) },
+    secrets: () => Promise.reject(new Error('no secret is expected here')),
     worker: { kind: 'worker', id: 'w', name: 'w' },
     now: Date.now,
   });

@@ -161,6 +161,7 @@ async function prepareWorkers(
       source: new Map([[siteId, { ...site, id: siteId }]]),
     },
     evidence: { put: (_owner, bytes, name, mediaType) => evidence.put(bytes, name, mediaType) },
+    secrets: () => Promise.reject(new Error('no secret is expected here')),
     worker: { kind: 'worker', id: 'test-worker', name: 'test-worker' },
     now: Date.now,
   });

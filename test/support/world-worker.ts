@@ -7,6 +7,7 @@ import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/wo
 import { createActivities } from '../../activities';
 import { createEvidenceKeeper } from '../../activities/evidence';
 import { createJournalActivities } from '../../activities/journal';
+import { createSecrets } from '../../activities/secrets';
 import type { ActivityDeps } from '../../activities/site';
 import { withFaults } from '../../platforms/faults';
 import { openSimulatedSite } from '../../platforms/simulated/open';
@@ -83,6 +84,7 @@ function depsOf(folder: string, wrap: SiteWrapper | undefined): ActivityDeps {
   return {
     sites: { recovery: new Map([[site.id, site]]), source: new Map([[source.id, source]]) },
     evidence: createEvidenceKeeper({ folder: join(folder, 'evidence') }, () => undefined),
+    secrets: createSecrets({ folder: join(folder, 'secrets'), environment: {} }),
     worker: { kind: 'worker', id, name: id },
     now: Date.now,
   };
