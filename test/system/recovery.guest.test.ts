@@ -14,6 +14,7 @@ import { counterStatus, newMachineName, startDemoMachine, virsh } from '../repli
 import type { DemoMachine } from '../replication/support/demo-machine';
 import { exitCodeOf, sh } from '../replication/support/tools';
 import { lastNumberOnDisk, lastNumberOnPoint } from './support/counter-on-disk';
+import { filesOnRoot } from './support/files-on-disk';
 import { descendantsOf, processesNaming, survivors, type Seen } from './support/processes';
 import { eventually, machinesNamed, manifests, openSystem, poolsIn, waiting, type System } from './support/system';
 
@@ -26,6 +27,9 @@ let source: DemoMachine;
 let serverId: string;
 let runId: string;
 let pointId: string;
+/** Files of an undisturbed run's disk, inoculated and ready to be started. */
+let undisturbed: string[];
+let lostAt: string;
 let failed = false;
 
 beforeAll(async () => {
@@ -54,11 +58,32 @@ const newest = () => points().at(-1)!;
 const step = async (id: string): Promise<StepView> => (await system.view(runId)).steps.find((one) => one.id === id)!;
 
 async function recover(...options: string[]): Promise<string> {
-  const args = [name, '--hardware', 'vmware-pvscsi', '--as', recovered, '--no-inoculation', '--stable-for', '5s'];
+  const args = [name, '--hardware', 'vmware-pvscsi', '--as', recovered, '--stable-for', '5s'];
   return (await system.json<{ runId: string }>('recover', ...args, ...options)).runId;
 }
 
-then('a running guest is protected: complete points that nobody recognises, held by one target server', async () => {
+const overlay = () => join(place().runs, runId, 'disk0.qcow2');
+
+async function closed(): Promise<string> {
+  await eventually('the run is closed', 120_000, async () => (await system.view(runId)).closedAt ?? undefined);
+  return (await system.view(runId)).state;
+}
+
+/** Outcomes of the step's attempts since the last time that somebody went back to it. */
+async function outcomes(id: string): Promise<(string | null)[]> {
+  return (await step(id)).attempts.filter((attempt) => !attempt.undo).map((attempt) => attempt.outcome);
+}
+
+/** SIGKILL to the worker as soon as `sees`; asked every few milliseconds, for what is to be met takes tenths of a second. */
+async function killWorkerWhen(what: string, sees: () => Promise<boolean> | boolean): Promise<void> {
+  const worker = system.workerPid();
+  await eventually(what, 120_000, async () => (await sees()) || undefined, 3);
+  const children = descendantsOf(worker);
+  process.kill(worker, 'SIGKILL');
+  expect(await survivors(children, 10_000)).toEqual([]);
+}
+
+then('a running guest is protected, although the worker is killed in the first copy', async () => {
   const added = await system.json<{ id: string }>(
     ...['servers', 'add', name, '--source-site', 'production', '--site', 'recovery', '--rpo', '15s', '--rto', '10m'],
     ...['--point-every', '2s', '--freeze-every', '0s', '--keep', '50'],
@@ -66,12 +91,17 @@ then('a running guest is protected: complete points that nobody recognises, held
   );
   serverId = added.id;
   await system.muster(['protect', name]);
+  const copied = () => (existsSync(place().layers) ? readdirSync(place().layers) : []);
+  await killWorkerWhen('the first copy is written', () =>
+    copied().some((file) => statSync(join(place().layers, file)).size > 20_000_000),
+  );
+  expect(existsSync(place().points) ? points() : []).toEqual([]);
   await eventually(
     'there are three points',
     90_000,
     () => (existsSync(place().points) && points().length >= 3) || undefined,
   );
-  expect(await replicas()).toMatchObject([{ serverName: name, state: 'replicating', heldBy: null, lastError: null }]);
+  expect(await replicas()).toMatchObject([{ serverName: name, state: 'replicating', heldBy: null }]);
   const daemons = processesNaming(place().folder).filter(({ command }) => command.startsWith('qemu-storage-daemon'));
   expect(daemons).toHaveLength(1);
 });
@@ -79,7 +109,8 @@ then('a running guest is protected: complete points that nobody recognises, held
 then(
   'a planned recovery stops the guest and has its last write; aborted, the guest runs and is replicated again',
   async () => {
-    runId = await recover('--intent', 'planned', '--power-on', 'decision', '--reason', 'move to new hardware');
+    const planned = ['--intent', 'planned', '--no-inoculation', '--power-on', 'decision'];
+    runId = await recover(...planned, '--reason', 'move to new hardware');
     expect(await waiting(system, runId)).toMatchObject({ step: 'power-on', kind: 'gate' });
     expect(await virsh('domstate', name, '--reason')).toContain('shut off');
     expect((await step('freeze')).result).toMatchObject({ finalCycle: 'done', sourceStopped: true });
@@ -89,8 +120,7 @@ then(
       await lastNumberOnDisk(source.disk, system.folder),
     );
     await system.muster(['abort', runId, '--reason', 'not today']);
-    await eventually('the run is aborted', 60_000, async () => (await system.view(runId)).closedAt ?? undefined);
-    expect((await system.view(runId)).state).toBe('aborted');
+    expect(await closed()).toBe('aborted');
     expect(await machinesNamed(name)).toEqual([name]);
     expect(await virsh('domstate', name)).toBe('running');
     await source.started();
@@ -108,41 +138,62 @@ then(
   },
 );
 
-then(
-  'its plug pulled in mid-write, a recovery without inoculation is stuck with the cause from its console',
-  async () => {
-    await eventually('the service counts', 60_000, () => counterStatus(name).catch(() => undefined));
-    await source.pullThePlug();
-    const lostAt = new Date().toISOString();
-    runId = await recover('--option', 'destructive', '--lost-at', lostAt, '--reason', `${name} lost its power`);
-    const stuck = await waiting(system, runId);
-    expect(stuck).toMatchObject({ step: 'prove-boot', kind: 'stuck' });
-    expect(stuck.cause).toMatch(/driver of the new disk controller is missing.*ALERT!\s+UUID=\S+ does not exist/);
-    expect(stuck.remedy).toContain('--from inoculate --set inoculate=true');
-    expect((await step('inoculate')).state).toBe('not-applicable');
-    pointId = ((await step('freeze')).result as { point: { pointId: string } }).point.pointId;
-  },
-);
+then('its plug pulled in mid-write, an undisturbed run gets as far as power-on, and is aborted', async () => {
+  await eventually('the service counts', 60_000, () => counterStatus(name).catch(() => undefined));
+  await source.pullThePlug();
+  lostAt = new Date().toISOString();
+  runId = await recover('--power-on', 'decision', '--reason', 'to compare with');
+  expect(await waiting(system, runId)).toMatchObject({ step: 'power-on', kind: 'gate' });
+  pointId = ((await step('freeze')).result as { point: { pointId: string } }).point.pointId;
+  undisturbed = await filesOnRoot(overlay(), system.folder);
+  await system.muster(['abort', runId, '--reason', 'enough']);
+  expect(await closed()).toBe('aborted');
+});
+
+then('a worker killed in take-disks and in hand-over costs an attempt each, and nothing else', async () => {
+  const options = ['--option', 'destructive', '--no-inoculation', '--power-on', 'decision', '--lost-at', lostAt];
+  runId = await recover(...options, '--point', pointId, '--reason', `${name} lost its power`);
+  await killWorkerWhen('the disks are being taken', () => existsSync(join(place().runs, runId)));
+  const record = join(place().runs, runId, 'run.json');
+  await eventually('there is a worker again', 60_000, () => existsSync(overlay()) || undefined);
+  await killWorkerWhen('the disk is being handed over', () => readFileSync(record, 'utf8').includes('"handed-over"'));
+  expect(await waiting(system, runId)).toMatchObject({ step: 'power-on', kind: 'gate' });
+  expect(await outcomes('take-disks')).toEqual(['failed', 'succeeded']);
+  expect(await outcomes('hand-over')).toEqual(['failed', 'succeeded']);
+  expect((await step('inoculate')).state).toBe('not-applicable');
+});
+
+then('without inoculation it is stuck with the cause from its console, also after a kill in the proof', async () => {
+  await system.muster(['approve', runId, '--reason', 'the source is down']);
+  await killWorkerWhen('the boot is being proven', async () => (await step('prove-boot')).state === 'running');
+  const stuck = await waiting(system, runId);
+  expect(stuck).toMatchObject({ step: 'prove-boot', kind: 'stuck' });
+  expect(stuck.cause).toMatch(/driver of the new disk controller is missing.*ALERT!\s+UUID=\S+ does not exist/);
+  expect(stuck.remedy).toContain('--from inoculate --set inoculate=true');
+});
 
 then('a worker killed while it inoculates takes its programs with it, and the run goes on by itself', async () => {
-  const overlay = join(place().runs, runId, 'disk0.qcow2');
   const decision = ['--from', 'inoculate', '--set', 'inoculate=true', '--reason', 'drivers of pvscsi are missing'];
   await system.muster(['retry', runId, ...decision]);
   const worker = system.workerPid();
   const isAppliance = ({ command }: Seen) => /qemu-system/.test(command) && command.includes('guestfs');
   await eventually('the appliance runs', 60_000, () => descendantsOf(worker).some(isAppliance) || undefined, 100);
-  const before = statSync(overlay).mtimeMs;
-  await eventually('it writes to the disk', 60_000, () => statSync(overlay).mtimeMs > before || undefined, 50);
-  expect(await step('inoculate')).toMatchObject({ state: 'running' });
-  const children = descendantsOf(worker);
-  expect(children.some(isAppliance)).toBe(true);
-  process.kill(worker, 'SIGKILL');
-  expect(await survivors(children, 10_000)).toEqual([]);
+  const before = statSync(overlay()).mtimeMs;
+  await killWorkerWhen('it writes to the disk', () => statSync(overlay()).mtimeMs > before);
 
-  expect(await waiting(system, runId)).toMatchObject({ step: 'resume-replication', kind: 'gate' });
+  expect(await waiting(system, runId)).toMatchObject({ step: 'power-on', kind: 'gate' });
   expect(system.workerPid()).not.toBe(worker);
-  const attempts = (await step('inoculate')).attempts.filter((attempt) => !attempt.undo);
-  expect(attempts.map((attempt) => attempt.outcome)).toEqual(['failed', 'succeeded']);
+  expect((await outcomes('inoculate')).slice(-2)).toEqual(['failed', 'succeeded']);
+});
+
+then('the disks of the disturbed run hold the same files as the undisturbed one', async () => {
+  const files = await filesOnRoot(overlay(), system.folder);
+  expect(files.length).toBeGreaterThan(10_000);
+  const [ours, theirs] = [new Set(files), new Set(undisturbed)];
+  expect(files.filter((line) => !theirs.has(line))).toEqual([]);
+  expect(undisturbed.filter((line) => !ours.has(line))).toEqual([]);
+  await system.muster(['approve', runId, '--reason', 'the source is down']);
+  expect(await waiting(system, runId)).toMatchObject({ step: 'resume-replication', kind: 'gate' });
 });
 
 then(
@@ -190,7 +241,11 @@ then('the report has the objectives, the decision and the screenshot, and says s
   expect(report.proof!.rungs.map((rung) => [rung.name, rung.ok])).toEqual(
     ['powered-on', 'heartbeat', 'stable', 'service', 'screenshot'].map((rung) => [rung, true]),
   );
-  expect(report.decisions).toMatchObject([{ decision: 'retry', from: 'inoculate', input: { inoculate: true } }]);
+  expect(report.decisions).toMatchObject([
+    { decision: 'approve' },
+    { decision: 'retry', from: 'inoculate', input: { inoculate: true } },
+    { decision: 'approve' },
+  ]);
   const html = readFileSync(file, 'utf8');
   expect(html).toContain(recovered);
   const pictures = [...html.matchAll(/data:image\/png;base64,([A-Za-z0-9+/=]+)/g)].map((found) =>
@@ -203,8 +258,7 @@ then('the report has the objectives, the decision and the screenshot, and says s
 then('committed, the running guest stands on its base alone, and replication and target server are gone', async () => {
   const before = await counterStatus(recovered);
   await system.muster(['commit', runId, '--reason', 'it works']);
-  await eventually('the run is closed', 120_000, async () => (await system.view(runId)).closedAt ?? undefined);
-  expect((await system.view(runId)).state).toBe('succeeded');
+  expect(await closed()).toBe('succeeded');
   const disks = (await virsh('domblklist', recovered)).split(/\s+/).filter((word) => word.startsWith('/'));
   expect(disks).toEqual([expect.stringContaining(place().layers)]);
   const chain = JSON.parse(

@@ -59,7 +59,8 @@ async function lastNumber(raw: string, scratch: string): Promise<number> {
   }
 }
 
-async function partition(raw: string, number: number): Promise<{ start: number; size: number }> {
+/** Where that partition of a raw image lies, in bytes; read by sfdisk. */
+export async function partition(raw: string, number: number): Promise<{ start: number; size: number }> {
   const table = JSON.parse(await sh('sfdisk', '--json', raw)) as {
     partitiontable: { sectorsize?: number; partitions: { node: string; start: number; size: number }[] };
   };
