@@ -9,7 +9,7 @@ const pollerSeenWithinMs = 70_000;
 
 type Part = HealthDocument['parts'][number];
 
-export async function checkHealth({ store, temporal, config }: ApiDeps): Promise<HealthDocument> {
+export async function checkHealth({ store, temporal, config, clock }: ApiDeps): Promise<HealthDocument> {
   const queues = [
     { name: workflowQueue, kind: 'workflow' },
     { name: journalQueue, kind: 'activity' },
@@ -32,14 +32,14 @@ export async function checkHealth({ store, temporal, config }: ApiDeps): Promise
       }),
     ),
   ]);
-  return { ok: parts.every((part) => part.ok), version: config.version, parts };
+  return { ok: parts.every((part) => part.ok), version: config.version, time: clock().toISOString(), parts };
 }
 
 /** Ready to take requests: people can be known and workflows reached. Workers may come later. */
 export async function checkReady(deps: ApiDeps): Promise<HealthDocument> {
-  const { version, parts } = await checkHealth({ ...deps, config: { ...deps.config, siteIds: [] } });
+  const { version, time, parts } = await checkHealth({ ...deps, config: { ...deps.config, siteIds: [] } });
   const needed = parts.filter((part) => part.name === 'postgres' || part.name === 'temporal');
-  return { ok: needed.every((part) => part.ok), version, parts: needed };
+  return { ok: needed.every((part) => part.ok), version, time, parts: needed };
 }
 
 async function check(name: string, look: () => Promise<string>): Promise<Part> {

@@ -7,6 +7,7 @@ import type { Configuration } from '../config/configuration';
 import type * as WorkerMain from '../worker/main';
 import type * as ApiProcess from './api-process';
 import { demoCommand } from './demo/command';
+import { doctorCommand } from './doctor/command';
 import { exitCodeMeanings, exitCodeOf, stackProblems } from './exit-codes';
 import type { StackOptions } from './start';
 import type * as Up from './up';
@@ -15,7 +16,7 @@ import type * as Up from './up';
 const later: <T>(path: string) => T = createRequire(__filename);
 
 /**
- * Adds `up`, `prepare`, `worker` and `api`. Each sets `process.exitCode`. `ownProcess` is for programs other than bin/muster. What they need is loaded when they run, so that other
+ * Adds `up`, `demo`, `doctor`, `prepare`, `worker` and `api`. Each sets `process.exitCode`. `ownProcess` is for programs other than bin/muster. What they need is loaded when they run, so that other
  * commands start quickly.
  */
 export function stackCommands(program: Command, options: Pick<StackOptions, 'ownProcess'> = {}): void {
@@ -25,6 +26,7 @@ export function stackCommands(program: Command, options: Pick<StackOptions, 'own
     .addHelpText('after', `\n${exitCodeHelp()}`)
     .action(() => withConfiguration((configuration) => later<typeof Up>('./up').up(configuration, options)));
   demoCommand(program);
+  doctorCommand(program);
   program
     .command('prepare')
     .description('migrate the database and make the admin token (`muster up` does this for you)')

@@ -68,7 +68,7 @@ function openRecovery(site: RecoverySiteConfig, sources: ReadonlyMap<SiteId, Rep
 }
 
 /** For sockets, whose paths may have 107 bytes; what is in it is named after the replica's whole path. */
-function runtimeFolder(): string {
+export function runtimeFolder(): string {
   if (process.getuid?.() === 0) return '/run/muster';
   return join(process.env['XDG_RUNTIME_DIR'] ?? join(tmpdir(), `muster-${process.getuid?.()}`), 'muster');
 }

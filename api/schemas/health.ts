@@ -7,6 +7,12 @@ export const partSchema = z.object({
 });
 
 export const healthSchema = z
-  .object({ ok: z.boolean(), version: z.string(), parts: z.array(partSchema) })
+  .object({
+    ok: z.boolean(),
+    version: z.string(),
+    /** The API's own clock: `muster doctor` compares it. */
+    time: z.iso.datetime(),
+    parts: z.array(partSchema),
+  })
   .openapi('Health');
 export type HealthDocument = z.infer<typeof healthSchema>;

@@ -1,2 +1,7 @@
-/** Types of system-packages.mjs for its test. */
-export const systemPackages: readonly { readonly name: string; readonly quick: boolean; readonly reason: string }[];
+/** Types of system-packages.mjs for its tests. */
+export const systemPackages: readonly {
+  readonly name: string;
+  readonly quick: boolean;
+  readonly reason: string;
+  readonly programs?: readonly string[];
+}[];
