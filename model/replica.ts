@@ -32,6 +32,8 @@ export interface PointDisk {
   readonly file: string;
   readonly virtualSizeBytes: number;
   readonly storedBytes: number;
+  /** Length of the layer's file; absent in manifests of earlier versions. */
+  readonly fileBytes?: number | undefined;
   readonly sha256: string;
   readonly signatures: readonly VolumeSignature[];
 }
@@ -65,6 +67,17 @@ export interface ReplicaView {
   readonly lagMs: number | null;
   readonly storedBytes: number;
   readonly lastError: string | null;
+  /** What lies there as a point and cannot be recovered from; it goes with the replica. Absent: none. */
+  readonly orphans?: readonly OrphanView[];
+}
+
+export interface OrphanView {
+  /** null where its manifest cannot be read. */
+  readonly pointId: PointId | null;
+  /** Name of its manifest's file. */
+  readonly file: string;
+  readonly because: string;
+  readonly storedBytes: number;
 }
 
 export const recoveryOptions = ['destructive', 'backup-and-recover', 'copy-and-recover'] as const;

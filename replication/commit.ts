@@ -5,11 +5,11 @@
 import { rm } from 'node:fs/promises';
 import { z } from 'zod';
 import { OperatorError } from '../model/errors';
-import { readJson, removeDurably, writeDurably } from './durable';
+import { readDocument, removeDurably, writeDurably } from './durable';
 import { assertNotHeldByAnother } from './hold';
 import { chainOf, layerPath, namesIn, readPoints, removeManifest } from './manifests';
 import type { ReplicaPlace } from './place';
-import { overlayPath, readRun, readRuns, runFolder } from './run-record';
+import { overlayPath, readRun, runFolder, runsOnPoints } from './run-record';
 import { stopTargetServer } from './target-server';
 
 const commitRecord = z.object({
@@ -20,8 +20,7 @@ const commitRecord = z.object({
 export type CommitRecord = z.infer<typeof commitRecord>;
 
 export async function readCommit(place: ReplicaPlace): Promise<CommitRecord | undefined> {
-  const found = await readJson(place.commit);
-  return found === undefined ? undefined : commitRecord.parse(found);
+  return readDocument(place.commit, commitRecord);
 }
 
 /** Repeated: continues and returns the same. @throws OperatorError when another run stands on the replica. */
@@ -37,7 +36,7 @@ export async function beginCommit(place: ReplicaPlace, runId: string): Promise<C
 async function startCommit(place: ReplicaPlace, runId: string): Promise<CommitRecord> {
   await assertNotHeldByAnother(place, runId);
   const run = await readRun(place, runId);
-  const others = (await readRuns(place)).filter((other) => other.runId !== runId);
+  const others = (await runsOnPoints(place)).filter((other) => other.runId !== runId);
   if (run === undefined || others.length > 0) {
     throw new OperatorError({
       what: `run ${runId} cannot make its recovery of server ${place.serverId} final`,

@@ -2,7 +2,7 @@
  * One cycle of a session: copy what changed, make layers of it, take the signatures out, write the manifest. Until the
  * manifest is written nothing of the cycle exists, and the next cycle clears what it left.
  */
-import { rm } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { v7 as uuidv7 } from 'uuid';
@@ -22,7 +22,7 @@ import { finishMerge, mergeOldest } from './merge';
 import { openReplica } from './open-replica';
 import { safeName, type ReplicaPlace } from './place';
 import { bytesDone } from './progress';
-import { readRuns } from './run-record';
+import { runsOnPoints } from './run-record';
 
 export interface CycleDependencies {
   readonly source: ReplicationSource;
@@ -77,20 +77,20 @@ export async function runCycle(
   // Of a machine that is off, only a checkpoint's description could be removed, and its bitmap would stay in the image.
   if (options.ofStoppedMachine !== true) await forgetCheckpoints(server, manifest, deps, options);
   const merged =
-    (await readRuns(place)).length > 0 ? null : await mergeOldest(place, server.cadence.keepPoints, options);
+    (await runsOnPoints(place)).length > 0 ? null : await mergeOldest(place, server.cadence.keepPoints, options);
   return { manifest, copiedBytes: copy.copiedBytes, durationMs: deps.clock() - startedAt, merged };
 }
 
 /** Finishes or clears what an earlier cycle left, and brings the target server up. */
 async function settle(place: ReplicaPlace, options: CallOptions): Promise<void> {
-  const runs = await readRuns(place);
-  if (runs.length === 0) await finishMerge(place, options);
+  if ((await runsOnPoints(place)).length === 0) await finishMerge(place, options);
   const set = await readPoints(place);
   await openReplica(place);
   const named = new Set(set.manifests.flatMap((point) => point.disks.map((disk) => disk.file)));
   for (const disk of set.merge?.disks ?? []) named.add(disk.fromFile).add(disk.intoFile);
   for (const name of await namesIn(place.layers)) {
-    if (!named.has(`layers/${name}`)) await rm(join(place.layers, name), { force: true });
+    if (named.has(`layers/${name}`) || set.mayBeNeeded(name)) continue;
+    await rm(join(place.layers, name), { force: true });
   }
   for (const name of await namesIn(place.points)) {
     if (name.endsWith(temporarySuffix)) await rm(join(place.points, name), { force: true });
@@ -137,8 +137,7 @@ async function copyDisks(
 }
 
 function newNames(server: ServerSpec, set: PointSet, now: number): NewNames {
-  // Above every manifest, readable as complete or not: no file of an orphan is written over.
-  const sequence = Math.max(0, ...set.manifests.map((point) => point.sequence)) + 1;
+  const sequence = set.nextSequence;
   const files = [...server.disks]
     .sort((a, b) => a.index - b.index)
     .map((disk) => ({
@@ -173,8 +172,9 @@ async function completeLayer(
   deps.layouts.set(path, taken.layout);
   await syncPath(path);
   const { storedBytes } = await layerInfo(path, options);
+  const { size: fileBytes } = await stat(path);
   const sha256 = await fileDigest(path, options);
-  return { diskId: disk.id, file, virtualSizeBytes, storedBytes, sha256, signatures: taken.signatures };
+  return { diskId: disk.id, file, virtualSizeBytes, storedBytes, fileBytes, sha256, signatures: taken.signatures };
 }
 
 /** Older checkpoints cost the source a bitmap each; one that cannot be removed now is removed after a later cycle. */

@@ -1,7 +1,7 @@
 /** The marker of a run that holds the replica: while it lies there, no cycle and no merge starts. */
 import { z } from 'zod';
 import { OperatorError } from '../model/errors';
-import { readJson, removeDurably, writeDurably } from './durable';
+import { readDocument, removeDurably, writeDurably } from './durable';
 import type { ReplicaPlace } from './place';
 
 const hold = z.object({
@@ -12,9 +12,9 @@ const hold = z.object({
 });
 export type Hold = z.infer<typeof hold>;
 
+/** @throws OperatorError when the marker is damaged: nobody may take the replica then, as nobody knows whose it is. */
 export async function readHold(place: ReplicaPlace): Promise<Hold | undefined> {
-  const found = await readJson(place.hold);
-  return found === undefined ? undefined : hold.parse(found);
+  return readDocument(place.hold, hold);
 }
 
 /** Holds the replica for the run, or changes the state of its hold. @throws OperatorError when another run holds it. */

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { PermanentError } from '../model/errors';
 import { ProgramError, runProgram } from '../programs/run';
 import type { Extent } from '../disks/signatures';
+import { storageProblem } from './storage-problems';
 
 const quickMs = 60_000;
 /** Reading a whole base of some hundred gigabytes takes minutes, not hours. */
@@ -19,10 +20,7 @@ interface Options {
 
 /** @throws PermanentError when the file is not a whole qcow2 image. */
 export async function layerInfo(path: string, options: Options = {}): Promise<LayerInfo> {
-  const { stdout } = await runProgram('qemu-img', ['info', '--output=json', alone(path)], {
-    timeoutMs: quickMs,
-    signal: options.signal,
-  });
+  const stdout = await tool('qemu-img', ['info', '--output=json', alone(path)], path, options);
   const info = JSON.parse(stdout) as { format: string; 'virtual-size': number; 'actual-size': number };
   if (info.format !== 'qcow2') {
     throw new PermanentError({ what: `${path} is not a layer`, found: info.format, needed: 'qcow2' });
@@ -33,30 +31,30 @@ export async function layerInfo(path: string, options: Options = {}): Promise<La
 /** Writes into the layer's header what it stands on: a name in the same folder, or null for a base. */
 export async function setBacking(path: string, backing: string | null, options: Options = {}): Promise<void> {
   const on = backing === null ? ['-b', ''] : ['-b', backing, '-F', 'qcow2'];
-  await runProgram('qemu-img', ['rebase', '-u', '-f', 'qcow2', ...on, path], {
-    timeoutMs: quickMs,
-    signal: options.signal,
-  });
+  await tool('qemu-img', ['rebase', '-u', '-f', 'qcow2', ...on, path], path, options);
 }
 
 /** An empty overlay on a layer; its header names the layer by its whole path. */
 export async function createOverlay(path: string, on: string, options: Options = {}): Promise<void> {
-  await runProgram('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', on, '-F', 'qcow2', path], {
-    timeoutMs: quickMs,
-    signal: options.signal,
-  });
+  await tool('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', on, '-F', 'qcow2', path], path, options);
 }
 
 /** The parts of the disk that this layer itself holds, whatever lies beneath it. */
 export async function ownExtents(path: string, options: Options = {}): Promise<Extent[]> {
-  const { stdout } = await runProgram('qemu-img', ['map', '--output=json', alone(path)], {
-    timeoutMs: quickMs,
-    signal: options.signal,
-  });
+  const stdout = await tool('qemu-img', ['map', '--output=json', alone(path)], path, options);
   const all = JSON.parse(stdout) as { start: number; length: number; present: boolean }[];
   return all
     .filter((extent) => extent.present)
     .map(({ start, length }) => ({ offsetBytes: start, lengthBytes: length }));
+}
+
+/** What the program printed. @throws as storageProblem says when it was the storage that refused, else ProgramError. */
+async function tool(program: string, args: readonly string[], path: string, options: Options): Promise<string> {
+  try {
+    return (await runProgram(program, args, { timeoutMs: quickMs, signal: options.signal })).stdout;
+  } catch (error) {
+    throw storageProblem(error, path) ?? error;
+  }
 }
 
 /** SHA-256 of the file. openssl is four times quicker than sha256sum here (0.5 s against 2.2 s for 700 MB), so it is tried first. */

@@ -3,72 +3,53 @@
  * down to a base. A manifest of which one of these is not true is an orphan and is not offered for recovery.
  */
 import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { z } from 'zod';
+import { basename, join } from 'node:path';
+import { isMusterError } from '../model/errors';
+import { printable } from '../model/names';
 import type { PointManifest } from '../model/replica';
-import { readJson, removeDurably, temporarySuffix, writeDurably } from './durable';
-import type { ReplicaPlace } from './place';
+import { readDocument, removeDurably, temporarySuffix, writeDurably } from './durable';
+import { digestProblem, manifestDigest, manifestDocument, mergeRecord, type MergeRecord } from './manifest-document';
+import { layerPath, type ReplicaPlace } from './place';
+import { claimsOf, incompleteness } from './point-check';
 
-const piece = z.object({ offsetBytes: z.number().int().nonnegative(), hex: z.string().regex(/^([0-9a-f]{2})+$/) });
-const signature = z.object({
-  partition: z.number().int().nonnegative(),
-  volumeOffsetBytes: z.number().int().nonnegative(),
-  volumeSizeBytes: z.number().int().positive(),
-  type: z.string(),
-  pieces: z.array(piece),
-});
-const disk = z.object({
-  diskId: z.string(),
-  // A path out of the layers' folder would let a manifest name, and a merge overwrite, any file.
-  file: z.string().regex(/^layers\/[A-Za-z0-9._-]+$/),
-  virtualSizeBytes: z.number().int().positive(),
-  storedBytes: z.number().int().nonnegative(),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  signatures: z.array(signature),
-});
-const manifest = z.object({
-  format: z.literal(1),
-  pointId: z.string(),
-  serverId: z.string(),
-  sequence: z.number().int().positive(),
-  parentPointId: z.string().nullable(),
-  takenAt: z.iso.datetime(),
-  completedAt: z.iso.datetime(),
-  clockSkewMs: z.number().nullable(),
-  consistency: z.enum(['application', 'file-system', 'crash']),
-  origin: z.object({ siteId: z.string(), machineName: z.string() }),
-  codec: z.enum(['qcow2', 'raw']),
-  keyRef: z.string().nullable(),
-  disks: z.array(disk).min(1),
-});
-const mergeRecord = z.object({
-  format: z.literal(1),
-  from: z.string(),
-  into: z.string(),
-  disks: z.array(z.object({ diskId: z.string(), fromFile: z.string(), intoFile: z.string() })),
-});
+export { layerPath } from './place';
+export type { MergeRecord } from './manifest-document';
 
-/** A merge under way: `from`'s file takes in `into`'s layer and then its name (merge.ts). */
-export type MergeRecord = z.infer<typeof mergeRecord>;
+/** What lies in the replica as a point and is not complete. Never offered, never removed by itself. */
+export interface Orphan {
+  /** Name of the manifest's file. */
+  readonly file: string;
+  /** null where the manifest cannot be read. */
+  readonly point: PointManifest | null;
+  /** In words: what was found, and what is needed. */
+  readonly because: string;
+}
 
 export interface PointSet {
-  /** Complete points, oldest first. */
+  /** Complete points, oldest first. The order is the number's: clocks go back and forth. */
   readonly points: readonly PointManifest[];
   /** Readable manifests, also of orphans. */
   readonly manifests: readonly PointManifest[];
-  /** Why other manifests are not complete points, in words. */
+  readonly orphans: readonly Orphan[];
+  /** Why something here is not a complete point, in words. */
   readonly problems: readonly string[];
   readonly merge: MergeRecord | undefined;
+  /**
+   * Whether a name in layers/ may belong to a point whose manifest (or merge record) cannot be read: such a file is
+   * kept, and no new file takes its name. What this version cannot read, a repair or another version may.
+   */
+  mayBeNeeded(layer: string): boolean;
+  /** A number above all that are in use, also by what cannot be read. */
+  readonly nextSequence: number;
 }
 
 export const manifestPath = (place: ReplicaPlace, point: Pick<PointManifest, 'sequence' | 'pointId'>) =>
   join(place.points, `${String(point.sequence).padStart(8, '0')}-${point.pointId}.json`);
 
-export const layerPath = (place: ReplicaPlace, file: string) => join(place.folder, file);
-
 /** Writes the manifest; from the return on the point exists. */
 export async function writeManifest(place: ReplicaPlace, point: PointManifest): Promise<void> {
-  await writeDurably(manifestPath(place, point), manifest.parse(point));
+  const document = manifestDocument.parse(point);
+  await writeDurably(manifestPath(place, point), { ...document, digest: manifestDigest(document) });
 }
 
 export async function removeManifest(place: ReplicaPlace, point: PointManifest): Promise<void> {
@@ -76,50 +57,73 @@ export async function removeManifest(place: ReplicaPlace, point: PointManifest):
 }
 
 export async function readMerge(place: ReplicaPlace): Promise<MergeRecord | undefined> {
-  const found = await readJson(place.merge);
-  return found === undefined ? undefined : mergeRecord.parse(found);
+  return readDocument(place.merge, mergeRecord);
 }
 
 /** Reads all manifests; a damaged one costs the points that stand on it, nothing else. */
 export async function readPoints(place: ReplicaPlace): Promise<PointSet> {
+  const orphans: Orphan[] = [];
   const problems: string[] = [];
-  const manifests: PointManifest[] = [];
-  for (const name of await namesIn(place.points)) {
-    if (name.endsWith(temporarySuffix)) continue;
-    try {
-      const point = manifest.parse(await readJson(join(place.points, name)));
-      if (manifestPath(place, point) === join(place.points, name)) manifests.push(point);
-      else problems.push(`${name} holds the manifest of another point`);
-    } catch {
-      problems.push(`${name} is damaged`);
-    }
-  }
-  manifests.sort((a, b) => a.sequence - b.sequence);
-  const merge = await readMerge(place);
+  const names = (await namesIn(place.points)).filter((name) => !name.endsWith(temporarySuffix));
+  const manifests = await readManifests(place, names, orphans);
+  const merge = await readMerge(place).catch((error: unknown) => {
+    problems.push(wordsOf(error));
+    return undefined;
+  });
   const complete = new Map<string, PointManifest>();
+  const claims = claimsOf(manifests);
   for (const point of manifests) {
-    const problem = await incompleteness(place, point, complete, merge);
-    if (problem === undefined) complete.set(point.pointId, point);
-    else problems.push(`point ${point.sequence} (${point.pointId}): ${problem}`);
+    const because = await incompleteness(place, point, { complete, claims, merge });
+    if (because === undefined) complete.set(point.pointId, point);
+    else orphans.push({ file: basename(manifestPath(place, point)), point, because });
   }
-  return { points: [...complete.values()], manifests, problems, merge };
+  const damaged = new Set(orphans.filter(({ point }) => point === null).map(({ file }) => numberOf(file)));
+  // Without its record a merge cannot be told from leftovers; without a number a file may be any point's.
+  const anyLayer = problems.length > 0 || damaged.has(undefined);
+  return {
+    points: [...complete.values()],
+    manifests,
+    orphans,
+    problems: [...problems, ...orphans.map(describeOrphan)],
+    merge,
+    mayBeNeeded: (layer) => anyLayer || damaged.has(numberOf(layer)),
+    nextSequence: await numberAbove(place, names, anyLayer),
+  };
 }
 
-async function incompleteness(
-  place: ReplicaPlace,
-  point: PointManifest,
-  complete: ReadonlyMap<string, PointManifest>,
-  merge: MergeRecord | undefined,
-): Promise<string | undefined> {
-  if (point.serverId !== place.serverId) return `belongs to server ${point.serverId}`;
-  const merging = merge?.into === point.pointId && merge.from === point.parentPointId;
-  if (point.parentPointId !== null && !merging && !complete.has(point.parentPointId)) {
-    return `its parent ${point.parentPointId} is not a complete point`;
+async function readManifests(place: ReplicaPlace, names: readonly string[], orphans: Orphan[]) {
+  const manifests: PointManifest[] = [];
+  for (const name of names) {
+    try {
+      const point = await readDocument(join(place.points, name), manifestDocument, { problemOf: digestProblem });
+      if (point === undefined) continue; // gone since: a merge has removed it
+      if (manifestPath(place, point) === join(place.points, name)) manifests.push(point as PointManifest);
+      else orphans.push({ file: name, point: null, because: `holds the manifest of point ${point.sequence}` });
+    } catch (error) {
+      orphans.push({ file: name, point: null, because: `is damaged: ${wordsOf(error)}` });
+    }
   }
-  for (const { file } of point.disks) {
-    if (!(await exists(layerPath(place, file)))) return `${file} is missing`;
-  }
-  return undefined;
+  return manifests.sort((a, b) => a.sequence - b.sequence);
+}
+
+const describeOrphan = ({ file, point, because }: Orphan): string =>
+  point === null ? `${printable(file)} ${because}` : `point ${point.sequence} (${point.pointId}): ${because}`;
+
+function wordsOf(error: unknown): string {
+  if (!isMusterError(error)) throw error;
+  return error.message;
+}
+
+/** `00000012-…` is of point 12; undefined for a name that says nothing. */
+function numberOf(name: string): number | undefined {
+  const digits = /^(\d{8,15})-/.exec(name)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+/** Also above what a layer that is kept bears, so that no cycle writes over it. */
+async function numberAbove(place: ReplicaPlace, names: readonly string[], withLayers: boolean): Promise<number> {
+  const all = withLayers ? [...names, ...(await namesIn(place.layers))] : names;
+  return Math.max(0, ...all.map((name) => numberOf(name) ?? 0)) + 1;
 }
 
 /**

@@ -9,7 +9,7 @@
  *
  * A crash between any two is finished by the next cycle: the commit may be repeated, the rename shows whether it was done.
  */
-import { rename } from 'node:fs/promises';
+import { rename, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { CallOptions } from '../platforms/contract';
 import type { PointId, PointManifest } from '../model/replica';
@@ -136,6 +136,7 @@ async function restated(place: ReplicaPlace, point: PointManifest, options: Call
       ...disk,
       sha256: await fileDigest(path, options),
       storedBytes: await storedBytes(path),
+      fileBytes: (await stat(path)).size,
     });
   }
   return { ...point, parentPointId: null, disks };

@@ -65,9 +65,14 @@ export function placeOf(folder: string, runtimeFolder: string, serverId: string)
   };
 }
 
+/** A layer's file, from its name in a manifest. */
+export const layerPath = (place: ReplicaPlace, file: string): string => join(place.folder, file);
+
+export const isSafeName = (name: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name);
+
 /** A name that is one file name and nothing else. @throws PermanentError for any other. */
 export function safeName(name: string, what: string): string {
-  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name)) return name;
+  if (isSafeName(name)) return name;
   throw new PermanentError({
     what: `a ${what} that cannot be a file name`,
     found: JSON.stringify(name),

@@ -12,8 +12,9 @@ import { readJson, writeDurably } from './durable';
 import { holdFor, letGoFor, readHold } from './hold';
 import { layerPath, namesIn, readPoints } from './manifests';
 import { openReplica } from './open-replica';
-import { createFolders, placeOf, type ReplicaPlace } from './place';
-import { readRuns } from './run-record';
+import { createFolders, isSafeName, placeOf, type ReplicaPlace } from './place';
+import { heldDisks, isWholeCopy, readRuns, runsOnPoints } from './run-record';
+import { copySizeOf } from './copies';
 import { dropOverlays, handOverDisk, releaseDisk, takeBackDisk, takeDisks } from './runs';
 import { stopTargetServer } from './target-server';
 import { viewOf } from './views';
@@ -43,7 +44,9 @@ export function createReplicas(settings: ReplicasSettings): Replicas {
     points: async (serverId) => [...(await readPoints(at(serverId))).points],
     view: (serverId) => viewOf(at(serverId), clock()),
     views: async () => {
-      const found = await Promise.all((await namesIn(folder)).map((serverId) => viewOf(at(serverId), clock())));
+      // Of what else lies in the folder (lost+found, somebody's notes) nothing is a replica.
+      const names = (await namesIn(folder)).filter(isSafeName);
+      const found = await Promise.all(names.map((serverId) => viewOf(at(serverId), clock())));
       return found.filter((view) => view !== undefined);
     },
     hold: (serverId, runId, state) => holdFor(at(serverId), runId, state, now()),
@@ -56,7 +59,8 @@ export function createReplicas(settings: ReplicasSettings): Replicas {
     release: (serverId, runId, diskId, options) => releaseDisk(at(serverId), runId, diskId, options),
     beginCommit: (serverId, runId) => beginCommit(at(serverId), runId),
     finishCommit: (serverId, runId) => finishCommit(at(serverId), runId),
-    runs: async (serverId) => (await readRuns(at(serverId))).map((record) => record.runId),
+    runs: async (serverId) => (await runsOnPoints(at(serverId))).map((record) => record.runId),
+    copySizeBytes: (serverId, point, options) => copySizeOf(at(serverId), point, options),
     remove: (serverId, options) => remove(at(serverId), source, options),
     freeBytes: async () => {
       await mkdir(folder, { recursive: true });
@@ -79,20 +83,21 @@ async function remove(place: ReplicaPlace, source: ReplicationSource, options: C
   const server = (await readJson(place.server)) as ServerSpec | undefined;
   if (server !== undefined) await forgetSource(server, source, options);
   const bases = new Set((await readCommit(place))?.disks.map((disk) => disk.basePath));
-  for (const path of [place.points, place.runs, place.server, place.merge, join(place.folder, 'target')]) {
-    await rm(path, { recursive: true, force: true });
-  }
+  const copies = await readRuns(place);
+  const gone = [place.points, place.server, place.merge, join(place.folder, 'target')];
+  for (const path of copies.length > 0 ? gone : [...gone, place.runs]) await rm(path, { recursive: true, force: true });
   for (const name of await namesIn(place.layers)) {
     const path = layerPath(place, `layers/${name}`);
     if (!bases.has(path)) await rm(path, { force: true });
   }
-  // Bases that were given to a recovered machine are its disks: they stay, and with them the marker that says so.
-  if (bases.size === 0) await rm(place.folder, { recursive: true, force: true });
+  // Bases and copies that were given to a recovered machine are its disks: they stay, and with them what says so.
+  if (bases.size === 0 && copies.length === 0) await rm(place.folder, { recursive: true, force: true });
   await rm(place.socketFolder, { recursive: true, force: true });
 }
 
+/** A run that has handed its copies over needs nothing of the replica any more. */
 async function assertUnused(place: ReplicaPlace): Promise<void> {
-  const runId = (await readHold(place))?.runId ?? (await readRuns(place))[0]?.runId;
+  const runId = (await readHold(place))?.runId ?? (await runsAtWork(place))[0];
   if (runId === undefined) return;
   throw new OperatorError({
     what: `the replica of server ${place.serverId} cannot be removed`,
@@ -100,6 +105,12 @@ async function assertUnused(place: ReplicaPlace): Promise<void> {
     needed: 'a replica that no run uses',
     remedy: `Finish or abort run ${runId} first.`,
   });
+}
+
+async function runsAtWork(place: ReplicaPlace): Promise<string[]> {
+  const runs = await readRuns(place);
+  const over = await Promise.all(runs.map(async (run) => (await isWholeCopy(place, run)) && !heldDisks(run).length));
+  return runs.filter((_, at) => !over[at]).map((run) => run.runId);
 }
 
 /** Best effort: the source may be gone, and its checkpoints with it. */
