@@ -10,15 +10,19 @@ import { workflowBundle } from './bundle';
 import { createWorkers } from './create-workers';
 import { migrateWhenPossible } from './migrate-later';
 import { installRuntime } from './runtime';
-import { createServices } from './services';
+import { createServices, type Services } from './services';
 
 /**
  * Runs the worker until SIGTERM or SIGINT. Running steps get the configured grace time; what has not ended then is
- * given up and tried again by another worker, without cost to its budget.
+ * given up and tried again by another worker, without cost to its budget. `dress` changes what the process works with:
+ * tests put faults between it and its sites.
  *
  * @throws when Temporal does not answer at the start, or a worker fails for good: the process is to be started again.
  */
-export async function runWorkerProcess(configuration: Configuration): Promise<void> {
+export async function runWorkerProcess(
+  configuration: Configuration,
+  dress: (services: Services) => Services = (services) => services,
+): Promise<void> {
   const log = pino({ level: configuration.logLevel, base: { process: 'worker' } });
   installRuntime(log);
   const stop = new AbortController();
@@ -28,7 +32,7 @@ export async function runWorkerProcess(configuration: Configuration): Promise<vo
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, onSignal);
   const identity = `${hostname()}:${process.pid}`;
-  const services = createServices(configuration, { id: identity, log });
+  const services = dress(createServices(configuration, { id: identity, log }));
   const migrating = migrateWhenPossible(readPostgresUrl(configuration), log, stop.signal);
   const connection = await NativeConnection.connect({ address: configuration.temporal.address });
   try {
@@ -46,7 +50,7 @@ async function work(
   configuration: Configuration,
   process_: {
     connection: NativeConnection;
-    services: ReturnType<typeof createServices>;
+    services: Services;
     identity: string;
     log: Logger;
     stop: AbortSignal;

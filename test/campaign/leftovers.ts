@@ -1,0 +1,88 @@
+/** What lies about when everything is over: files of the sites, leases that somebody holds, workflows that still run. */
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { promisify } from 'node:util';
+import type { Client } from '@temporalio/client';
+import { plainWords } from './end-state';
+import type { ProtectedServer } from './server';
+import type { SitePair } from './sites';
+
+export interface Owned {
+  readonly server: ProtectedServer;
+  readonly runId: string;
+}
+
+/** Files that belong to the site and not to a server. */
+const common = ['effects.log', 'settings.json'];
+const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
+/** How often replication merged is a matter of time. */
+const pointNumber = /points\/\d+\//g;
+
+/** seed's server -> its files at the recovery site in plain words; `nobodys`: files that belong to none of them. */
+export async function filesAt(
+  pair: SitePair,
+  owned: readonly Owned[],
+): Promise<{ byServer: Map<string, string[]>; nobodys: string[] }> {
+  const root = pair.recovery.site.folder;
+  const entries = await readdir(root, { recursive: true, withFileTypes: true });
+  const files = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)));
+  const byServer = new Map<string, string[]>(owned.map(({ server }) => [server.spec.name, []]));
+  const nobodys: string[] = [];
+  for (const file of files) {
+    if (common.includes(file)) continue;
+    const named = withLeaseNames(file, owned);
+    const owner = owned.find(({ server, runId }) =>
+      [server.spec.id, server.machineName, runId].some((id) => named.includes(id)),
+    );
+    // A machine's uuid is derived from its run; its file says whose it is, and a removed machine's reservation stays.
+    if (owner === undefined) {
+      if (!file.startsWith('uuids/')) nobodys.push(file);
+      continue;
+    }
+    const plain = plainWords(
+      owner.server,
+      owner.runId,
+    )(named)
+      .replaceAll(uuid, 'UUID')
+      .replaceAll(pointNumber, 'points/N/');
+    byServer.get(owner.server.spec.name)!.push(plain);
+  }
+  return {
+    byServer: new Map([...byServer].map(([name, list]) => [name, [...new Set(list)].sort()])),
+    nobodys: nobodys.sort(),
+  };
+}
+
+/** Lease files are named after a digest of what they are about. */
+function withLeaseNames(file: string, owned: readonly Owned[]): string {
+  if (!file.startsWith('leases/')) return file;
+  for (const { server, runId } of owned) {
+    for (const resource of [`replica/${server.spec.id}`, `machine/${runId}`]) {
+      file = file.replace(createHash('sha256').update(resource).digest('hex').slice(0, 32), resource);
+    }
+  }
+  return file;
+}
+
+/** Lease files whose kernel lock somebody still has. */
+export async function heldLeases(pair: SitePair): Promise<string[]> {
+  const folder = join(pair.recovery.site.folder, 'leases');
+  const files = (await readdir(folder).catch(() => [] as string[])).filter((name) => name.endsWith('.lease'));
+  const held: string[] = [];
+  for (const name of files) {
+    const free = promisify(execFile)('flock', ['--nonblock', join(folder, name), 'true']);
+    await free.catch(() => held.push(name));
+  }
+  return held;
+}
+
+/** Ids of the workflows that Temporal still runs. */
+export async function openWorkflows(client: Client): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const info of client.workflow.list({ query: "ExecutionStatus = 'Running'" })) ids.push(info.workflowId);
+  return ids.sort();
+}
