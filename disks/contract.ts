@@ -31,13 +31,62 @@ export interface InoculationReport {
   readonly verified: readonly string[];
   /** What may still need a person after the boot: a network name that could not be pinned, a kernel left as it was. */
   readonly warnings?: readonly string[];
+  readonly prepared?: PreparedUse;
 }
+
+/** Whether what was prepared ahead was used, and why or why not, in words for the record. */
+export interface PreparedUse {
+  readonly used: boolean;
+  readonly because: string;
+  readonly preparedAt: string | null;
+}
+
+/**
+ * What an inoculation for one hardware profile will write, worked out on a recovery point before there is a disaster.
+ * Made by `prepare`, given back to `inoculate`, which uses it only when the disks still hold exactly what it was made from.
+ */
+export interface Preparation {
+  readonly hardwareId: string;
+  /** Plain JSON for the disk toolkit alone. */
+  readonly record: unknown;
+  /** Its files, by their names in `folder`. */
+  readonly files: readonly { readonly name: string; readonly sizeBytes: number; readonly sha256: string }[];
+  readonly folder: string;
+  /** What it depends on, as a look into the running system shows it: another size or time means that it is outdated. */
+  readonly watch: readonly WatchedPath[];
+}
+
+export interface WatchedPath {
+  readonly path: string;
+  readonly is: 'file' | 'folder' | 'other' | 'absent';
+  readonly sizeBytes: number;
+  /** Whole seconds since 1970; 0 where there is nothing. */
+  readonly modifiedSeconds: number;
+}
+
+export type KeptPreparation = Preparation & { readonly preparedAt: string };
+
+export interface PrepareOptions extends Omit<InoculateOptions, 'prepared'> {
+  /** An empty folder for the files of what is prepared. */
+  readonly folder: string;
+  /** What is kept already: only looked at where it still fits. */
+  readonly kept?: readonly Preparation[];
+}
+
+export type PrepareResult = { readonly hardwareId: string } & (
+  | { readonly prepared: Preparation }
+  | { readonly stillFits: true }
+  /** It cannot be prepared; the inoculation itself will go the ordinary way, or say the same. */
+  | { readonly because: string }
+);
 
 export interface InoculateOptions extends CallOptions {
   /** The server's NICs, whose MAC addresses the recovered machine keeps: with them each network name finds its card. */
   readonly nics?: readonly NicSpec[];
   /** Keys of encrypted volumes, each tried on each; secrets, so in memory only. */
   readonly unlockKeys?: readonly Uint8Array[];
+  /** What was prepared for this hardware, or why nothing was. */
+  readonly prepared?: KeptPreparation | { readonly because: string };
 }
 
 export type InoculatorChoice = { readonly inoculator: string } | { readonly because: string };
@@ -51,6 +100,16 @@ export interface DiskEditor {
   removeSignatures(disk: TakenDisk, options?: CallOptions): Promise<void>;
   /** Which inoculator fits this system and hardware, or why none does. Pure knowledge: touches no disk. */
   chooseInoculator(os: OperatingSystem, hardware: HardwareProfile): InoculatorChoice;
+  /**
+   * Works out ahead what `inoculate` will have to write for each hardware profile, on disks that stand on a recovery
+   * point. Changes nothing on them; runs at low priority. One result per profile, in order.
+   * @throws OperatorError when no operating system is found that is inoculated here.
+   */
+  prepare(
+    disks: readonly TakenDisk[],
+    hardware: readonly HardwareProfile[],
+    options: PrepareOptions,
+  ): Promise<PrepareResult[]>;
   /**
    * Gives the operating system on these disks the drivers and settings of `hardware`; `disks` are all of the server's
    * disks (a volume group may span them), in order. Read back and verified before it returns. Disks without an operating

@@ -5,11 +5,19 @@ import { PermanentError } from '../model/errors';
 import type { TakenDisk } from '../model/replica';
 import type { HardwareProfile } from '../model/server';
 import type { CallOptions } from '../platforms/contract';
-import type { DiskEditor, InoculateOptions, InoculationReport, VolumeFound } from './contract';
+import type {
+  DiskEditor,
+  InoculateOptions,
+  InoculationReport,
+  PrepareOptions,
+  PrepareResult,
+  VolumeFound,
+} from './contract';
 import { driveArguments, imageOf } from './disk-address';
-import { startGuestfish } from './guestfish';
+import { startGuestfish, type Guestfish } from './guestfish';
 import { chooseInoculator } from './linux/choose';
 import { inoculateLinux } from './linux/inoculate';
+import { prepareLinux } from './linux/prepare';
 import { applyVerified, removeVerified } from './signature-edits';
 import { findVolumes } from './signatures';
 
@@ -33,8 +41,20 @@ export function createDiskEditor(settings: DiskEditorSettings): DiskEditor {
     applySignatures: applyVerified,
     removeSignatures: removeVerified,
     chooseInoculator,
+    prepare: (disks, hardware, options) => prepare(settings, disks, hardware, options),
     inoculate: (disks, hardware, options) => inoculate(settings, disks, hardware, options),
   };
+}
+
+async function prepare(
+  settings: DiskEditorSettings,
+  disks: readonly TakenDisk[],
+  hardware: readonly HardwareProfile[],
+  options: PrepareOptions,
+): Promise<PrepareResult[]> {
+  return withAppliance(settings, disks, { ...options, background: true }, (guest, scratch) =>
+    prepareLinux({ guest, diskCount: disks.length, hardware, scratch, options }),
+  );
 }
 
 async function inoculate(
@@ -43,25 +63,39 @@ async function inoculate(
   hardware: HardwareProfile,
   options: InoculateOptions = {},
 ): Promise<InoculationReport> {
+  const stage = stageReporter(options);
+  stage('starting the appliance', 0);
+  const report = await withAppliance(settings, disks, options, async (guest, scratch) => {
+    const done = await inoculateLinux({ guest, diskCount: disks.length, hardware, scratch, stage, options });
+    stage('closing the disks', 97);
+    return done;
+  });
+  stage('done', 100);
+  return report;
+}
+
+/** Starts an appliance with the disks in order and ends it: in order after the work, at once after an error. */
+async function withAppliance<T>(
+  settings: DiskEditorSettings,
+  disks: readonly TakenDisk[],
+  options: { signal?: AbortSignal | undefined; background?: boolean },
+  work: (guest: Guestfish, scratch: string) => Promise<T>,
+): Promise<T> {
   if (disks.length === 0) throw new PermanentError('inoculation was asked for without a disk');
   await mkdir(settings.scratchFolder, { recursive: true, mode: 0o700 });
   const scratch = await mkdtemp(join(settings.scratchFolder, 'inoculate-'));
-  const stage = stageReporter(options);
   const guest = startGuestfish({
     signal: options.signal,
     temporaryFolder: scratch,
+    background: options.background ?? false,
     ...(settings.emulate === undefined ? {} : { emulate: settings.emulate }),
   });
   try {
-    stage('starting the appliance', 0);
     for (const disk of [...disks].sort((a, b) => a.index - b.index)) await guest.ask('add-drive', driveArguments(disk));
     await guest.ask('run', [], startTimeoutMs);
-    const request = { guest, diskCount: disks.length, hardware, scratch: join(scratch, 'guest'), stage, options };
-    const report = await inoculateLinux(request);
-    stage('closing the disks', 97);
+    const result = await work(guest, join(scratch, 'guest'));
     await guest.close();
-    stage('done', 100);
-    return report;
+    return result;
   } catch (error) {
     await guest.kill();
     throw error;

@@ -19,15 +19,26 @@ export interface GuestfishSettings {
   readonly temporaryFolder: string;
   /** false where KVM works; default: forced emulation, which works everywhere. */
   readonly emulate?: boolean;
+  /** For keys that are made costly on purpose: argon2 of LUKS2 wants up to 1 GiB. Default: 768. */
+  readonly memoryMiB?: number;
+  /** Work that nobody waits for: gives way to everything else on this host, for the processor and for its disks. */
+  readonly background?: boolean;
 }
 
 export interface Guestfish {
+  /** Of this session, on the host. */
+  readonly temporaryFolder: string;
   /** Runs a command; its output, at most 4 MiB. @throws TransientError with the tool's words when it fails: the session is then over. */
   ask(command: string, args?: readonly string[], timeoutMs?: number): Promise<string>;
   /** The same for an answer that is not text: exactly the bytes that the command printed. */
   bytes(command: string, args?: readonly string[]): Promise<Buffer>;
   /** Runs a command that may fail: `error` is then what guestfish said, and the session goes on. */
   attempt(command: string, args?: readonly string[]): Promise<{ output: string; error: string | null }>;
+  /**
+   * Opens an encrypted volume as /dev/mapper/`name`: null, or what was said when it did not open. The key goes through
+   * standard input or a file in the appliance's memory, never through an argument.
+   */
+  openEncrypted(device: string, name: string, key: Uint8Array): Promise<string | null>;
   /** Ends the appliance in order, so that everything written is on the disks. */
   close(): Promise<void>;
   /** Ends it at once; for an error or an abort. */
@@ -36,6 +47,8 @@ export interface Guestfish {
 
 const maxOutputBytes = 4 * 1024 * 1024;
 const defaultTimeoutMs = 120_000;
+/** A key's derivation takes 2 s on the machine that it was made on, and up to a hundred times that without KVM. */
+const keyTimeoutMs = 15 * 60_000;
 
 interface Waiting {
   readonly marker: string;
@@ -64,13 +77,13 @@ export function startGuestfish(settings: GuestfishSettings): Guestfish {
   child.stdin.on('error', () => undefined);
   const ended = child.then((result) => result);
 
-  const send = async (line: string, command: string, timeoutMs: number): Promise<string> => {
+  const send = async (line: string | Buffer, command: string, timeoutMs: number): Promise<string> => {
     settings.signal?.throwIfAborted();
     const marker = `muster-${randomBytes(12).toString('hex')}`;
     let timer: NodeJS.Timeout | undefined;
     const answer = new Promise<string>((resolve) => (waiting = { marker, resolve }));
     const deadline = new Promise<'late'>((resolve) => (timer = setTimeout(resolve, timeoutMs, 'late')));
-    child.stdin.write(`${line}\necho ${marker}\n`);
+    child.stdin.write(Buffer.concat([Buffer.from(line), Buffer.from(`\necho ${marker}\n`)]));
     const first = await Promise.race([answer.then((text) => ({ text })), ended, deadline]);
     clearTimeout(timer);
     waiting = undefined;
@@ -88,6 +101,7 @@ export function startGuestfish(settings: GuestfishSettings): Guestfish {
 
   const usualTimeoutMs = settings.commandTimeoutMs ?? defaultTimeoutMs;
   return {
+    temporaryFolder: settings.temporaryFolder,
     ask: async (command, args = [], timeoutMs = usualTimeoutMs) =>
       asText(await send(guestfishLine(command, args), command, timeoutMs)),
     bytes: async (command, args = []) =>
@@ -97,6 +111,13 @@ export function startGuestfish(settings: GuestfishSettings): Guestfish {
       errors = '';
       const output = asText(await send(`-${guestfishLine(command, args)}`, command, usualTimeoutMs));
       return { output, error: errors.includes('error:') ? lastError(errors) : null };
+    },
+    async openEncrypted(device, name, key) {
+      errors = '';
+      const line = Buffer.from(`-${guestfishLine('cryptsetup-open', [device, name])}\n`);
+      // guestfish reads the key from the line behind the command (--keys-from-stdin).
+      await send(Buffer.concat([line, key]), 'cryptsetup-open', keyTimeoutMs);
+      return errors.includes('error:') ? lastError(errors) : null;
     },
     async close() {
       child.stdin.end('umount-all\nshutdown\n');
@@ -114,7 +135,9 @@ export function startGuestfish(settings: GuestfishSettings): Guestfish {
 const asText = (bytes: string) => Buffer.from(bytes, 'latin1').toString('utf8');
 
 function spawnGuestfish(settings: GuestfishSettings) {
-  return execa('setpriv', ['--pdeathsig', 'KILL', '--', 'guestfish'], {
+  // ionice -t: a host that knows no such class runs it all the same.
+  const givingWay = settings.background === true ? ['nice', '-n', '19', 'ionice', '-t', '-c', '3'] : [];
+  return execa('setpriv', ['--pdeathsig', 'KILL', '--', ...givingWay, 'guestfish', '--keys-from-stdin'], {
     reject: false,
     buffer: false,
     stdin: 'pipe',
@@ -126,7 +149,7 @@ function spawnGuestfish(settings: GuestfishSettings) {
       ...(settings.emulate === false ? {} : { LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg' }),
       // The appliance runs nothing that its own kernel has to be protected from by slow means; 768 MiB are enough for update-initramfs.
       LIBGUESTFS_APPEND: 'mitigations=off audit=0',
-      LIBGUESTFS_MEMSIZE: '768',
+      LIBGUESTFS_MEMSIZE: String(settings.memoryMiB ?? 768),
       LIBGUESTFS_TMPDIR: settings.temporaryFolder,
     },
   });

@@ -15,13 +15,21 @@ import { cpioModes, writeCpio, type CpioFile } from './cpio';
 import { compressArchive } from './initramfs';
 import type { KernelPlan } from './kernels';
 
-export interface Addition {
-  readonly plan: KernelPlan;
+/** An archive that is to be put behind an initramfs. */
+export interface Appendix {
+  readonly release: string;
+  readonly initramfsPath: string;
+  /** Size of the initramfs that it was made for. */
+  readonly beforeBytes: number;
   /** Local file: padding, then the archive, as it is to be put behind the initramfs. */
   readonly path: string;
   readonly sizeBytes: number;
   /** SHA-256 of the whole initramfs with the addition. */
   readonly sha256: string;
+}
+
+export interface Addition extends Appendix {
+  readonly plan: KernelPlan;
 }
 
 /** What names the added modules. The rest of the index (modules.builtin, .order, …) stands in the first archive and is the same. */
@@ -46,7 +54,10 @@ export async function buildAddition(files: GuestFiles, plan: KernelPlan, signal?
   const padding = initramfs.compression === 'none' ? (4 - (initramfs.sizeBytes % 4)) % 4 : 0;
   await writeFile(source, Buffer.concat([Buffer.alloc(padding), writeCpio(content)]));
   const path = await compressArchive(source, initramfs.compression, signal);
-  return { plan, path, sizeBytes: (await stat(path)).size, sha256: await sha256(initramfs.localPath, path) };
+  return {
+    ...{ plan, path, release: plan.release, initramfsPath: plan.initramfsPath, beforeBytes: initramfs.sizeBytes },
+    ...{ sizeBytes: (await stat(path)).size, sha256: await sha256(initramfs.localPath, path) },
+  };
 }
 
 /** The lines that are there, then what is not among them (initramfs-tools reads one module and its options a line). */
@@ -78,9 +89,9 @@ async function sha256(...paths: readonly string[]): Promise<string> {
  * Puts the addition behind the guest's initramfs: on a copy that then takes the name, or in place where the filesystem has
  * no room for a copy (cut short there, the next attempt finds an unreadable initramfs and regenerates it).
  */
-export async function appendToGuest(guest: Guestfish, addition: Addition): Promise<void> {
-  const target = addition.plan.initramfsPath;
-  const before = addition.plan.initramfs!.sizeBytes;
+export async function appendToGuest(guest: Guestfish, addition: Appendix): Promise<void> {
+  const target = addition.initramfsPath;
+  const before = addition.beforeBytes;
   const temporary = temporaryName(target);
   const part = `${temporary}-part`;
   await guest.ask('rm-f', [temporary]);
@@ -89,7 +100,7 @@ export async function appendToGuest(guest: Guestfish, addition: Addition): Promi
   const spare = 1024 * 1024;
   if (free < 2 * addition.sizeBytes + spare) {
     throw new OperatorError({
-      what: `/boot in the guest has no room for the drivers of kernel ${addition.plan.release}`,
+      what: `/boot in the guest has no room for the drivers of kernel ${addition.release}`,
       found: `${free} bytes free`,
       needed: `${2 * addition.sizeBytes + spare} bytes`,
       remedy: 'Remove old kernels from /boot in the overlay with guestfish, then decide "retry".',
@@ -110,11 +121,11 @@ async function freeBytes(guest: Guestfish, path: string): Promise<number> {
 }
 
 /** What the guest's disk holds now is what was meant. @throws PermanentError when it is not. */
-export async function verifyAppended(guest: Guestfish, addition: Addition): Promise<void> {
-  const found = (await guest.ask('checksum', ['sha256', addition.plan.initramfsPath])).trim();
+export async function verifyAppended(guest: Guestfish, addition: Appendix): Promise<void> {
+  const found = (await guest.ask('checksum', ['sha256', addition.initramfsPath])).trim();
   if (found === addition.sha256) return;
   throw new PermanentError({
-    what: `${addition.plan.initramfsPath} reads back differently from what was written`,
+    what: `${addition.initramfsPath} reads back differently from what was written`,
     found: `sha256 ${found}`,
     needed: `sha256 ${addition.sha256}`,
   });

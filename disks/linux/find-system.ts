@@ -178,7 +178,7 @@ export function refuseHibernated(volumes: readonly LabelledVolume[]): void {
 }
 
 /** A filesystem that its own kernel has marked as damaged is not written to. */
-async function refuseErrors(guest: Guestfish, volume: LabelledVolume): Promise<void> {
+export async function refuseErrors(guest: Guestfish, volume: LabelledVolume): Promise<void> {
   if (!volume.type.startsWith('ext')) return;
   const state = /^Filesystem state: (.*)$/m.exec(await guest.ask('tune2fs-l', [volume.device]))?.[1] ?? '';
   if (state.includes('error')) throw damaged(volume, `state "${printable(state)}"`);

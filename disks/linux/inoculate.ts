@@ -5,6 +5,7 @@
  *     └─ something lacks ──> write (files, second archives, regeneration) ──> look again: nothing may lack ──> report
  *
  * Looking is the verification: what is written is read back from the disk by the same code that would find it lacking.
+ * What was prepared ahead goes a shorter way (use-prepared.ts) when it still fits.
  */
 import type { HardwareProfile } from '../../model/server';
 import type { InoculateOptions, InoculationReport } from '../contract';
@@ -12,11 +13,12 @@ import { guestFiles, type GuestFiles } from '../guest-files';
 import type { Guestfish } from '../guestfish';
 import { appendToGuest, buildAddition, verifyAppended, type Addition } from './append';
 import { resolverFor } from './device-names';
-import { findLinux, listVolumes, type LinuxSystem } from './find-system';
+import { findLinux, listVolumes, type LabelledVolume, type LinuxSystem } from './find-system';
 import { compare, isFit, mountAll, refuseLacking, refuseUnfit, type Findings } from './findings';
 import type { KernelPlan } from './kernels';
 import { regenerate } from './regenerate';
 import { report } from './report';
+import { usePrepared } from './use-prepared';
 
 export interface InoculationRequest {
   /** Started, with the server's disks added in order. */
@@ -27,7 +29,7 @@ export interface InoculationRequest {
   readonly scratch: string;
   /** `done` is a percentage of what is expected in all. */
   readonly stage: (label: string, done: number) => void;
-  readonly options: Pick<InoculateOptions, 'nics' | 'signal'>;
+  readonly options: Pick<InoculateOptions, 'nics' | 'signal' | 'prepared'>;
 }
 
 /**
@@ -37,10 +39,26 @@ export interface InoculationRequest {
  * not read back; TransientError when the appliance fails. The disks may be given again after any of them.
  */
 export async function inoculateLinux(request: InoculationRequest): Promise<InoculationReport> {
-  const { guest, stage } = request;
+  const { guest, stage, options } = request;
   const files = guestFiles(guest, request.scratch);
   stage('looking for the operating system', 50);
   const volumes = await listVolumes(guest);
+  const prepared = options.prepared ?? { because: 'nothing was prepared' };
+  const preparedAt = 'because' in prepared ? null : prepared.preparedAt;
+  const use = 'because' in prepared ? prepared : await usePrepared(request, files, volumes, prepared);
+  if ('report' in use) {
+    return { ...use.report, prepared: { used: true, because: 'the disks hold what it was made from', preparedAt } };
+  }
+  const done = await ordinaryWay(request, files, volumes);
+  return { ...done, prepared: { used: false, because: use.because, preparedAt } };
+}
+
+async function ordinaryWay(
+  request: InoculationRequest,
+  files: GuestFiles,
+  volumes: readonly LabelledVolume[],
+): Promise<InoculationReport> {
+  const { guest, stage } = request;
   const system = await findLinux(guest, files, volumes);
   const resolve = resolverFor(volumes, request.diskCount);
   const look = async (): Promise<Findings> => {

@@ -27,7 +27,7 @@ export function report(
         .filter(({ action }) => action === 'none')
         .map((plan) => `kernel ${plan.release}: ${plan.because}`),
       ...[...additions.values()].map(
-        (addition) => `${addition.plan.initramfsPath} reads back with sha256 ${addition.sha256}`,
+        (addition) => `${addition.initramfsPath} reads back with sha256 ${addition.sha256}`,
       ),
       ...after.config.sound,
       ...after.modules.sound,

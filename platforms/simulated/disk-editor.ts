@@ -3,7 +3,16 @@ import { basename, dirname } from 'node:path';
 import { OperatorError } from '../../model/errors';
 import type { TakenDisk } from '../../model/replica';
 import { hardwareProfiles, type HardwareProfile, type OperatingSystem } from '../../model/server';
-import type { DiskEditor, InoculationReport, InoculatorChoice, VolumeFound } from '../../disks/contract';
+import type {
+  DiskEditor,
+  InoculateOptions,
+  InoculationReport,
+  InoculatorChoice,
+  PrepareOptions,
+  PrepareResult,
+  PreparedUse,
+  VolumeFound,
+} from '../../disks/contract';
 import type { CallOptions } from '../contract';
 import { readOs, readPartitions, writeOs, writePieces, type OsArea } from './disk-bytes';
 import { logEffects, newEffect } from './effects';
@@ -16,6 +25,7 @@ export function simulatedDiskEditor(site: Site): DiskEditor {
     applySignatures: (disk, options) => applySignatures(site, disk, options),
     removeSignatures: (disk, options) => removeSignatures(site, disk, options),
     chooseInoculator,
+    prepare: (disks, hardware, options) => prepare(site, disks, hardware, options),
     inoculate: (disks, hardware, options) => inoculate(site, disks, hardware, options),
   };
 }
@@ -66,7 +76,7 @@ async function inoculate(
   site: Site,
   disks: readonly TakenDisk[],
   hardware: HardwareProfile,
-  options: CallOptions = {},
+  options: InoculateOptions = {},
 ): Promise<InoculationReport> {
   await reach(site, options);
   const systems: { disk: TakenDisk; os: OsArea }[] = [];
@@ -77,7 +87,8 @@ async function inoculate(
     if (os) systems.push({ disk, os });
   }
   if (systems.length === 0) throw noSystem(disks);
-  await workFor(site, options);
+  const use = useOf(options.prepared, systems);
+  if (!use.used) await workFor(site, options);
   const kernels: InoculationReport['kernels'][number][] = [];
   for (const { disk, os } of systems) kernels.push(await addDrivers(site, disk, os, hardware));
   const first = systems[0]!.os;
@@ -91,7 +102,43 @@ async function inoculate(
     verified: kernels.map(
       (kernel) => `initramfs ${kernel.release} read back: ${hardware.linuxModules.join(', ')} present`,
     ),
+    prepared: use,
   };
+}
+
+/** What a simulated preparation was made from: each system's kernel and drivers. */
+const basisOf = (systems: readonly { os: OsArea }[]) =>
+  JSON.stringify(systems.map(({ os }) => [os.kernelRelease, os.drivers]));
+
+function useOf(prepared: InoculateOptions['prepared'], systems: readonly { os: OsArea }[]): PreparedUse {
+  if (prepared === undefined || 'because' in prepared) {
+    return { used: false, because: prepared?.because ?? 'nothing was prepared', preparedAt: null };
+  }
+  const used = prepared.record === basisOf(systems);
+  const because = used ? 'the disks hold what it was made from' : 'the system has changed since';
+  return { used, because, preparedAt: prepared.preparedAt };
+}
+
+async function prepare(
+  site: Site,
+  disks: readonly TakenDisk[],
+  hardware: readonly HardwareProfile[],
+  options: PrepareOptions,
+): Promise<PrepareResult[]> {
+  await reach(site, options);
+  const systems: { os: OsArea }[] = [];
+  for (const disk of disks) {
+    const os = await readOs(disk.path);
+    if (os) systems.push({ os });
+  }
+  if (systems.length === 0) throw noSystem(disks);
+  await workFor(site, options);
+  const record = basisOf(systems);
+  return hardware.map(({ id: hardwareId }) => {
+    const kept = options.kept?.find((one) => one.hardwareId === hardwareId);
+    if (kept?.record === record) return { hardwareId, stillFits: true };
+    return { hardwareId, prepared: { hardwareId, record, files: [], folder: options.folder, watch: [] } };
+  });
 }
 
 async function addDrivers(site: Site, disk: TakenDisk, os: OsArea, hardware: HardwareProfile) {
