@@ -12,8 +12,8 @@ export interface KillablePart {
   isUp(): boolean;
   /** SIGKILL now, started again `downMs` later. False: it was not up, nothing was done. */
   kill(downMs: number): boolean;
-  /** Resolves when it is up, however often it has to be started. */
-  up(): Promise<void>;
+  /** Resolves when it is up, however often it has to be started. @throws why it was not at the deadline. */
+  up(deadline: AbortSignal): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -74,7 +74,15 @@ export function keepPart(
       process.kill(part.pid, 'SIGKILL');
       return true;
     },
-    up: () => (part === undefined ? new Promise((done) => waiting.add(done)) : Promise.resolve()),
+    async up(deadline) {
+      if (part !== undefined) return;
+      await new Promise<void>((done, fail) => {
+        waiting.add(done);
+        const late = (): void => fail(new Error(`${name} did not come up in time: ${lastError}`));
+        if (deadline.aborted) late();
+        deadline.addEventListener('abort', late, { once: true });
+      });
+    },
     async stop() {
       stopping.abort();
       if (part !== undefined) await what.end(part);

@@ -12,7 +12,8 @@ import { apiPart, apiUrl, postgresPart, temporalPart, workerPart, type PartsCont
 import { freePort } from '../../stack/ports';
 import { prepareDatabase } from '../../stack/prepare';
 import { cacheFolder } from '../../stack/temporal-binary';
-import { keepPart, type KillablePart } from './killable-part';
+import type { SupervisedPart } from '../../stack/supervise';
+import { keepPart, lastLines, type KillablePart } from './killable-part';
 import type { PartName } from './plan';
 import { siteFolder, type SiteName } from './sites';
 
@@ -27,7 +28,8 @@ export interface KillableStack {
   /** What happened to the parts, oldest first. */
   readonly diary: readonly string[];
   note(line: string): void;
-  allUp(): Promise<void>;
+  /** @throws why a part is not up at the deadline. */
+  allUp(deadline: AbortSignal): Promise<void>;
   stop(): Promise<void>;
   /** Removes the folder. */
   remove(): Promise<void>;
@@ -36,7 +38,7 @@ export interface KillableStack {
 export const sitesInUse: readonly SiteName[] = ['calm', 'storm'];
 const entry = resolve(__dirname, 'process.ts');
 
-/** Starts everything. @throws what a part says that does not come up; then nothing is left running */
+/** Starts everything. @throws why a part did not come up in time; then nothing is left running */
 export async function startKillableStack(): Promise<KillableStack> {
   const folder = await mkdtemp(join(tmpdir(), 'muster-campaign-'));
   // Postgres runs as an unprivileged user when the tests run as root.
@@ -48,23 +50,8 @@ export async function startKillableStack(): Promise<KillableStack> {
   const env = await writeConfiguration(folder);
   const first = await contextOf(env);
   const second = await contextOf(await secondWorkersEnv(env, first));
-  const keep = (name: PartName, part: Parameters<typeof keepPart>[1], logFile: string): KillablePart =>
-    keepPart(name, part, logFile, note);
-  const log = (context: PartsContext, name: string): string => join(context.folder.logs, `${name}.log`);
-  const servers = {
-    temporal: keep('temporal', temporalPart(first), log(first, 'temporal')),
-    postgres: keep('postgres', postgresPart(first), log(first, 'postgres')),
-  };
-  await Promise.all(Object.values(servers).map((part) => part.up()));
-  await prepareDatabase(first.configuration, note);
-  const parts = {
-    ...servers,
-    worker: keep('worker', workerPart(first), log(first, 'worker')),
-    'second-worker': keep('second-worker', workerPart(second), log(second, 'worker')),
-    api: keep('api', apiPart(first), log(first, 'api')),
-  };
+  const parts = await bringUp(first, second, note);
   const { temporal, api, evidenceFolder } = first.configuration;
-  await Promise.all(Object.values(parts).map((part) => part.up()));
   return {
     folder,
     parts,
@@ -75,12 +62,43 @@ export async function startKillableStack(): Promise<KillableStack> {
     token: (await readFile(first.folder.tokenFile, 'utf8')).trim(),
     postgresUrl: (await readFile(first.folder.postgresUrlFile, 'utf8')).trim(),
     temporal,
-    allUp: async () => void (await Promise.all(Object.values(parts).map((part) => part.up()))),
+    allUp: async (deadline) => void (await Promise.all(Object.values(parts).map((part) => part.up(deadline)))),
     async stop() {
-      for (const name of ['api', 'worker', 'second-worker', 'postgres', 'temporal'] as const) await parts[name].stop();
+      for (const name of stopOrder) await parts[name].stop();
     },
     remove: () => rm(folder, { recursive: true, force: true }),
   };
+}
+
+const stopOrder: readonly PartName[] = ['api', 'worker', 'second-worker', 'postgres', 'temporal'];
+const startLimitMs = 180_000;
+
+async function bringUp(
+  first: PartsContext,
+  second: PartsContext,
+  note: (line: string) => void,
+): Promise<KillableStack['parts']> {
+  const deadline = AbortSignal.timeout(startLimitMs);
+  const parts: Partial<Record<PartName, KillablePart>> = {};
+  const keep = async (name: PartName, context: PartsContext, part: SupervisedPart, log: string): Promise<void> => {
+    parts[name] = keepPart(name, part, join(context.folder.logs, `${log}.log`), note);
+    await parts[name].up(deadline);
+  };
+  try {
+    const temporal = keep('temporal', first, temporalPart(first), 'temporal');
+    await Promise.all([temporal, keep('postgres', first, postgresPart(first), 'postgres')]);
+    await prepareDatabase(first.configuration, note);
+    await Promise.all([
+      keep('worker', first, workerPart(first), 'worker'),
+      keep('second-worker', second, workerPart(second), 'worker'),
+      keep('api', first, apiPart(first), 'api'),
+    ]);
+    return parts as KillableStack['parts'];
+  } catch (error) {
+    const logs = await Promise.all(Object.values(parts).map((part) => lastLines(part)));
+    for (const name of stopOrder) await parts[name]?.stop();
+    throw new Error([(error as Error).message, ...logs].join('\n'), { cause: error });
+  }
 }
 
 async function writeConfiguration(folder: string): Promise<NodeJS.ProcessEnv> {

@@ -49,7 +49,8 @@ interface Night {
 
 /** Never throws: what goes wrong is a finding, with what the stack was doing. */
 export async function playNight(plans: readonly Plan[], limitMs: number): Promise<NightReport> {
-  const stack = await startKillableStack();
+  const stack = await startKillableStack().catch((error: Error) => error);
+  if (stack instanceof Error) return { plans, killed: 0, findings: [stack.message], diary: [], folder: null };
   const deadline = AbortSignal.timeout(limitMs);
   const findings: string[] = [];
   let killed = 0;
@@ -60,7 +61,7 @@ export async function playNight(plans: readonly Plan[], limitMs: number): Promis
     const calm = await playSite(night, calmSite, plans, () => silent);
     await rest(night, calmSite, calm);
     const storm = await playStorm(night, stormSite, plans, (count) => (killed = count));
-    await stack.allUp();
+    await stack.allUp(deadline);
     await rest(night, stormSite, storm);
     findings.push(...(await findingsOf(night, calmSite, calm, stormSite, storm)));
   } catch (error) {
