@@ -78,7 +78,7 @@ async function inoculate(
 async function withAppliance<T>(
   settings: DiskEditorSettings,
   disks: readonly TakenDisk[],
-  options: { signal?: AbortSignal | undefined; background?: boolean },
+  options: Pick<InoculateOptions, 'signal' | 'unlockKeys'> & { background?: boolean },
   work: (guest: Guestfish, scratch: string) => Promise<T>,
 ): Promise<T> {
   if (disks.length === 0) throw new PermanentError('inoculation was asked for without a disk');
@@ -88,6 +88,7 @@ async function withAppliance<T>(
     signal: options.signal,
     temporaryFolder: scratch,
     background: options.background ?? false,
+    ...(options.unlockKeys === undefined || options.unlockKeys.length === 0 ? {} : { memoryMiB: 2048 }),
     ...(settings.emulate === undefined ? {} : { emulate: settings.emulate }),
   });
   try {

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { OperatorError, PermanentError } from '../../model/errors';
+import { assertNever, OperatorError, PermanentError } from '../../model/errors';
 import type { GuestFiles } from '../guest-files';
 import { temporaryName } from '../guest-files';
 import type { Guestfish } from '../guestfish';
@@ -34,6 +34,8 @@ export interface Addition extends Appendix {
 
 /** What names the added modules. The rest of the index (modules.builtin, .order, …) stands in the first archive and is the same. */
 const grownIndex = /^modules\.(dep|alias|symbols|softdep)(\.bin)?$/;
+/** In an initramfs of dracut. */
+export const dracutLoadFile = 'etc/cmdline.d/zz-muster.conf';
 const maxModuleBytes = 256 * 1024 * 1024;
 
 /** Builds the archive for one kernel in the scratch folder, from the guest's own files. Writes nothing to the guest. */
@@ -45,8 +47,7 @@ export async function buildAddition(files: GuestFiles, plan: KernelPlan, signal?
   for (const path of plan.missing) content.push(await fetchFile(files, plan.release, path, `${folder}/${path}`));
   const index = (await files.names(`/lib/modules/${plan.release}`)).filter((name) => grownIndex.test(name));
   for (const name of index) content.push(await fetchFile(files, plan.release, name, `${folder}/${name}`));
-  const text = (name: string, value: string) => ({ name, mode: cpioModes.file, content: Buffer.from(value) });
-  content.push(text('conf/modules', loadList(initramfs.kept.get('conf/modules')?.toString('utf8') ?? '', plan.load)));
+  content.push(toLoad(initramfs, plan));
   for (const [name, value] of plan.overrides) content.push(text(name, value));
 
   const source = join(dirname(initramfs.localPath), `addition-${plan.release}`);
@@ -58,6 +59,25 @@ export async function buildAddition(files: GuestFiles, plan: KernelPlan, signal?
     ...{ plan, path, release: plan.release, initramfsPath: plan.initramfsPath, beforeBytes: initramfs.sizeBytes },
     ...{ sizeBytes: (await stat(path)).size, sha256: await sha256(initramfs.localPath, path) },
   };
+}
+
+const text = (name: string, value: string): CpioFile => ({
+  name,
+  mode: cpioModes.file,
+  content: Buffer.from(value),
+});
+
+/** udev would load most of them by itself; what is named here is loaded before udev starts, without hardware to ask for it. */
+function toLoad(initramfs: NonNullable<KernelPlan['initramfs']>, { tool, load }: KernelPlan): CpioFile {
+  switch (tool) {
+    case 'initramfs-tools':
+      return text('conf/modules', loadList(initramfs.kept.get('conf/modules')?.toString('utf8') ?? '', load));
+    case 'dracut':
+      // dracut.cmdline(7): rd.driver.pre; its initramfs reads /etc/cmdline.d beside the kernel's own command line.
+      return text(dracutLoadFile, `rd.driver.pre=${load.join(',')}\n`);
+    default:
+      return assertNever(tool);
+  }
 }
 
 /** The lines that are there, then what is not among them (initramfs-tools reads one module and its options a line). */
@@ -114,7 +134,8 @@ export async function appendToGuest(guest: Guestfish, addition: Appendix): Promi
   await guest.ask('rm', [part]);
 }
 
-async function freeBytes(guest: Guestfish, path: string): Promise<number> {
+/** What may still be written below the path. */
+export async function freeBytes(guest: Guestfish, path: string): Promise<number> {
   const text = await guest.ask('statvfs', [path]);
   const value = (key: string) => Number(new RegExp(`^${key}: (\\d+)$`, 'm').exec(text)?.[1] ?? Number.NaN);
   return value('bavail') * value('frsize');

@@ -5,12 +5,16 @@ import type { GuestFiles } from '../guest-files';
 import { printable } from '../guestfish-words';
 import type { Resolve } from './device-names';
 import { rewriteCrypttab, rewriteFstab, type Rewrite } from './fstab';
-import { rewriteGrubConfig, rewriteGrubDefaults, rewriteResume } from './grub';
+import { rewriteDeviceMap, rewriteGrubConfig, rewriteGrubDefaults, rewriteResume } from './grub';
+import type { LinuxSystem } from './find-system';
 import { namesAtRisk, networkFolders, planNicNames, rewriteDriverMatch } from './nic-names';
+import { planFallbackLoader, type FileCopy } from './uefi';
 
 export interface ConfigPlan {
   /** path -> new content; only files that differ. */
   readonly files: ReadonlyMap<string, string>;
+  /** Files of the guest that have to be at another place, too. */
+  readonly copies: readonly FileCopy[];
   readonly changes: readonly string[];
   readonly warnings: readonly string[];
   /** What was looked at and found to survive, in words for the record. */
@@ -24,6 +28,7 @@ const fixedFiles: readonly (readonly [string, Rewriter])[] = [
   ['/etc/crypttab', rewriteCrypttab],
   ['/etc/default/grub', rewriteGrubDefaults],
   ['/boot/grub/grub.cfg', rewriteGrubConfig],
+  ['/boot/grub/device.map', rewriteDeviceMap],
   ['/etc/initramfs-tools/conf.d/resume', rewriteResume],
 ];
 
@@ -34,21 +39,24 @@ const fixedFiles: readonly (readonly [string, Rewriter])[] = [
  */
 export async function planConfig(
   files: GuestFiles,
+  system: LinuxSystem,
   resolve: Resolve,
   hardware: HardwareProfile,
   nics?: readonly NicSpec[],
 ): Promise<ConfigPlan> {
   const devices = await planDeviceNames(files, resolve);
   const network = await planNetwork(files, hardware, nics);
+  const loader = await planFallbackLoader(files, system);
   return {
     files: new Map([...devices.files, ...network.files]),
-    changes: [...devices.changes, ...network.changes],
-    warnings: [...devices.warnings, ...network.warnings],
-    sound: [...devices.sound, ...network.sound],
+    copies: loader.copies,
+    changes: [...devices.changes, ...network.changes, ...loader.changes],
+    warnings: [...devices.warnings, ...network.warnings, ...loader.warnings],
+    sound: [...devices.sound, ...network.sound, ...loader.sound],
   };
 }
 
-async function planDeviceNames(files: GuestFiles, resolve: Resolve): Promise<ConfigPlan> {
+async function planDeviceNames(files: GuestFiles, resolve: Resolve): Promise<Omit<ConfigPlan, 'copies'>> {
   const plan = {
     files: new Map<string, string>(),
     changes: [] as string[],
@@ -77,7 +85,7 @@ async function planNetwork(
   files: GuestFiles,
   hardware: HardwareProfile,
   nics?: readonly NicSpec[],
-): Promise<ConfigPlan> {
+): Promise<Omit<ConfigPlan, 'copies'>> {
   const texts = await readNetworkFiles(files);
   const changed = new Map<string, string>();
   const changes: string[] = [];

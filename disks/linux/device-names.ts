@@ -63,8 +63,9 @@ export function resolverFor(volumes: readonly GuestVolume[], diskCount: number):
     const place = perishableDevice(name);
     if (place === null) return { kind: 'lasting' };
     const disk = place.disk ?? (diskCount === 1 ? 0 : null);
+    // Logical and opened volumes have no place on a disk; they are never named by one.
     const fits = volumes.filter(
-      (volume) => filesystem === undefined || filesystem === 'auto' || volume.type === filesystem,
+      (volume) => volume.disk >= 0 && (filesystem === undefined || filesystem === 'auto' || volume.type === filesystem),
     );
     const named = fits.filter((volume) => volume.disk === disk && volume.partition === place.partition);
     // A name without a disk still means something when only one volume of that kind exists (a swap partition).

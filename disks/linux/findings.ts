@@ -1,4 +1,4 @@
-/** What a mounted Linux system lacks for the hardware: configuration, kernels, what initramfs-tools is told. */
+/** What a mounted Linux system lacks for the hardware: configuration, kernels, what builds its next initramfs. */
 import { OperatorError, PermanentError } from '../../model/errors';
 import type { HardwareProfile } from '../../model/server';
 import type { InoculateOptions } from '../contract';
@@ -8,7 +8,8 @@ import { planConfig, type ConfigPlan } from './config-files';
 import type { Resolve } from './device-names';
 import type { LinuxSystem } from './find-system';
 import { planModulesFile, type ModulesFilePlan } from './initramfs-config';
-import { kernelReleases, planKernel, type KernelPlan } from './kernels';
+import { defaultRelease } from './grub-menu';
+import { kernelReleases, planKernel, type InitramfsTool, type KernelPlan } from './kernels';
 
 export interface Findings {
   readonly config: ConfigPlan;
@@ -28,13 +29,15 @@ export async function compare(
   hardware: HardwareProfile,
   options: Pick<InoculateOptions, 'nics' | 'signal'>,
 ): Promise<Findings> {
-  await refuseOtherTools(files, system);
-  const config = await planConfig(files, resolve, hardware, options.nics);
+  const tool = await toolOf(files, system);
+  const config = await planConfig(files, system, resolve, hardware, options.nics);
+  const starts = await startsByDefault(files);
   const kernels: KernelPlan[] = [];
   for (const release of await kernelReleases(files)) {
-    kernels.push(await planKernel(files, release, hardware, resolve, options.signal));
+    const plan = await planKernel(files, release, tool, hardware, resolve, options.signal);
+    kernels.push(starts === null ? plan : { ...plan, startsByDefault: release === starts });
   }
-  const modules = await planModulesFile(files, kernels);
+  const modules = await planModulesFile(files, tool, kernels);
   return { config, kernels, modules };
 }
 
@@ -43,40 +46,54 @@ export async function mountAll(guest: Guestfish, system: LinuxSystem, command: '
   for (const [point, device] of system.mounts) await guest.ask(command, [device, point]);
 }
 
-async function refuseOtherTools(files: GuestFiles, system: LinuxSystem): Promise<void> {
-  if (await files.isFile('/usr/sbin/update-initramfs')) return;
+/** dracut of Debian 13 has an update-initramfs of its own, which calls dracut. @throws OperatorError where it is neither. */
+async function toolOf(files: GuestFiles, system: LinuxSystem): Promise<InitramfsTool> {
+  if (await files.isFile('/usr/sbin/mkinitramfs')) return 'initramfs-tools';
+  if (await files.isFile('/usr/bin/dracut')) return 'dracut';
   throw new OperatorError({
-    what: `${system.prettyName} does not use initramfs-tools`,
-    found: (await files.isFile('/usr/bin/dracut')) ? 'dracut' : 'no update-initramfs',
-    needed: 'initramfs-tools',
+    what: `${system.prettyName} builds its initramfs with a tool that is not known here`,
+    found: 'neither /usr/sbin/mkinitramfs nor /usr/bin/dracut',
+    needed: 'initramfs-tools or dracut',
     remedy:
-      'This release inoculates Debian, Ubuntu and their family. Skip this step if the system boots on the hardware by itself.',
+      'The built-in inoculator works on Debian, Ubuntu and their family. Skip this step if the system boots on the hardware by itself.',
   });
 }
 
-/** The newest kernel is the one that boots; an older one without the driver is left alone and said so. */
+async function startsByDefault(files: GuestFiles): Promise<string | null> {
+  const menu = await files.text('/boot/grub/grub.cfg');
+  return menu === null ? null : defaultRelease(menu, (await files.text('/boot/grub/grubenv')) ?? '');
+}
+
+/**
+ * The kernel that GRUB starts has to drive the hardware; where its menu was not understood, the newest is taken for it.
+ * Another one without the driver is left alone and said so.
+ */
 export function refuseUnfit(kernels: readonly KernelPlan[]): void {
-  const newest = kernels[0];
-  if (newest === undefined) {
+  const starting = kernels.find((kernel) => kernel.startsByDefault === true) ?? kernels[0];
+  if (starting === undefined) {
     throw new OperatorError({
       what: 'no kernel was found in the guest',
       needed: '/boot/vmlinuz-<release>',
       remedy: 'Look whether /boot is on a disk of its own that the recovery point lacks.',
     });
   }
-  if (newest.action !== 'unfit') return;
+  if (starting.action !== 'unfit') return;
+  const fit = kernels.find(({ action }) => action !== 'unfit');
   throw new OperatorError({
-    what: `kernel ${newest.release} in the guest cannot drive the hardware`,
-    found: newest.because,
+    what: `kernel ${starting.release}, which the guest starts by default, cannot drive the hardware`,
+    found: starting.because,
     needed: 'a kernel with these drivers',
     remedy:
-      'Install the full kernel (linux-image-amd64 instead of a cloud kernel) at the source, or choose other hardware.',
+      fit === undefined
+        ? 'Install the full kernel (linux-image-amd64 instead of a cloud kernel) at the source, or choose other hardware.'
+        : `Let GRUB start kernel ${fit.release}, which can be given them: set GRUB_DEFAULT at the source, or \`set default\` in /boot/grub/grub.cfg of the overlay with guestfish, then decide "retry".`,
   });
 }
 
 /** Nothing has to be written. */
 export const isFit = (findings: Findings) =>
   findings.config.files.size === 0 &&
+  findings.config.copies.length === 0 &&
   findings.modules.text === null &&
   findings.kernels.every(({ action }) => action === 'none' || action === 'unfit');
 

@@ -1,5 +1,5 @@
 /** Rewrites `root=` and `resume=` in GRUB's files, and initramfs-tools' RESUME, where they name a device that would not survive. */
-import type { Resolve } from './device-names';
+import { perishableDevice, type Resolve } from './device-names';
 import { rewriteLines, type LineRewrite, type Rewrite } from './fstab';
 
 const kernelArgument = /(^|[\s"'=])(root|resume)=(\/dev\/[A-Za-z0-9/_.:+-]+)/g;
@@ -7,8 +7,13 @@ const kernelArgument = /(^|[\s"'=])(root|resume)=(\/dev\/[A-Za-z0-9/_.:+-]+)/g;
 /** grub.cfg: only the lines that hand arguments to a kernel. */
 export function rewriteGrubConfig(text: string, resolve: Resolve): Rewrite {
   return rewriteLines(text, (line) =>
-    /^\s*(linux|linux16|linuxefi)\s/.test(line) ? rewriteArguments(line, resolve) : { line },
+    /^\s*(linux|linux16|linuxefi)\s/.test(line) ? rewriteInLine(line, resolve) : { line },
   );
+}
+
+/** Kernel arguments on every line: what dracut keeps in /etc/cmdline.d of its initramfs. */
+export function rewriteArguments(text: string, resolve: Resolve): Rewrite {
+  return rewriteLines(text, (line) => rewriteInLine(line, resolve));
 }
 
 /**
@@ -20,7 +25,7 @@ export function rewriteGrubDefaults(text: string, resolve: Resolve): Rewrite {
     if (/^\s*GRUB_DISABLE_LINUX_UUID=["']?true["']?\s*$/.test(line)) {
       return { line: `#${line}`, changes: ['GRUB_DISABLE_LINUX_UUID switched off'] };
     }
-    return /^\s*(export\s+)?GRUB_CMDLINE_LINUX\w*=/.test(line) ? rewriteArguments(line, resolve) : { line };
+    return /^\s*(export\s+)?GRUB_CMDLINE_LINUX\w*=/.test(line) ? rewriteInLine(line, resolve) : { line };
   });
 }
 
@@ -39,7 +44,7 @@ export function rewriteResume(text: string, resolve: Resolve): Rewrite {
   });
 }
 
-function rewriteArguments(line: string, resolve: Resolve): LineRewrite {
+function rewriteInLine(line: string, resolve: Resolve): LineRewrite {
   const changes: string[] = [];
   const unknown: { name: string; because: string; fatal: boolean }[] = [];
   const rewritten = line.replaceAll(kernelArgument, (whole, before: string, name: string, device: string) => {
@@ -53,4 +58,16 @@ function rewriteArguments(line: string, resolve: Resolve): LineRewrite {
     return `${before}${name}=UUID=${found.uuid}`;
   });
   return { line: rewritten, changes, unknown };
+}
+
+/**
+ * device.map (grub-mkdevicemap): a disk's old name makes grub-install and update-grub fail on the new hardware; without an
+ * entry they find the disks themselves.
+ */
+export function rewriteDeviceMap(text: string): Rewrite {
+  return rewriteLines(text, (line) => {
+    const device = /^\s*\([^)]+\)\s+(\S+)/.exec(line)?.[1];
+    if (device === undefined || perishableDevice(device) === null) return { line };
+    return { line: `# ${line}`, changes: [`${device} commented out`] };
+  });
 }

@@ -1,6 +1,7 @@
-/** What initramfs-tools in the guest is told, so that its next kernel update keeps what was added. */
+/** What initramfs-tools or dracut in the guest is told, so that its next kernel update keeps what was added. */
+import { assertNever } from '../../model/errors';
 import type { GuestFiles } from '../guest-files';
-import type { KernelPlan } from './kernels';
+import type { InitramfsTool, KernelPlan } from './kernels';
 import { loadList } from './append';
 
 export interface ModulesFilePlan {
@@ -13,9 +14,42 @@ export interface ModulesFilePlan {
 
 const path = '/etc/initramfs-tools/modules';
 const folder = '/etc/initramfs-tools';
+const dracutPath = '/etc/dracut.conf.d/muster.conf';
+const added = '# Added by Muster for the hardware that this system was recovered onto\n';
+
+/** What the guest's own tool has to be told, from what its kernels lack. */
+export function planModulesFile(
+  files: GuestFiles,
+  tool: InitramfsTool,
+  kernels: readonly KernelPlan[],
+): Promise<ModulesFilePlan> {
+  switch (tool) {
+    case 'initramfs-tools':
+      return planForInitramfsTools(files, kernels);
+    case 'dracut':
+      return planForDracut(files, kernels);
+    default:
+      return assertNever(tool);
+  }
+}
+
+/** dracut.conf(5). A generic initramfs takes every driver by itself; one for this host only has to be told. */
+async function planForDracut(files: GuestFiles, kernels: readonly KernelPlan[]): Promise<ModulesFilePlan> {
+  const wanted = [...new Set(kernels.flatMap(({ load }) => load))];
+  const before = await files.text(dracutPath);
+  const same = { path: dracutPath, text: null, changes: [] };
+  if (before === null && kernels.every(({ action }) => action === 'none' || action === 'unfit')) {
+    return { ...same, sound: ['dracut has taken all drivers by itself'] };
+  }
+  const listed = new Set([...(before ?? '').matchAll(/^add_drivers\+="([^"]*)"/gm)].flatMap((m) => m[1]!.split(/\s+/)));
+  const missing = wanted.filter((name) => !listed.has(name));
+  if (missing.length === 0) return { ...same, sound: [`${dracutPath} lists ${wanted.join(', ')}`] };
+  const text = `${before ?? ''}${added}add_drivers+=" ${missing.join(' ')} "\n`;
+  return { path: dracutPath, text, changes: [`${dracutPath}: ${missing.join(', ')} added`], sound: [] };
+}
 
 /** MODULES=most (Debian's default) takes every disk driver by itself; `dep` and `list` have to be told. */
-export async function planModulesFile(files: GuestFiles, kernels: readonly KernelPlan[]): Promise<ModulesFilePlan> {
+async function planForInitramfsTools(files: GuestFiles, kernels: readonly KernelPlan[]): Promise<ModulesFilePlan> {
   const setting = await modulesSetting(files);
   const wanted = [...new Set(kernels.flatMap(({ load }) => load))];
   const same = { path, text: null, changes: [] };
@@ -47,5 +81,5 @@ function missingNames(text: string, wanted: readonly string[]): string[] {
 /** Adds the names, each on a line of its own, under a comment that says who did it. */
 export function extendModules(text: string, names: readonly string[]): string {
   const head = text === '' || text.endsWith('\n') ? text : `${text}\n`;
-  return `${head}# Added by Muster for the hardware that this system was recovered onto\n${names.join('\n')}\n`;
+  return `${head}${added}${names.join('\n')}\n`;
 }

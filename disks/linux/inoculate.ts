@@ -1,5 +1,5 @@
 /**
- * Inoculation of a Linux guest with initramfs-tools, in one appliance:
+ * Inoculation of a Linux guest with initramfs-tools or dracut, in one appliance:
  *
  *   look (mounted for reading) ── nothing lacks ──> report
  *     └─ something lacks ──> write (files, second archives, regeneration) ──> look again: nothing may lack ──> report
@@ -18,6 +18,7 @@ import { compare, isFit, mountAll, refuseLacking, refuseUnfit, type Findings } f
 import type { KernelPlan } from './kernels';
 import { regenerate } from './regenerate';
 import { report } from './report';
+import { copyInGuest, verifyCopies } from './uefi';
 import { usePrepared } from './use-prepared';
 
 export interface InoculationRequest {
@@ -29,7 +30,7 @@ export interface InoculationRequest {
   readonly scratch: string;
   /** `done` is a percentage of what is expected in all. */
   readonly stage: (label: string, done: number) => void;
-  readonly options: Pick<InoculateOptions, 'nics' | 'signal' | 'prepared'>;
+  readonly options: Pick<InoculateOptions, 'nics' | 'signal' | 'prepared' | 'unlockKeys'>;
 }
 
 /**
@@ -42,7 +43,7 @@ export async function inoculateLinux(request: InoculationRequest): Promise<Inocu
   const { guest, stage, options } = request;
   const files = guestFiles(guest, request.scratch);
   stage('looking for the operating system', 50);
-  const volumes = await listVolumes(guest);
+  const volumes = await listVolumes(guest, options.unlockKeys);
   const prepared = options.prepared ?? { because: 'nothing was prepared' };
   const preparedAt = 'because' in prepared ? null : prepared.preparedAt;
   const use = 'because' in prepared ? prepared : await usePrepared(request, files, volumes, prepared);
@@ -79,6 +80,7 @@ async function ordinaryWay(
   await guest.ask('drop-caches', ['3']);
   const after = await look();
   for (const addition of additions.values()) await verifyAppended(guest, addition);
+  await verifyCopies(guest, before.config.copies);
   refuseLacking(after);
   return report(system, before, after, additions);
 }
@@ -108,6 +110,7 @@ async function write(
   await mountAll(guest, system, 'mount');
   for (const [path, text] of findings.config.files) await files.write(path, text);
   if (findings.modules.text !== null) await files.write(findings.modules.path, findings.modules.text);
+  await copyInGuest(guest, findings.config.copies);
   for (const plan of findings.kernels) {
     const addition = additions.get(plan.release);
     if (addition !== undefined) await appendToGuest(guest, addition);

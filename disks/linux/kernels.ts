@@ -3,13 +3,20 @@ import { rm, readFile } from 'node:fs/promises';
 import { isMusterError } from '../../model/errors';
 import type { HardwareProfile } from '../../model/server';
 import type { GuestFiles } from '../guest-files';
-import { rewriteResume } from './grub';
 import type { Resolve } from './device-names';
+import { rewriteCrypttab } from './fstab';
+import { rewriteArguments, rewriteResume } from './grub';
 import { readInitramfs, type Initramfs } from './initramfs';
 import { closureOf, moduleName, parseModuleIndex, parseSoftDependencies, type ModuleIndex } from './modules';
 
+/** What builds the guest's initramfs. */
+export type InitramfsTool = 'initramfs-tools' | 'dracut';
+
 export interface KernelPlan {
   readonly release: string;
+  readonly tool: InitramfsTool;
+  /** GRUB starts this one when nobody chooses; absent where its menu could not be understood. */
+  readonly startsByDefault?: boolean;
   readonly initramfsPath: string;
   /** `unfit`: the kernel has no such driver at all. */
   readonly action: 'none' | 'append' | 'regenerate' | 'unfit';
@@ -42,12 +49,21 @@ export function compareReleases(a: string, b: string): number {
 export async function planKernel(
   files: GuestFiles,
   release: string,
+  tool: InitramfsTool,
   hardware: HardwareProfile,
   resolve: Resolve,
   signal?: AbortSignal,
 ): Promise<KernelPlan> {
   const initramfsPath = `/boot/initrd.img-${release}`;
-  const base = { release, initramfsPath, initramfs: null, missing: [], load: [], overrides: new Map<string, string>() };
+  const base = {
+    release,
+    tool,
+    initramfsPath,
+    initramfs: null,
+    missing: [],
+    load: [],
+    overrides: new Map<string, string>(),
+  };
   const index = await readIndex(files, release);
   if (index === null) return { ...base, action: 'unfit', because: `/lib/modules/${release}/modules.dep is missing` };
   const needed = closureOf(hardware.linuxModules, index.modules, index.soft);
@@ -109,7 +125,7 @@ async function tryRead(path: string, release: string, signal?: AbortSignal): Pro
 
 const isKept = (name: string, release: string) =>
   name === 'conf/modules' ||
-  name.startsWith('conf/conf.d/') ||
+  rewriterOf(name) !== undefined ||
   name.replace(/^usr\//, '') === `lib/modules/${release}/modules.dep`;
 
 /** By module name and not by path: an initramfs may hold the same module unpacked. */
@@ -138,13 +154,18 @@ function indexKnows(initramfs: Initramfs, release: string, paths: readonly strin
   return paths.every((path) => index.paths.has(moduleName(path)));
 }
 
-/** Settings that mkinitramfs copied out of /etc/initramfs-tools/conf.d and that name a device that will be gone. */
+/** Settings that were copied into the initramfs and may name a device that will be gone: by initramfs-tools, cryptsetup, dracut. */
+function rewriterOf(name: string): ((text: string, resolve: Resolve) => { readonly text: string }) | undefined {
+  if (name.startsWith('conf/conf.d/')) return rewriteResume;
+  if (name === 'cryptroot/crypttab' || name === 'etc/crypttab') return rewriteCrypttab;
+  return /^etc\/cmdline\.d\/[^/]+\.conf$/.test(name) ? rewriteArguments : undefined;
+}
+
 function configOverrides(initramfs: Initramfs, resolve: Resolve): Map<string, string> {
   const overrides = new Map<string, string>();
   for (const [name, content] of initramfs.kept) {
-    if (!name.startsWith('conf/conf.d/')) continue;
     const text = content.toString('utf8');
-    const rewritten = rewriteResume(text, resolve).text;
+    const rewritten = rewriterOf(name)?.(text, resolve).text ?? text;
     if (rewritten !== text) overrides.set(name, rewritten);
   }
   return overrides;

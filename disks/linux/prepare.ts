@@ -44,7 +44,7 @@ interface Work extends PrepareRequest {
 export async function prepareLinux(request: PrepareRequest): Promise<PrepareResult[]> {
   const { guest, scratch, diskCount } = request;
   const files = guestFiles(guest, scratch);
-  const volumes = await listVolumes(guest);
+  const volumes = await listVolumes(guest, request.options.unlockKeys);
   const system = await findLinux(guest, files, volumes);
   await mountAll(guest, system, 'mount-ro');
   const work: Work = {
@@ -81,7 +81,7 @@ async function build(work: Work, hardware: HardwareProfile): Promise<Preparation
   const before = await compare(seen, system, resolve, hardware, options);
   refuseUnfit(before.kernels);
   const additions = await buildAdditions(seen, before.kernels, options.signal);
-  const later = plannedFiles(seen, textsOf(before), await wholes(additions));
+  const later = plannedFiles(seen, plannedTexts(before), await wholes(additions));
   const after = await compare(later, system, resolve, hardware, options);
   refuseUnprepared(before, additions);
   refuseLacking(after);
@@ -94,6 +94,7 @@ async function build(work: Work, hardware: HardwareProfile): Promise<Preparation
     system: packSystem(system),
     seen: looked,
     texts: [...textsOf(before)].map(([path, text]) => ({ path, text })),
+    copies: [...before.config.copies],
     archives,
     report: report(system, before, after, additions),
   };
@@ -109,6 +110,11 @@ async function build(work: Work, hardware: HardwareProfile): Promise<Preparation
 /** path -> text that is to be written. */
 function textsOf({ config, modules }: Findings): Map<string, string> {
   return new Map([...config.files, ...(modules.text === null ? [] : [[modules.path, modules.text] as const])]);
+}
+
+/** The same with what will be copied within the guest; its content is not looked at. */
+function plannedTexts(findings: Findings): Map<string, string> {
+  return new Map([...textsOf(findings), ...findings.config.copies.map(({ to }) => [to, ''] as const)]);
 }
 
 /** Each initramfs as it will be: path in the guest -> local copy with the archive behind it. */

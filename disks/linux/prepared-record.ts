@@ -19,6 +19,7 @@ const schema = z.object({
   system: z.unknown(),
   seen: z.array(seenSchema).min(1),
   texts: z.array(z.object({ path: absolutePath, text: z.string() })),
+  copies: z.array(z.object({ from: absolutePath, to: absolutePath })).default([]),
   archives: z.array(
     z.object({
       release: z.string(),

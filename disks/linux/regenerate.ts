@@ -1,5 +1,5 @@
-/** update-initramfs inside the appliance: slow (85 s without KVM), for what cannot be appended to. */
-import { PermanentError, isMusterError } from '../../model/errors';
+/** update-initramfs or dracut inside the appliance: slow (85 s without KVM), for what cannot be appended to. */
+import { assertNever, PermanentError, isMusterError } from '../../model/errors';
 import type { GuestFiles } from '../guest-files';
 import type { Guestfish } from '../guestfish';
 import { printable } from '../guestfish-words';
@@ -10,27 +10,44 @@ const timeoutMs = 15 * 60_000;
 const override = '/etc/initramfs-tools/conf.d/zz-muster';
 
 /**
- * Builds the kernel's initramfs anew with all drivers; needs /etc/initramfs-tools/modules to be extended already.
+ * Builds the kernel's initramfs anew with all drivers; needs what planModulesFile wants to be written already.
  *
  * @throws PermanentError with the tool's last words when it fails.
  */
 export async function regenerate(guest: Guestfish, files: GuestFiles, plan: KernelPlan): Promise<void> {
-  const flag = (await files.isFile(plan.initramfsPath)) ? '-u' : '-c';
-  await files.write(override, 'MODULES=most\n');
+  const [tool, command] = await commandFor(files, plan);
+  if (plan.tool === 'initramfs-tools') await files.write(override, 'MODULES=most\n');
   try {
-    await guest.ask('command', [`/usr/sbin/update-initramfs ${flag} -k ${plan.release}`], timeoutMs);
+    await guest.ask('command', [command], timeoutMs);
   } catch (error) {
     if (!isMusterError(error) || error.facts.what !== 'guestfish failed at command') throw error;
     throw new PermanentError(
       {
-        what: `update-initramfs failed for kernel ${plan.release} (regenerated because ${plan.because})`,
+        what: `${tool} failed for kernel ${plan.release} (regenerated because ${plan.because})`,
         found: printable(error.facts.found ?? ''),
         needed: 'an initramfs with the drivers of the hardware',
-        remedy: 'Choose an earlier recovery point, or repair initramfs-tools in the overlay with guestfish.',
+        remedy: `Choose an earlier recovery point, or repair ${tool} in the overlay with guestfish.`,
         ...(error.facts.detail === undefined ? {} : { detail: error.facts.detail }),
       },
       { cause: error },
     );
   }
-  await guest.ask('rm-f', [override]);
+  if (plan.tool === 'initramfs-tools') await guest.ask('rm-f', [override]);
+}
+
+/** libguestfs splits the command at spaces; releases have none. */
+async function commandFor(files: GuestFiles, { tool, release, initramfsPath }: KernelPlan): Promise<[string, string]> {
+  switch (tool) {
+    case 'initramfs-tools': {
+      const flag = (await files.isFile(initramfsPath)) ? '-u' : '-c';
+      return ['update-initramfs', `/usr/sbin/update-initramfs ${flag} -k ${release}`];
+    }
+    case 'dracut': {
+      // hostonly would look at the appliance's own hardware and take its drivers.
+      const all = '--no-hostonly --no-hostonly-cmdline';
+      return ['dracut', `/usr/bin/dracut --quiet --force ${all} ${initramfsPath} ${release}`];
+    }
+    default:
+      return assertNever(tool);
+  }
 }

@@ -4,7 +4,7 @@ import type { Addition } from './append';
 import type { LinuxSystem } from './find-system';
 import type { Findings } from './findings';
 
-/** The report of an inoculation through initramfs-tools. */
+/** The report of an inoculation; its inoculator is named after what builds the guest's initramfs. */
 export function report(
   system: LinuxSystem,
   before: Findings,
@@ -14,7 +14,7 @@ export function report(
   const kernels = before.kernels.filter(({ action }) => action !== 'unfit');
   const unfit = before.kernels.filter(({ action }) => action === 'unfit');
   return {
-    inoculator: 'initramfs-tools',
+    inoculator: before.kernels[0]?.tool ?? 'initramfs-tools',
     operatingSystem: system.prettyName,
     kernels: kernels.map((plan) => ({
       release: plan.release,

@@ -12,8 +12,10 @@ import type { GuestFiles } from '../guest-files';
 import { appendToGuest, verifyAppended, type Appendix } from './append';
 import { refuseErrors, type LabelledVolume, type LinuxSystem } from './find-system';
 import type { InoculationRequest } from './inoculate';
+import { deviceOf } from './mounts';
 import { basisOf, readRecord, unpackSystem, volumesDigest, type PreparedRecord } from './prepared-record';
 import { fileSha256, firstChange } from './seen-files';
+import { copyInGuest, verifyCopies } from './uefi';
 
 export type UseOfPrepared = { readonly report: InoculationReport } | { readonly because: string };
 
@@ -66,7 +68,7 @@ async function mountUnchanged(
   for (const [point, device] of system.mounts) {
     // What is wrong with the filesystem is for the ordinary way to say.
     const { error } = await guest.attempt('mount-ro', [device, point]);
-    const volume = volumes.find((candidate) => candidate.device === device);
+    const volume = deviceOf(device, volumes);
     if (error !== null || volume === undefined) return `${point} cannot be mounted`;
     await refuseErrors(guest, volume);
   }
@@ -83,16 +85,18 @@ async function writeAndReadBack(
   { folder }: KeptPreparation,
 ): Promise<string | null> {
   const archives = record.archives.map(({ file, ...archive }): Appendix => ({ ...archive, path: join(folder, file) }));
-  if (archives.length === 0 && record.texts.length === 0) return null;
+  if (archives.length === 0 && record.texts.length === 0 && record.copies.length === 0) return null;
   stage('writing what was prepared', 75);
   for (const point of system.mounts.keys()) await guest.ask('remount', [point, 'rw:true']);
   for (const { path, text } of record.texts) await files.write(path, text);
+  await copyInGuest(guest, record.copies);
   for (const archive of archives) await appendToGuest(guest, archive);
   stage('reading back what was written', 92);
   // Deepest first: a filesystem is written out when it becomes read-only, and then nothing of it stays in memory.
   for (const point of [...system.mounts.keys()].reverse()) await guest.ask('remount', [point, 'rw:false']);
   await guest.ask('drop-caches', ['3']);
   for (const { path, text } of record.texts) if ((await files.text(path)) !== text) return `${path} did not read back`;
+  await verifyCopies(guest, record.copies);
   for (const archive of archives) {
     try {
       await verifyAppended(guest, archive);

@@ -1,4 +1,6 @@
-import { mountsOf, refuseHibernated, type LabelledVolume } from '../../disks/linux/find-system';
+import { refuseHibernated } from '../../disks/linux/find-system';
+import { mountsOf } from '../../disks/linux/mounts';
+import type { LabelledVolume } from '../../disks/linux/volumes';
 
 const volume = (device: string, more: Partial<LabelledVolume> = {}): LabelledVolume => ({
   ...{ device, disk: 0, partition: 1, type: 'ext4', uuid: '', label: '', partUuid: '' },
@@ -12,7 +14,7 @@ const volumes = [
   volume('/dev/my-vg/var', { disk: -1, partition: null, uuid: 'v' }),
 ];
 
-const mounts = (fstab: string) => [...mountsOf(fstab, root, volumes)];
+const mounts = (fstab: string, crypttab?: string) => [...mountsOf(fstab, root, volumes, crypttab).points];
 
 test('the parts of a system are found by UUID, label, device-mapper name and device name, outer ones first', () => {
   expect(
