@@ -34,6 +34,8 @@ export interface Frozen {
     readonly disks: readonly { readonly diskId: DiskId; readonly signatures: readonly VolumeSignature[] }[];
   };
   readonly finalCycle: 'done' | 'not-wanted' | 'source-unreachable';
+  /** How much of the point's layers was compared with its digests; readBytes 0: nothing. */
+  readonly verified?: { readonly readBytes: number; readonly totalBytes: number };
   /** planned: the source was stopped by us. */
   readonly sourceStopped: boolean;
 }

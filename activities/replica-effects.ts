@@ -4,6 +4,7 @@ import type { RecoveryOrder } from '../model/order';
 import type { PointManifest } from '../model/replica';
 import type { Frozen, RecoveryActivities } from './contract';
 import type { Attempt } from './attempt';
+import { choosePoint, verifyPoint } from './choose-point';
 import { callOptions, replicaResource, workAt } from './common';
 import { assertInTime } from './lease';
 import { askSource, orAbort, sourceDeadline, startSourceAgain, stopSource } from './source';
@@ -32,9 +33,10 @@ export function createReplicaEffects(deps: ActivityDeps): EffectsOf<ReplicaEffec
       return onReplica(async () => {
         const sourceStopped = order.intent === 'planned' && (await stopSource(deps, order, site, attempt));
         const finalCycle = await lastCycle(order, site, attempt);
-        const point = choosePoint(order, await site.replicas.points(order.server.id));
+        const point = await choosePoint(order, site);
+        const verified = await verifyPoint(order, site, point, attempt);
         const disks = point.disks.map(({ diskId, signatures }) => ({ diskId, signatures }));
-        return { point: { ...point, disks }, finalCycle, sourceStopped };
+        return { point: { ...point, disks }, finalCycle, sourceStopped, verified };
       });
     },
 
@@ -103,19 +105,4 @@ async function lastCycle(order: RecoveryOrder, site: RecoverySite, attempt: Atte
   } finally {
     await site.replicas.hold(id, order.runId, 'frozen');
   }
-}
-
-function choosePoint(order: RecoveryOrder, points: readonly PointManifest[]): PointManifest {
-  const point = order.point === 'latest' ? points.at(-1) : points.find((one) => one.pointId === order.point);
-  if (point !== undefined) return point;
-  throw new OperatorError({
-    what:
-      order.point === 'latest'
-        ? `${order.server.name} has no complete point`
-        : `${order.server.name} has no point ${order.point}`,
-    found:
-      points.length === 0 ? 'none' : `${points.length} points, from ${points[0]!.takenAt} to ${points.at(-1)!.takenAt}`,
-    needed: 'a complete point whose chain has no hole',
-    remedy: 'Choose one of `muster replicas`, or provide point=latest.',
-  });
 }

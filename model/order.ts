@@ -8,6 +8,14 @@ export type Mode = (typeof modes)[number];
 export const intents = ['disaster', 'planned'] as const;
 export type Intent = (typeof intents)[number];
 
+/**
+ * Whether the point's layers are read and compared with their digests before the run stands on them. auto: always in a
+ * rehearsal and in a planned recovery; in a disaster only up to `verifyLimitBytes`, because the hour counts more.
+ */
+export const verifications = ['auto', 'always', 'never'] as const;
+export type Verification = (typeof verifications)[number];
+export const verifyLimitBytes = 8 * 1024 ** 3;
+
 /** Who acts: a named person behind a token, or a process. */
 export interface Actor {
   readonly kind: 'person' | 'worker' | 'workflow';
@@ -50,6 +58,8 @@ export interface RecoveryOrder {
   readonly server: ServerSpec;
   readonly point: 'latest' | PointId;
   readonly finalCycle: 'auto' | 'never';
+  /** Absent in orders of earlier versions: never. */
+  readonly verify?: Verification;
   /** Longest wait for anything at the source site. */
   readonly sourceDeadlineMs: number;
   readonly target: {
@@ -88,6 +98,7 @@ export interface CorrectableInput {
   readonly inoculate?: boolean;
   readonly heartbeatTimeoutMs?: number;
   readonly overwriteDisks?: readonly string[];
+  readonly verify?: Verification;
 }
 
 export const correctableFields = [
@@ -99,6 +110,7 @@ export const correctableFields = [
   'inoculate',
   'heartbeatTimeoutMs',
   'overwriteDisks',
+  'verify',
 ] as const satisfies readonly (keyof CorrectableInput)[];
 export type CorrectableField = (typeof correctableFields)[number];
 
@@ -119,6 +131,8 @@ export function correctionProblem(field: CorrectableField, value: unknown): stri
       return wholeAbove(1);
     case 'inoculate':
       return typeof value === 'boolean' ? null : `${field}: found ${JSON.stringify(value)}, needed true or false`;
+    case 'verify':
+      return verifications.some((one) => one === value) ? null : `verify: needed one of ${verifications.join(', ')}`;
     case 'overwriteDisks': {
       const isList = Array.isArray(value) && value.every((one) => typeof one === 'string' && one.startsWith('/'));
       return isList ? null : `${field}: needed a list of devices, each by its whole path`;
@@ -133,11 +147,12 @@ export function correctionProblem(field: CorrectableField, value: unknown): stri
 
 /** The order with a decision's corrections in it. */
 export function correctOrder(order: RecoveryOrder, input: CorrectableInput): RecoveryOrder {
-  const { point, inoculate, heartbeatTimeoutMs, ...target } = input;
+  const { point, inoculate, heartbeatTimeoutMs, verify, ...target } = input;
   return {
     ...order,
     ...(point === undefined ? {} : { point }),
     ...(inoculate === undefined ? {} : { inoculate }),
+    ...(verify === undefined ? {} : { verify }),
     target: { ...order.target, ...target },
     proof: { ...order.proof, ...(heartbeatTimeoutMs === undefined ? {} : { heartbeatTimeoutMs }) },
   };

@@ -24,6 +24,27 @@ export type CycleOptions = CallOptions & {
   readonly ofStoppedMachine?: boolean;
 };
 
+/** What reading a point's layers has shown. */
+export interface Examination {
+  /** Length of all layers that the point stands on. */
+  readonly totalBytes: number;
+  /** 0: they are longer than the caller wanted to be read. */
+  readonly readBytes: number;
+  readonly damage: readonly LayerDamage[];
+  /** The newest point that stands on no damaged layer; null: none is known. */
+  readonly standing: PointId | null;
+}
+
+/** A layer whose bytes are not those that its manifest was written for. */
+export interface LayerDamage {
+  readonly diskId: DiskId;
+  readonly file: string;
+  readonly pointId: PointId;
+  /** SHA-256. */
+  readonly found: string;
+  readonly needed: string;
+}
+
 export interface Replicas {
   /** Creates the replica's folder and starts its target server. Already there: adopted, also after kill -9 of anything. */
   prepare(server: ServerSpec, options?: CallOptions): Promise<void>;
@@ -35,6 +56,15 @@ export interface Replicas {
   cycle(server: ServerSpec, options?: CycleOptions): Promise<CycleReport>;
   /** Complete points, oldest first; found from the manifests, each checked for files and an unbroken chain. */
   points(serverId: ServerId): Promise<PointManifest[]>;
+  /**
+   * Reads the layers that the point stands on and compares their digests with their manifests, unless they hold more than
+   * `limitBytes` (null: no limit). Only while the caller holds the replica.
+   */
+  examine(
+    serverId: ServerId,
+    point: PointId,
+    options: CallOptions & { readonly limitBytes: number | null },
+  ): Promise<Examination>;
   view(serverId: ServerId): Promise<ReplicaView | undefined>;
   views(): Promise<ReplicaView[]>;
   /** Durable marker beside the manifests: while a run holds the replica, no cycle and no merge starts. Another run's hold: OperatorError naming it. */

@@ -9,6 +9,7 @@ import { assertNotGivenAway, beginCommit, finishCommit, readCommit } from './com
 import type { Replicas, ReplicationSource } from './contract';
 import { checkpointPrefix, runCycle } from './cycle';
 import { readJson, writeDurably } from './durable';
+import { examinePoint } from './examine';
 import { holdFor, letGoFor, readHold } from './hold';
 import { layerPath, namesIn, readPoints } from './manifests';
 import { openReplica } from './open-replica';
@@ -42,6 +43,7 @@ export function createReplicas(settings: ReplicasSettings): Replicas {
     prepare: (server) => prepare(at(server.id), server),
     cycle: (server, options) => runCycle(at(server.id), server, { source, siteId, clock, layouts }, options),
     points: async (serverId) => [...(await readPoints(at(serverId))).points],
+    examine: (serverId, point, options) => examinePoint(at(serverId), point, options),
     view: (serverId) => viewOf(at(serverId), clock()),
     views: async () => {
       // Of what else lies in the folder (lost+found, somebody's notes) nothing is a replica.

@@ -25,7 +25,7 @@ const steps = [
     remedy:
       'Look at `muster replicas`. If another run holds the replica, abort that run or wait for it. If no complete point is there, choose another server or restore the replica first.',
     undo: 'Replication goes on; a source that this run stopped is started again.',
-    provides: ['point'],
+    provides: ['point', 'verify'],
   },
   {
     ...defaults,

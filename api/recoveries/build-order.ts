@@ -47,6 +47,7 @@ export function buildOrder(wanted: NewRecovery, server: ServerSpec, context: Ord
     server,
     point,
     finalCycle: wanted.finalCycle ?? 'auto',
+    verify: wanted.verify,
     sourceDeadlineMs: wanted.sourceDeadlineMs ?? sourceDeadlineMs(intent),
     target: {
       siteId: server.recoverySiteId,

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { recoveryOptions } from '../../model/replica';
 import { hardwareProfiles, firmwares } from '../../model/server';
-import { intents, modes } from '../../model/order';
+import { intents, modes, verifications } from '../../model/order';
 import { machineName, milliseconds, overwriteDisks, reason, time } from './common';
 
 const hardwareIds = Object.keys(hardwareProfiles) as [string, ...string[]];
@@ -16,6 +16,10 @@ export const newRecoverySchema = z
     option: z.enum(recoveryOptions).default('backup-and-recover'),
     point: z.string().min(1).max(100).default('latest'),
     finalCycle: z.enum(['auto', 'never']).optional(),
+    verify: z.enum(verifications).default('auto').openapi({
+      description:
+        'Compare the layers of the point with their digests. auto: always in a rehearsal or a planned recovery, up to 8 GiB in a disaster',
+    }),
     hardware: z.enum(hardwareIds),
     firmware: z.enum(firmwares).optional(),
     machineName: machineName.optional(),

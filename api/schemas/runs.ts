@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { decisionKinds, runStates, stepStates } from '../../model/steps';
-import { modes } from '../../model/order';
+import { modes, verifications } from '../../model/order';
 import { machineName, milliseconds, overwriteDisks, pageQuery, reason, time } from './common';
 
 export const runRowSchema = z
@@ -183,6 +183,7 @@ export const decisionSchema = z
         point: z.string().min(1).max(100),
         inoculate: z.boolean(),
         heartbeatTimeoutMs: milliseconds,
+        verify: z.enum(verifications),
         overwriteDisks,
       })
       .partial()

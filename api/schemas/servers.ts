@@ -109,6 +109,10 @@ export const replicaSchema = z
     lagMs: z.number().nullable().openapi({ description: 'Age of the last complete point' }),
     storedBytes: z.int(),
     lastError: z.string().nullable(),
+    orphans: z
+      .array(z.object({ pointId: z.string().nullable(), file: z.string(), because: z.string(), storedBytes: z.int() }))
+      .optional()
+      .openapi({ description: 'What lies there as a point and cannot be recovered from; it goes with the replica' }),
   })
   .openapi('Replica');
 export type ReplicaDocument = z.infer<typeof replicaSchema>;

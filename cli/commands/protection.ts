@@ -104,4 +104,9 @@ async function oneReplica({ client, out }: Pick<Context, 'client' | 'out'>, name
   ];
   const rows = replica.points.map((point) => [point.pointId, formatTime(point.takenAt), point.consistency]);
   if (rows.length > 0) out.line(table(out, columns, rows));
+  const orphans = replica.orphans ?? [];
+  if (orphans.length === 0) return;
+  const bytes = orphans.reduce((sum, orphan) => sum + orphan.storedBytes, 0);
+  out.line(`Not usable (${formatSize(bytes)}; kept, and removed with the replica):`);
+  for (const { file, because } of orphans) out.line(paragraph(out, '', `${file}: ${because}`, 2));
 }

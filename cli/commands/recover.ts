@@ -2,7 +2,7 @@ import { Option, type Command } from 'commander';
 import { v7 as uuidv7 } from 'uuid';
 import type { NewRecoveryInput, StartedRecovery } from '../../api/schemas/recoveries';
 import { hardwareProfiles } from '../../model/server';
-import { intents, modes, type Intent, type Mode } from '../../model/order';
+import { intents, modes, verifications, type Intent, type Mode, type Verification } from '../../model/order';
 import { recoveryOptions, type RecoveryOption } from '../../model/replica';
 import { action, requireReason, type Context } from '../context';
 import { collectPair, parseDuration, parseSize, parseTime, parseWhole } from '../parse';
@@ -21,6 +21,7 @@ interface RecoverOptions {
   readonly memory?: number;
   readonly inoculation: boolean;
   readonly finalCycle: boolean;
+  readonly verify?: Verification;
   readonly powerOn?: 'automatic' | 'decision';
   readonly lostAt?: string;
   readonly stableFor?: number;
@@ -63,6 +64,12 @@ export function recoverCommand(program: Command): void {
     .option('--no-inoculation', 'do not touch the operating system: for hardware it knows already')
     .option('--no-final-cycle', 'do not ask the source for its last changes')
     .addOption(
+      new Option(
+        '--verify <when>',
+        'compare the point with its digests; auto: always, but in a disaster only up to 8 GiB (default: auto)',
+      ).choices(verifications),
+    )
+    .addOption(
       new Option('--power-on <how>', 'power on by itself or after a decision').choices(['automatic', 'decision']),
     )
     .option('--lost-at <time>', 'when the server was lost (UTC); the RPO is measured from it', parseTime)
@@ -101,6 +108,7 @@ function recoveryOf(server: string, options: RecoverOptions, reason: string): Ne
     machineName: options.as,
     overwriteDisks: options.overwriteDisk,
     networks: options.network,
+    verify: options.verify,
     cpuCount: options.cpus,
     memoryBytes: options.memory,
     powerOn: options.powerOn,

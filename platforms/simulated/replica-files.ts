@@ -1,8 +1,8 @@
 /** Where a simulated site keeps a server's replica, and what of it is complete. */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { OperatorError } from '../../model/errors';
-import type { PointManifest, RecoveryOption, SessionState, TakenDisk } from '../../model/replica';
+import { isMusterError, OperatorError } from '../../model/errors';
+import type { OrphanView, PointManifest, RecoveryOption, SessionState, TakenDisk } from '../../model/replica';
 import type { DiskId, ServerId } from '../../model/server';
 import { withFileLock } from '../file-lock';
 import { readJson, writeJson } from '../json-file';
@@ -127,8 +127,33 @@ export function noReplica(site: Site, serverId: ServerId): OperatorError {
 async function manifests(site: Site, serverId: ServerId): Promise<PointManifest[]> {
   const folder = join(replicaFolder(site, serverId), 'points');
   const names = (await readdir(folder).catch(() => [] as string[])).filter((name) => /^\d+$/.test(name)).sort();
-  const found = await Promise.all(names.map((name) => readJson<PointManifest>(join(folder, name, 'manifest.json'))));
-  return found.filter((manifest) => manifest !== undefined);
+  const found = await Promise.all(names.map((name) => readManifest(join(folder, name, 'manifest.json'))));
+  return found.filter((manifest) => manifest !== undefined && manifest !== 'damaged') as PointManifest[];
+}
+
+/** A damaged manifest costs its point, not the replica. */
+async function readManifest(path: string): Promise<PointManifest | 'damaged' | undefined> {
+  return readJson<PointManifest>(path).catch((error: unknown) => {
+    if (isMusterError(error)) return 'damaged' as const;
+    throw error;
+  });
+}
+
+/** What lies there as a point and is not complete. */
+export async function orphansOf(site: Site, serverId: ServerId): Promise<OrphanView[]> {
+  const folder = join(replicaFolder(site, serverId), 'points');
+  const complete = new Set((await completePoints(site, serverId)).map((point) => point.sequence));
+  const mergedThrough = (await readReplica(site, serverId))?.mergedThrough ?? null;
+  const orphans: OrphanView[] = [];
+  for (const name of (await readdir(folder).catch(() => [] as string[])).filter((one) => /^\d+$/.test(one)).sort()) {
+    const manifest = await readManifest(join(folder, name, 'manifest.json'));
+    if (manifest === undefined || complete.has(Number(name))) continue;
+    if (manifest !== 'damaged' && manifest.pointId === mergedThrough) continue;
+    const because = manifest === 'damaged' ? 'is damaged' : 'stands on no complete point, or lacks a disk';
+    const pointId = manifest === 'damaged' ? null : manifest.pointId;
+    orphans.push({ pointId, file: `${name}/manifest.json`, because, storedBytes: 0 });
+  }
+  return orphans;
 }
 
 /** Complete points with an unbroken chain below them, oldest first. */
@@ -154,8 +179,8 @@ async function hasItsFiles(site: Site, serverId: ServerId, manifest: PointManife
 
 /** One more than that of any point that is there, complete or not. */
 export async function nextSequence(site: Site, serverId: ServerId): Promise<number> {
-  const all = await manifests(site, serverId);
-  return Math.max(0, ...all.map((manifest) => manifest.sequence)) + 1;
+  const names = await readdir(join(replicaFolder(site, serverId), 'points')).catch(() => [] as string[]);
+  return Math.max(0, ...names.filter((name) => /^\d+$/.test(name)).map(Number)) + 1;
 }
 
 /** Removes what a killed cycle or merge left: copies under way, points without manifest, the point that was merged. */
@@ -164,8 +189,9 @@ export async function clearLeftovers(site: Site, serverId: ServerId): Promise<vo
   const complete = new Set((await completePoints(site, serverId)).map((point) => point.sequence));
   const mergedThrough = (await readReplica(site, serverId))?.mergedThrough ?? null;
   for (const name of await readdir(folder).catch(() => [] as string[])) {
-    const manifest = await readJson<PointManifest>(join(folder, name, 'manifest.json'));
-    const orphanIsKept = manifest && /^\d+$/.test(name) && manifest.pointId !== mergedThrough;
+    const manifest = await readManifest(join(folder, name, 'manifest.json'));
+    const isMerged = manifest !== 'damaged' && manifest?.pointId === mergedThrough;
+    const orphanIsKept = manifest && /^\d+$/.test(name) && !isMerged;
     if (complete.has(Number(name)) || orphanIsKept) continue;
     await rm(join(folder, name), { recursive: true, force: true });
   }

@@ -11,10 +11,12 @@ import { freeBytes } from './capacity';
 import { cycle } from './replica-cycle';
 import {
   changeReplica,
+import { examine } from './replica-examine';
   completePoints,
   noReplica,
   readReplica,
   recoveredFolder,
+  orphansOf,
   type ReplicaRecord,
 } from './replica-files';
 import { beginCommit, drop, finishCommit, handOver, release, take, takeBack } from './replica-runs';
@@ -32,6 +34,7 @@ export function simulatedReplicas(site: Site): Replicas {
     views: () => views(site),
     hold: (serverId, runId, state) => hold(site, serverId, runId, state),
     letGo: (serverId, runId) => letGo(site, serverId, runId),
+    examine: (serverId, point, options) => examine(site, serverId, point, options),
     take: (server, point, option, runId, options) => take(site, server, point, option, runId, options),
     drop: (serverId, runId, options) => drop(site, serverId, runId, options),
     handOver: (serverId, runId, diskId, options) => handOver(site, serverId, runId, diskId, options),
@@ -154,13 +157,14 @@ async function viewOf(site: Site, record: ReplicaRecord): Promise<ReplicaView> {
     serverName: record.serverName,
     state: record.holdState ?? (newest ? 'replicating' : 'starting'),
     heldBy: record.heldBy,
+  const orphans = await orphansOf(site, record.serverId);
     points: points.map((point) => ({
       pointId: point.pointId,
       takenAt: point.takenAt,
       consistency: point.consistency,
       storedBytes: storedBytes(point),
     })),
-    lagMs: newest ? site.now() - Date.parse(newest.takenAt) : null,
+    lagMs: newest ? Math.max(0, site.now() - Date.parse(newest.takenAt)) : null,
     storedBytes: points.reduce((sum, point) => sum + storedBytes(point), 0),
     lastError: record.lastError,
   };
@@ -168,4 +172,6 @@ async function viewOf(site: Site, record: ReplicaRecord): Promise<ReplicaView> {
 
 function storedBytes(point: PointManifest): number {
   return point.disks.reduce((sum, disk) => sum + disk.storedBytes, 0);
+    ...(orphans.length === 0 ? {} : { orphans }),
+    prepared: await preparedViews(site, record.serverId),
 }
