@@ -21,9 +21,12 @@ export async function readJson<T>(path: string): Promise<T | undefined> {
   }
 }
 
-/** Replaces the file in one step. Not fsynced: it survives a killed process, which is what these files are for. */
-export async function writeJson(path: string, value: unknown): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.new`;
+/**
+ * Replaces the file in one step. Not fsynced: it survives a killed process, which is what these files are for.
+ * `alone`: the caller holds a lock on the file; what a killed process left of its draft then goes with the next write.
+ */
+export async function writeJson(path: string, value: unknown, options: { alone?: boolean } = {}): Promise<void> {
+  const temporary = options.alone === true ? `${path}.new` : `${path}.${randomUUID()}.new`;
   const text = `${JSON.stringify(value)}\n`;
   try {
     await writeFile(temporary, text).catch(async (error: NodeJS.ErrnoException) => {

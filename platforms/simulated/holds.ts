@@ -13,7 +13,7 @@ export async function holdDisk(path: string, holder: Holder): Promise<void> {
     const now = await holderOf(path);
     if (now === holder) return;
     if (now) throw inUse(path, now);
-    await writeJson(holdFile(path), { holder });
+    await writeJson(holdFile(path), { holder }, { alone: true });
   });
 }
 

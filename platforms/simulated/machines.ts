@@ -132,12 +132,13 @@ async function startTask(
   const takesMs = change.takesMs ?? (await readSettings(site)).taskMs;
   const task: MachineTask = { id: randomUUID(), what, startedAt, endsAt: startedAt + takesMs };
   const effect = newEffect(site, what, name, options);
-  await writeJson(machineFile(site, name), {
+  const started: MachineFile = {
     machine: machine ?? { ...change.next, removed: true },
     task: { task, then: change.next, effect },
     lastTask: file?.lastTask ?? null,
     outbox: [],
-  } satisfies MachineFile);
+  };
+  await writeJson(machineFile(site, name), started, { alone: true });
   if (takesMs > 0) return { done: false, waitMs: takesMs };
   await settleOnDisk(site, name);
   return { done: true, machine: change.next };
@@ -156,12 +157,12 @@ async function settleOnDisk(site: Site, name: string): Promise<MachineFile | und
   const found = await readJson<MachineFile>(path);
   if (!found) return undefined;
   const settled = settle(site, found);
-  if (settled !== found) await writeJson(path, settled);
+  if (settled !== found) await writeJson(path, settled, { alone: true });
   if (settled.outbox.length > 0) {
     // Written by this call: certainly not logged yet. Found in the file: its writer died, before or after its log line.
     const unlogged = found.outbox.length === 0 ? settled.outbox : await missingEffects(site, settled.outbox);
     await logEffects(site, unlogged);
-    if (!settled.machine.removed) await writeJson(path, { ...settled, outbox: [] });
+    if (!settled.machine.removed) await writeJson(path, { ...settled, outbox: [] }, { alone: true });
   }
   if (settled.machine.removed && !settled.task) {
     await rm(uuidFile(site, settled.machine.uuid), { force: true });
@@ -181,7 +182,7 @@ export async function reserveUuid(site: Site, uuid: string, name: string): Promi
   await mkdir(join(site.folder, 'uuids'), { recursive: true });
   const holder = await readJson<{ name: string }>(path);
   if (holder && (holder.name === name || (await readMachine(site, holder.name))?.uuid === uuid)) return holder.name;
-  await writeJson(path, { name });
+  await writeJson(path, { name }, { alone: true });
   return name;
 }
 

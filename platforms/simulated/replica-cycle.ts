@@ -1,6 +1,6 @@
 /** One cycle of a simulated replication session: copy, take the signatures out, manifest last, merge at most one point. */
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, stat } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { v7 as uuidv7 } from 'uuid';
 import { isMusterError, OperatorError } from '../../model/errors';
@@ -36,10 +36,24 @@ export async function cycle(site: Site, server: ServerSpec, options: CycleOption
 }
 
 async function cycleAlone(site: Site, server: ServerSpec, options: CycleOptions): Promise<CycleReport> {
-  const startedAt = site.now();
   requireFree(site, server, await readReplica(site, server.id));
   await clearLeftovers(site, server.id);
   const incoming = join(replicaFolder(site, server.id), 'points', `incoming-${randomUUID()}`);
+  try {
+    return await cycleThrough(site, server, incoming, options);
+  } finally {
+    // Nobody comes back for what a cancelled cycle copied when replication is paused.
+    await rm(incoming, { recursive: true, force: true });
+  }
+}
+
+async function cycleThrough(
+  site: Site,
+  server: ServerSpec,
+  incoming: string,
+  options: CycleOptions,
+): Promise<CycleReport> {
+  const startedAt = site.now();
   const { pointId, copy, source } = await copyDisks(site, server, incoming, options);
   let manifest: PointManifest | undefined;
   let merged: string | null = null;

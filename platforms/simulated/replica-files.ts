@@ -108,7 +108,7 @@ async function forget(site: Site, record: ReplicaRecord): Promise<ReplicaRecord 
 }
 
 function writeReplica(site: Site, record: ReplicaRecord): Promise<void> {
-  return writeJson(replicaFile(site, record.serverId), record);
+  return writeJson(replicaFile(site, record.serverId), record, { alone: true });
 }
 
 function replicaFile(site: Site, serverId: ServerId): string {
