@@ -41,7 +41,8 @@ export interface Frozen {
 }
 
 export interface ProofRung {
-  readonly name: 'powered-on' | 'heartbeat' | 'stable' | 'service' | 'screenshot';
+  readonly name: 'powered-on' | 'console' | 'heartbeat' | 'stable' | 'service' | 'screenshot';
+  /** false: it could not be shown here; what is needed and fails throws instead. */
   readonly ok: boolean;
   readonly detail: string;
   readonly evidence: readonly EvidenceRef[];
@@ -77,7 +78,7 @@ export interface RecoveryActivities {
   unregisterDisk(input: EffectInput & { disk: TakenDisk }): Promise<void>;
   releaseDisk(input: EffectInput & { disk: TakenDisk }): Promise<{ restarted: boolean }>;
   /** Why power-on needs a person, or null: the source answers, or isolation of a rehearsal is not given (OperatorError). */
-  judgePowerOn(input: EffectInput): Promise<{ because: string | null }>;
+  judgePowerOn(input: EffectInput): Promise<{ because: string | null; question?: string }>;
   powerOnMachine(input: EffectInput): Promise<void>;
   powerOffMachine(input: EffectInput): Promise<void>;
   proveBoot(input: EffectInput): Promise<BootProof>;

@@ -1,10 +1,13 @@
 /** Effects on the run's overlays: signatures and inoculation. Under the lease of the server's replica. */
+import type { InoculateOptions } from '../disks/contract';
 import { PermanentError } from '../model/errors';
+import type { RecoveryOrder } from '../model/order';
 import type { RecoveryActivities } from './contract';
 import type { EffectsOf } from './attempt';
 import { callOptions, workAt } from './common';
 
-import type { ActivityDeps } from './site';
+import type { ActivityDeps, RecoverySite } from './site';
+import { targetNics } from './target-nics';
 
 type DiskEffects = Pick<RecoveryActivities, 'applySignature' | 'removeSignature' | 'inoculateDisks' | 'updateRegistry'>;
 
@@ -23,7 +26,9 @@ export function createDiskEffects(deps: ActivityDeps): EffectsOf<DiskEffects> {
     async inoculateDisks({ order, disks }, attempt) {
       const { site, onReplica } = workAt(deps, order, attempt);
       const unlockKeys = await Promise.all((order.server.unlockKeys ?? []).map((ref) => deps.secrets(ref)));
-      const options = { ...callOptions(attempt), nics: order.server.nics, unlockKeys };
+      const nics = await targetNics(order, site, attempt);
+      const prepared = await preparedFor(site, order);
+      const options = { ...callOptions(attempt), nics, unlockKeys, prepared };
       const report = await onReplica(() => site.disks.inoculate(disks, order.target.hardware, options));
       const text = Buffer.from(JSON.stringify(report, null, 2));
       await attempt.keep('What inoculation changed and verified', text, 'inoculation.json', 'application/json');
@@ -38,4 +43,11 @@ export function createDiskEffects(deps: ActivityDeps): EffectsOf<DiskEffects> {
       });
     },
   };
+}
+
+/** Nothing that was prepared is worth an inoculation that fails: what cannot be read counts as none. */
+function preparedFor(site: RecoverySite, { server, target }: RecoveryOrder): Promise<InoculateOptions['prepared']> {
+  return site.preparations
+    .find(server.id, target.hardware.id)
+    .catch((error: unknown) => ({ because: `what was prepared cannot be read: ${String(error)}` }));
 }

@@ -71,17 +71,13 @@ export function createMachineEffects(deps: ActivityDeps): EffectsOf<MachineEffec
 
     async judgePowerOn({ order }, attempt) {
       const { site } = workAt(deps, order, attempt);
-      if (order.mode === 'rehearsal') {
-        assertIsolated(order, await platformOf(site, order).health(callOptions(attempt)));
-        return { because: order.powerOn === 'decision' ? 'The order asks for a decision before power-on.' : null };
-      }
-      const { machineName, siteId } = order.server.source;
-      if ((await askSource(deps, order, attempt)) === 'on') {
-        return {
-          because: `${machineName} still runs at site ${siteId}: two machines would answer to one name and address.`,
-        };
-      }
-      return { because: order.powerOn === 'decision' ? 'The order asks for a decision before power-on.' : null };
+      const platform = platformOf(site, order);
+      if (order.mode === 'rehearsal') assertIsolated(order, await platform.health(callOptions(attempt)));
+      const reason = await whyAsk(deps, order, attempt);
+      if (platform.given === undefined) return { because: reason };
+      const { machineName } = order.target;
+      const hand = (await platform.find(machineName, callOptions(attempt)))?.powerByPerson;
+      return hand === undefined ? { because: reason } : askPerson(machineName, hand, reason);
     },
 
     async powerOnMachine({ order }, attempt) {
@@ -103,6 +99,28 @@ export function createMachineEffects(deps: ActivityDeps): EffectsOf<MachineEffec
         await platform.power(machine, 'off', callOptions(attempt));
       });
     },
+  };
+}
+
+/** What speaks against power-on without a decision; null: nothing. */
+async function whyAsk(deps: ActivityDeps, order: RecoveryOrder, attempt: Attempt): Promise<string | null> {
+  const { machineName, siteId } = order.server.source;
+  if (order.mode === 'recovery' && (await askSource(deps, order, attempt)) === 'on') {
+    return `${machineName} still runs at site ${siteId}: two machines would answer to one name and address.`;
+  }
+  return order.powerOn === 'decision' ? 'The order asks for a decision before power-on.' : null;
+}
+
+/** Only a person can press the button; why they may not yet, if anything is against it, comes first. */
+function askPerson(
+  machine: string,
+  instructions: string,
+  reason: string | null,
+): { because: string; question: string } {
+  const hand = `Only a person can switch ${machine} on: ${instructions}`;
+  return {
+    because: reason === null ? hand : `${reason} ${hand}`,
+    question: `${reason === null ? '' : 'Make sure that the source is down or cut off. '}Switch ${machine} on, then approve: your word is recorded as the proof that it is on; or abort.`,
   };
 }
 

@@ -1,33 +1,38 @@
 /** What can be known to go wrong before anything is touched; all problems at once. */
 import { OperatorError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
+import type { PointManifest } from '../model/replica';
 import type { Machine, PlatformHealth } from '../platforms/contract';
-import { formatSize } from '../model/durations';
-import type { RecoveryActivities } from './contract';
+import { formatSize, formatDuration } from '../model/durations';
+import type { PreflightReport, RecoveryActivities } from './contract';
 import type { EffectsOf } from './attempt';
 import { callOptions, workAt } from './common';
 
-import { check, type Check } from './preflight-check';
-import { checkClocks, checkReplica } from './preflight-replica';
+import { checkGivenMachine } from './preflight-given';
 import type { ActivityDeps, RecoverySite } from './site';
+import { platformOf } from './site';
+
+type Check = PreflightReport['checks'][number];
 
 export function createPreflight(deps: ActivityDeps): EffectsOf<Pick<RecoveryActivities, 'preflight'>> {
   return {
     async preflight({ order }, attempt) {
       const { site } = workAt(deps, order, attempt);
+      const platform = platformOf(site, order);
       const [points, view, freeBytes, machines, health] = await Promise.all([
         site.replicas.points(order.server.id),
         site.replicas.view(order.server.id),
         site.replicas.freeBytes(),
-        site.platform.list(callOptions(attempt)),
-        site.platform.health(callOptions(attempt)),
+        platform.list(callOptions(attempt)),
+        platform.health(callOptions(attempt)),
       ]);
       const point = order.point === 'latest' ? points.at(-1) : points.find((one) => one.pointId === order.point);
+      const heldBy = view?.heldBy ?? null;
       const checks = [
-        ...checkReplica(order, { points, point, view }),
-        checkClocks(order, point, deps.now()),
+        ...checkReplica(order, points, point, heldBy),
         checkSpace(order, freeBytes),
-        ...checkNames(order, machines),
+        ...(platform.given === undefined ? checkNames(order, machines) : []),
+        ...(await checkGivenMachine(order, platform, machines, attempt)),
         ...checkHardware(order, site, health),
         ...checkNetworks(order, health),
       ];
@@ -35,7 +40,7 @@ export function createPreflight(deps: ActivityDeps): EffectsOf<Pick<RecoveryActi
       const lostAt = Date.parse(order.lostAt ?? order.requestedAt);
       return {
         pointId: point?.pointId ?? '',
-        pointAgeMs: point === undefined ? 0 : Math.max(0, lostAt - Date.parse(point.takenAt)),
+        pointAgeMs: point === undefined ? 0 : lostAt - Date.parse(point.takenAt),
         checks,
       };
     },
@@ -51,6 +56,64 @@ function failOnProblems(order: RecoveryOrder, checks: readonly Check[]): void {
     remedy: 'Mend each of them and retry, or provide corrected values.',
     detail: JSON.stringify(checks, null, 2),
   });
+}
+
+const check = (
+  name: string,
+  ok: boolean,
+  found: string,
+  needed: string,
+  severity: Check['severity'] = 'problem',
+): Check => ({
+  name,
+  ok,
+  severity,
+  found,
+  needed,
+});
+
+function checkReplica(
+  order: RecoveryOrder,
+  points: readonly PointManifest[],
+  point: PointManifest | undefined,
+  heldBy: string | null,
+): Check[] {
+  const wanted = order.point === 'latest' ? 'a complete point' : `point ${order.point}`;
+  const checks = [
+    check(
+      'replica',
+      point !== undefined,
+      point === undefined ? `${points.length} complete points` : `point of ${point.takenAt}`,
+      wanted,
+    ),
+    check(
+      'hold',
+      heldBy === null || heldBy === order.runId,
+      heldBy === null ? 'free' : `held by run ${heldBy}`,
+      'free',
+    ),
+  ];
+  if (point === undefined) return checks;
+  const covered = new Set(point.disks.map((disk) => disk.diskId));
+  const missing = order.server.disks.filter((disk) => !covered.has(disk.id)).map((disk) => disk.id);
+  const ageMs = Date.parse(order.lostAt ?? order.requestedAt) - Date.parse(point.takenAt);
+  return [
+    ...checks,
+    check(
+      'disks',
+      missing.length === 0,
+      missing.length === 0 ? `${covered.size} disks` : `not in the point: ${missing.join(', ')}`,
+      'every disk of the server',
+    ),
+    // Missing the objective is bad news, not a reason to leave the server down: a warning.
+    check(
+      'recovery point age',
+      ageMs <= order.server.objectives.rpoMs,
+      formatDuration(Math.max(0, ageMs)),
+      `at most ${formatDuration(order.server.objectives.rpoMs)}`,
+      'warning',
+    ),
+  ];
 }
 
 /** Inoculation and the first boot write little; a tenth of the disks is room for both. */
@@ -100,7 +163,7 @@ const describeOwner = (machine: Machine): string =>
 
 function checkHardware(order: RecoveryOrder, site: RecoverySite, health: PlatformHealth): Check[] {
   const { hardware, firmware, memoryBytes } = order.target;
-  const { capabilities } = site.platform;
+  const { capabilities } = platformOf(site, order);
   const choice = site.disks.chooseInoculator(order.server.os, hardware);
   const os = order.server.os.prettyName ?? order.server.os.family;
   return [

@@ -10,11 +10,12 @@ import type { BootProof, ProofRung, RecoveryActivities } from './contract';
 import type { Attempt, EffectsOf } from './attempt';
 import { callOptions, pause, until, workAt } from './common';
 import { diagnose } from './diagnosis';
+import { watchMachine } from './proof-by-sight';
 
 import type { ActivityDeps, RecoverySite } from './site';
 import { platformOf } from './site';
 
-interface Proving {
+export interface Proving {
   readonly order: RecoveryOrder;
   readonly site: RecoverySite;
   readonly attempt: Attempt;
@@ -34,6 +35,11 @@ export function createProof(deps: ActivityDeps): EffectsOf<Pick<RecoveryActiviti
     async proveBoot({ order }, attempt): Promise<BootProof> {
       const proving = { order, site: workAt(deps, order, attempt).site, attempt, deps };
       try {
+        const { guestAgent } = platformOf(proving.site, order).capabilities;
+        if (!guestAgent) {
+          const { rungs, provenAt } = await watchMachine(proving);
+          return { rungs: order.proof.screenshot ? [...rungs, await keepScreenshot(proving)] : rungs, provenAt };
+        }
         const rungs = [await provePower(proving), await proveHeartbeat(proving), await proveStable(proving)];
         for (const probe of order.server.probes) rungs.push(await proveService(proving, probe));
         const provenAt = new Date(deps.now()).toISOString();

@@ -8,6 +8,7 @@ import { choosePoint, verifyPoint } from './choose-point';
 import { callOptions, replicaResource, workAt } from './common';
 import { assertInTime } from './lease';
 import { askSource, orAbort, sourceDeadline, startSourceAgain, stopSource } from './source';
+import { platformOf } from './site';
 import type { ActivityDeps, RecoverySite } from './site';
 import type { EffectsOf } from './attempt';
 
@@ -72,7 +73,12 @@ export function createReplicaEffects(deps: ActivityDeps): EffectsOf<ReplicaEffec
 
     async resumeReplication({ order }, attempt) {
       const { site, onReplica } = workAt(deps, order, attempt);
-      await onReplica(() => site.replicas.letGo(order.server.id, order.runId));
+      const { given } = platformOf(site, order);
+      await onReplica(async () => {
+        await site.replicas.letGo(order.server.id, order.runId);
+        // A given machine has copies: nothing stands on the run's overlays any more, and they would keep points from merging.
+        if (given !== undefined) await site.replicas.drop(order.server.id, order.runId, callOptions(attempt));
+      });
       const source = await askSource(deps, order, attempt);
       return { state: source === 'on' ? 'replicating' : 'source-unreachable' };
     },

@@ -1,6 +1,6 @@
 /** JSON files that are either the old or the new version, whatever moment a process is killed at. */
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { PermanentError } from '../model/errors';
 
@@ -22,21 +22,44 @@ export async function readJson<T>(path: string): Promise<T | undefined> {
 }
 
 /**
- * Replaces the file in one step. Not fsynced: it survives a killed process, which is what these files are for.
+ * Replaces the file in one step. It survives a killed process; `durable`: a loss of power as well.
  * `alone`: the caller holds a lock on the file; what a killed process left of its draft then goes with the next write.
  */
-export async function writeJson(path: string, value: unknown, options: { alone?: boolean } = {}): Promise<void> {
+export async function writeJson(
+  path: string,
+  value: unknown,
+  options: { durable?: boolean; alone?: boolean } = {},
+): Promise<void> {
   const temporary = options.alone === true ? `${path}.new` : `${path}.${randomUUID()}.new`;
   const text = `${JSON.stringify(value)}\n`;
+  const flush = options.durable === true;
   try {
-    await writeFile(temporary, text).catch(async (error: NodeJS.ErrnoException) => {
+    await writeFile(temporary, text, { flush }).catch(async (error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;
       await mkdir(dirname(path), { recursive: true });
-      await writeFile(temporary, text);
+      await writeFile(temporary, text, { flush });
     });
     await rename(temporary, path);
+    if (flush) await syncFolder(dirname(path));
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
+  }
+}
+
+/** Removes the file for good, a loss of power included. Absent: already so. */
+export async function removeJson(path: string): Promise<void> {
+  await rm(path, { force: true });
+  await syncFolder(dirname(path)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
   }
 }

@@ -16,6 +16,8 @@ export interface RunOptions {
   /** Called with each line of standard output as it comes. */
   readonly onLine?: (line: string) => void;
   /** Exit codes that are an answer, not a failure. Default: 0. */
+  /** Called with each piece of standard output as it comes: for progress that is written over and over on one line. */
+  readonly onText?: (text: string) => void;
   readonly okExitCodes?: readonly number[];
   /** false: the program outlives this process (a daemon that detaches itself). */
   readonly dieWithParent?: boolean;
@@ -81,6 +83,10 @@ export async function runProgram(
     })().catch(() => undefined);
   }
   const result = await child;
+  if (options.onText) {
+    const onText = options.onText;
+    child.stdout?.on('data', (chunk: Buffer) => onText(chunk.toString('utf8')));
+  }
   const stdout = typeof result.stdout === 'string' ? result.stdout : '';
   const stderr = typeof result.stderr === 'string' ? result.stderr : '';
   const code = errnoOf(result);

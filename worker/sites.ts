@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Configuration, RecoverySiteConfig } from '../config/configuration';
 import type { RecoverySite, Sites, SourceSite } from '../activities/site';
+import { createSecrets } from '../activities/secrets';
 import { createDiskEditor } from '../disks/editor';
 import { assertNever } from '../model/errors';
 import type { SiteId } from '../model/server';
@@ -12,13 +13,19 @@ import type { ReplicationSource } from '../replication/contract';
 import { createLibvirtSource } from '../replication/libvirt-source';
 import { createReplicas } from '../replication/replicas';
 import { replicasOfAllSources } from './sources';
+import { openPhysical } from './physical';
 
 /** Opens nothing that needs an answer: a site that is down must not keep the worker from starting. */
 export function openSites(configuration: Configuration): Sites {
   const sources = new Map(configuration.sources.map((site) => [site.id, openSource(site, configuration)]));
   const copies = new Map([...sources].map(([id, { source }]) => [id, source]));
   const mine = configuration.sites.filter((site) => configuration.worker.sites.includes(site.id));
-  return { source: sources, recovery: new Map(mine.map((site) => [site.id, openRecovery(site, copies)])) };
+  const secrets = createSecrets({ folder: configuration.secretsFolder, environment: process.env });
+  const open = (site: RecoverySiteConfig): RecoverySite => {
+    const physical = openPhysical(site, secrets);
+    return { ...openRecovery(site, copies), ...(physical === undefined ? {} : { physical }) };
+  };
+  return { source: sources, recovery: new Map(mine.map((site) => [site.id, open(site)])) };
 }
 
 function openSource(site: Configuration['sources'][number], configuration: Configuration): SourceSite {

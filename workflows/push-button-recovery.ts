@@ -98,10 +98,11 @@ async function recover(run: Run, order: RecoveryOrder): Promise<string> {
 /** The source may still answer, or the order wants a person: then a person decides, with the reason before them. */
 function whyAsk(judged: {
   because: string | null;
+  question?: string;
 }): Awaited<ReturnType<NonNullable<steps.StepOptions<unknown>['gate']>>> {
   if (judged.because === null) return null;
   return {
-    question: 'Make sure that the source is down or cut off, then approve; or abort.',
+    question: judged.question ?? 'Make sure that the source is down or cut off, then approve; or abort.',
     because: judged.because,
     allowed: ['approve', 'abort'],
   };

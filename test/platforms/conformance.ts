@@ -1,6 +1,6 @@
 /** What platforms/contract.ts promises, as tests that every driver has to pass. */
 import { randomUUID } from 'node:crypto';
-import { hardwareProfiles } from '../../model/server';
+import { hardwareProfiles, virtualProfiles } from '../../model/server';
 import type { ErrorFamily } from '../../model/errors';
 import type { MachineDisk, MachineRef, MachineSpec, Platform } from '../../platforms/contract';
 
@@ -17,6 +17,8 @@ export interface PlatformUnderTest {
   newOverlay(base: MachineDisk): Promise<MachineDisk>;
   /** Makes a machine that is not Muster's, as another tool would. */
   makeForeign(name: string): Promise<void>;
+  /** For a platform of given machines: a machine of this name is there, as the specification describes it. */
+  expectMachine?(spec: MachineSpec): void;
   /** Ends what the test made, whatever it was. */
   cleanUp(): Promise<void>;
 }
@@ -34,8 +36,19 @@ export async function expectFailure(promise: Promise<unknown>, family: ErrorFami
   return error!;
 }
 
+/** What a driver declares; promises that do not apply to it are not asked of it. */
+export interface Traits {
+  /** `given`: machines are there before any run, and stay; nothing but the contract's own words for them is asked. */
+  readonly machines: 'made' | 'given';
+  readonly hardware: readonly string[];
+}
+
+const hypervisor: Traits = { machines: 'made', hardware: virtualProfiles };
+
 /** `title`: what the driver is called in the report. `make` gives a fresh platform for each test. */
-export function describePlatform(title: string, make: () => Promise<PlatformUnderTest>): void {
+export function describePlatform(title: string, make: () => Promise<PlatformUnderTest>, traits = hypervisor): void {
+  const made = traits.machines === 'made';
+
   describe(`the platform contract, kept by ${title}`, () => {
     let under: PlatformUnderTest;
     let platform: Platform;
@@ -48,17 +61,26 @@ export function describePlatform(title: string, make: () => Promise<PlatformUnde
 
     /** A name that no other test, and no other process on this host, has. */
     const freshName = () => `conf-${randomUUID().slice(0, 13)}`;
-    const specFor = (change: Partial<MachineSpec> = {}): MachineSpec => ({
-      name: freshName(),
-      uuid: randomUUID(),
-      owner: { tenantId: under.tenantId, runId: randomUUID() },
-      cpuCount: 1,
-      memoryBytes: 64 * mib,
-      firmware: 'bios',
-      hardware: hardwareProfiles['vmware-pvscsi']!,
-      nics: [{ index: 0, macAddress: '52:54:00:aa:bb:01', network: under.isolatedNetwork }],
-      ...change,
-    });
+    const specFor = (change: Partial<MachineSpec> = {}): MachineSpec => {
+      const spec = {
+        name: freshName(),
+        uuid: randomUUID(),
+        owner: { tenantId: under.tenantId, runId: randomUUID() },
+        cpuCount: 1,
+        memoryBytes: 64 * mib,
+        firmware: 'bios' as const,
+        hardware: hardwareProfiles[traits.hardware[0]!]!,
+        nics: [{ index: 0, macAddress: '52:54:00:aa:bb:01', network: under.isolatedNetwork }],
+        ...change,
+      };
+      under.expectMachine?.(spec);
+      return spec;
+    };
+    /** A machine that was made is gone; one that was given is nobody's. */
+    const expectGone = async (name: string) => {
+      if (made) expect(await platform.find(name)).toBeUndefined();
+      else expect(await platform.find(name)).toMatchObject({ owner: null, disks: [] });
+    };
     const refOf = (spec: MachineSpec): MachineRef => ({ name: spec.name, owner: spec.owner });
     const stranger = (spec: MachineSpec): MachineRef => ({
       name: spec.name,
@@ -80,7 +102,7 @@ export function describePlatform(title: string, make: () => Promise<PlatformUnde
       expect(health.memoryFreeBytes).toBeGreaterThan(mib);
     });
 
-    test.each(Object.values(hardwareProfiles))(
+    test.each(traits.hardware.map((id) => hardwareProfiles[id]!))(
       'a machine with the hardware $id reads back as it was asked for',
       async (hardware) => {
         const nics = [
@@ -114,27 +136,6 @@ export function describePlatform(title: string, make: () => Promise<PlatformUnde
       expect((await platform.list()).filter((machine) => machine.name === spec.name)).toHaveLength(1);
     });
 
-    test("a name on somebody else's machine is refused, and that machine is left alone", async () => {
-      const spec = specFor();
-      await under.makeForeign(spec.name);
-      const before = await platform.find(spec.name);
-      const disk = await under.newDisk(0);
-      const ref = refOf(spec);
-      const calls = [
-        () => platform.create(spec),
-        () => platform.attachDisk(ref, disk),
-        () => platform.detachDisk(ref, disk),
-        () => platform.power(ref, 'on'),
-        () => platform.power(ref, 'off'),
-        () => platform.power(ref, 'shutdown', { deadlineMs: 100 }),
-        () => platform.mergeDisk(ref, disk, disk.path),
-        () => platform.remove(ref),
-      ];
-      for (const call of calls) await expectFailure(call(), 'OperatorError', /is taken/);
-      expect(await platform.find(spec.name)).toEqual(before);
-      expect(before?.owner).toBeNull();
-    });
-
     test("another run's machine is refused as well", async () => {
       const spec = specFor();
       await platform.create(spec);
@@ -153,11 +154,11 @@ export function describePlatform(title: string, make: () => Promise<PlatformUnde
     test('a network that does not exist is refused for good, and no machine is left', async () => {
       const spec = specFor({ nics: [{ index: 0, macAddress: '52:54:00:aa:bb:01', network: 'nowhere' }] });
       await expectFailure(platform.create(spec), 'PermanentError', /nowhere/);
-      expect(await platform.find(spec.name)).toBeUndefined();
+      await expectGone(spec.name);
     });
 
     test('what is absent is already removed and detached; everything else asks for the machine', async () => {
-      const ref = refOf(specFor());
+      const ref = { name: freshName(), owner: specFor().owner };
       const disk = await under.newDisk(0);
       await platform.remove(ref);
       await platform.detachDisk(ref, disk);
@@ -197,7 +198,7 @@ export function describePlatform(title: string, make: () => Promise<PlatformUnde
       await platform.create(spec);
       const gone = { ...(await under.newDisk(0)), path: '/nonexistent/disk.img' };
       await expectFailure(platform.attachDisk(refOf(spec), gone), 'PermanentError', /no such file/i);
-      await expectFailure(platform.registerDisk(refOf(spec), gone), 'PermanentError', /no such file/i);
+      if (made) await expectFailure(platform.registerDisk(refOf(spec), gone), 'PermanentError', /no such file/i);
     });
 
     test('a registered disk is read by the platform itself, and forgotten again', async () => {
@@ -238,8 +239,78 @@ export function describePlatform(title: string, make: () => Promise<PlatformUnde
       await platform.power(ref, 'off');
       await platform.remove(ref);
       await platform.remove(ref);
-      expect(await platform.find(spec.name)).toBeUndefined();
-      expect(await platform.list()).not.toContainEqual(expect.objectContaining({ name: spec.name }));
+      await expectGone(spec.name);
+      const ours = expect.objectContaining({ name: spec.name, owner: spec.owner });
+      expect(await platform.list()).not.toContainEqual(ours);
+    });
+
+    test('a call with an aborted signal rejects with its reason and changes nothing', async () => {
+      const spec = specFor();
+      const disk = await withDisk(spec);
+      const ref = refOf(spec);
+      const reason = new Error('the run was aborted');
+      const options = { signal: AbortSignal.abort(reason) };
+      const command = { path: '/bin/true', args: [], timeoutMs: 1000 };
+      const calls = [
+        () => platform.health(options),
+        () => platform.list(options),
+        () => platform.find(spec.name, options),
+        () => platform.create(specFor(), options),
+        () => platform.remove(ref, options),
+        () => platform.detachDisk(ref, disk, options),
+        () => platform.registerDisk(ref, disk, options),
+        () => platform.unregisterDisk(ref, disk, options),
+        () => platform.power(ref, 'on', options),
+        () => platform.power(ref, 'shutdown', options),
+        () => platform.runInGuest(spec.name, command, options),
+        () => platform.look(spec.name, options),
+        () => platform.mergeDisk(ref, disk, disk.path, options),
+      ];
+      for (const call of calls) await expect(call()).rejects.toBe(reason);
+      expect(await platform.find(spec.name)).toMatchObject({ power: 'off', disks: [{ path: disk.path }] });
+    });
+
+    test('an abort in mid-call ends the wait, and the same call afterwards succeeds', async () => {
+      const spec = specFor();
+      const reason = new Error('enough');
+      for (const delayMs of [0, 5, 20]) {
+        const controller = new AbortController();
+        setTimeout(() => controller.abort(reason), delayMs);
+        const outcome = await platform.create(spec, { signal: controller.signal }).catch((error: unknown) => error);
+        expect([reason, expect.objectContaining({ uuid: spec.uuid })]).toContainEqual(outcome);
+      }
+      expect((await platform.create(spec)).uuid).toBe(spec.uuid);
+    });
+
+    test.each(['', '.', '..', ' padded', 'a/b', 'a\nb', 'nul\u0000', 'esc\u001b[2J', '\ud800', 'x'.repeat(201)])(
+      'the name %j is refused for good',
+      async (name) => {
+        await expectFailure(platform.create(specFor({ name })), 'PermanentError', /machine name cannot be used/);
+      },
+    );
+
+    // What follows is about machines that a run makes, and about hypervisors: with an agent, a screen and a merge.
+    if (!made) return;
+
+    test("a name on somebody else's machine is refused, and that machine is left alone", async () => {
+      const spec = specFor();
+      await under.makeForeign(spec.name);
+      const before = await platform.find(spec.name);
+      const disk = await under.newDisk(0);
+      const ref = refOf(spec);
+      const calls = [
+        () => platform.create(spec),
+        () => platform.attachDisk(ref, disk),
+        () => platform.detachDisk(ref, disk),
+        () => platform.power(ref, 'on'),
+        () => platform.power(ref, 'off'),
+        () => platform.power(ref, 'shutdown', { deadlineMs: 100 }),
+        () => platform.mergeDisk(ref, disk, disk.path),
+        () => platform.remove(ref),
+      ];
+      for (const call of calls) await expectFailure(call(), 'OperatorError', /is taken/);
+      expect(await platform.find(spec.name)).toEqual(before);
+      expect(before?.owner).toBeNull();
     });
 
     test('a guest without an agent: probes and shutdown fail for now, and it can be looked at', async () => {
@@ -294,44 +365,6 @@ export function describePlatform(title: string, make: () => Promise<PlatformUnde
       },
     );
 
-    test('a call with an aborted signal rejects with its reason and changes nothing', async () => {
-      const spec = specFor();
-      const disk = await withDisk(spec);
-      const ref = refOf(spec);
-      const reason = new Error('the run was aborted');
-      const options = { signal: AbortSignal.abort(reason) };
-      const command = { path: '/bin/true', args: [], timeoutMs: 1000 };
-      const calls = [
-        () => platform.health(options),
-        () => platform.list(options),
-        () => platform.find(spec.name, options),
-        () => platform.create(specFor(), options),
-        () => platform.remove(ref, options),
-        () => platform.detachDisk(ref, disk, options),
-        () => platform.registerDisk(ref, disk, options),
-        () => platform.unregisterDisk(ref, disk, options),
-        () => platform.power(ref, 'on', options),
-        () => platform.power(ref, 'shutdown', options),
-        () => platform.runInGuest(spec.name, command, options),
-        () => platform.look(spec.name, options),
-        () => platform.mergeDisk(ref, disk, disk.path, options),
-      ];
-      for (const call of calls) await expect(call()).rejects.toBe(reason);
-      expect(await platform.find(spec.name)).toMatchObject({ power: 'off', disks: [{ path: disk.path }] });
-    });
-
-    test('an abort in mid-call ends the wait, and the same call afterwards succeeds', async () => {
-      const spec = specFor();
-      const reason = new Error('enough');
-      for (const delayMs of [0, 5, 20]) {
-        const controller = new AbortController();
-        setTimeout(() => controller.abort(reason), delayMs);
-        const outcome = await platform.create(spec, { signal: controller.signal }).catch((error: unknown) => error);
-        expect([reason, expect.objectContaining({ uuid: spec.uuid })]).toContainEqual(outcome);
-      }
-      expect((await platform.create(spec)).uuid).toBe(spec.uuid);
-    });
-
     const hostileNames = [
       `7${'0'.repeat(8)}`,
       '-x --force',
@@ -353,12 +386,5 @@ export function describePlatform(title: string, make: () => Promise<PlatformUnde
       await platform.remove(refOf(spec));
       expect(await platform.find(spec.name)).toBeUndefined();
     });
-
-    test.each(['', '.', '..', ' padded', 'a/b', 'a\nb', 'nul\u0000', 'esc\u001b[2J', '\ud800', 'x'.repeat(201)])(
-      'the name %j is refused for good',
-      async (name) => {
-        await expectFailure(platform.create(specFor({ name })), 'PermanentError', /machine name cannot be used/);
-      },
-    );
   });
 }
