@@ -1,18 +1,17 @@
 /** What can be known to go wrong before anything is touched; all problems at once. */
 import { OperatorError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
-import type { PointManifest } from '../model/replica';
 import type { Machine, PlatformHealth } from '../platforms/contract';
-import { formatSize, formatDuration } from '../model/durations';
-import type { PreflightReport, RecoveryActivities } from './contract';
+import { formatSize } from '../model/durations';
+import type { RecoveryActivities } from './contract';
 import type { EffectsOf } from './attempt';
 import { callOptions, workAt } from './common';
 
+import { check, type Check } from './preflight-check';
 import { checkGivenMachine } from './preflight-given';
+import { checkClocks, checkReplica } from './preflight-replica';
 import type { ActivityDeps, RecoverySite } from './site';
 import { platformOf } from './site';
-
-type Check = PreflightReport['checks'][number];
 
 export function createPreflight(deps: ActivityDeps): EffectsOf<Pick<RecoveryActivities, 'preflight'>> {
   return {
@@ -27,9 +26,9 @@ export function createPreflight(deps: ActivityDeps): EffectsOf<Pick<RecoveryActi
         platform.health(callOptions(attempt)),
       ]);
       const point = order.point === 'latest' ? points.at(-1) : points.find((one) => one.pointId === order.point);
-      const heldBy = view?.heldBy ?? null;
       const checks = [
-        ...checkReplica(order, points, point, heldBy),
+        ...checkReplica(order, { points, point, view }),
+        checkClocks(order, point, deps.now()),
         checkSpace(order, freeBytes),
         ...(platform.given === undefined ? checkNames(order, machines) : []),
         ...(await checkGivenMachine(order, platform, machines, attempt)),
@@ -40,7 +39,7 @@ export function createPreflight(deps: ActivityDeps): EffectsOf<Pick<RecoveryActi
       const lostAt = Date.parse(order.lostAt ?? order.requestedAt);
       return {
         pointId: point?.pointId ?? '',
-        pointAgeMs: point === undefined ? 0 : lostAt - Date.parse(point.takenAt),
+        pointAgeMs: point === undefined ? 0 : Math.max(0, lostAt - Date.parse(point.takenAt)),
         checks,
       };
     },
@@ -56,64 +55,6 @@ function failOnProblems(order: RecoveryOrder, checks: readonly Check[]): void {
     remedy: 'Mend each of them and retry, or provide corrected values.',
     detail: JSON.stringify(checks, null, 2),
   });
-}
-
-const check = (
-  name: string,
-  ok: boolean,
-  found: string,
-  needed: string,
-  severity: Check['severity'] = 'problem',
-): Check => ({
-  name,
-  ok,
-  severity,
-  found,
-  needed,
-});
-
-function checkReplica(
-  order: RecoveryOrder,
-  points: readonly PointManifest[],
-  point: PointManifest | undefined,
-  heldBy: string | null,
-): Check[] {
-  const wanted = order.point === 'latest' ? 'a complete point' : `point ${order.point}`;
-  const checks = [
-    check(
-      'replica',
-      point !== undefined,
-      point === undefined ? `${points.length} complete points` : `point of ${point.takenAt}`,
-      wanted,
-    ),
-    check(
-      'hold',
-      heldBy === null || heldBy === order.runId,
-      heldBy === null ? 'free' : `held by run ${heldBy}`,
-      'free',
-    ),
-  ];
-  if (point === undefined) return checks;
-  const covered = new Set(point.disks.map((disk) => disk.diskId));
-  const missing = order.server.disks.filter((disk) => !covered.has(disk.id)).map((disk) => disk.id);
-  const ageMs = Date.parse(order.lostAt ?? order.requestedAt) - Date.parse(point.takenAt);
-  return [
-    ...checks,
-    check(
-      'disks',
-      missing.length === 0,
-      missing.length === 0 ? `${covered.size} disks` : `not in the point: ${missing.join(', ')}`,
-      'every disk of the server',
-    ),
-    // Missing the objective is bad news, not a reason to leave the server down: a warning.
-    check(
-      'recovery point age',
-      ageMs <= order.server.objectives.rpoMs,
-      formatDuration(Math.max(0, ageMs)),
-      `at most ${formatDuration(order.server.objectives.rpoMs)}`,
-      'warning',
-    ),
-  ];
 }
 
 /** Inoculation and the first boot write little; a tenth of the disks is room for both. */
