@@ -74,3 +74,15 @@ function sourceAgainOn(plan: Plan, { source }: EndState): string[] {
   const wanted = plan.source === 'lost' ? 'off' : 'on';
   return power === wanted ? [] : [`the source is ${power}, needed ${wanted} (${switched.join(', ')})`];
 }
+
+/** Files of the server at the site, in plain words. A lease's file stays: the lock is on its inode. */
+export function fileDifferences(plan: Plan, calm: readonly string[], storm: readonly string[]): string[] {
+  const inPassing = plan.ending.kind === 'abort-in-passing';
+  const mayBeThere = (file: string): boolean =>
+    calm.includes(file) || (inPassing && /^leases\/machine\/RUN\.lease/.test(file));
+  const missing = inPassing ? [] : calm.filter((file) => !storm.includes(file));
+  return [
+    ...storm.filter((file) => !mayBeThere(file)).map((file) => `left behind: ${file}`),
+    ...missing.map((file) => `missing: ${file}`),
+  ];
+}

@@ -6,7 +6,7 @@ import { openEvidenceStore } from '../../record/evidence';
 import { ledgerRow } from '../../record/ledger';
 import { chainRows, emptyChain } from '../../record/row';
 import { failure, Story } from '../support/events';
-import { differences } from './compare';
+import { differences, fileDifferences } from './compare';
 import type { EndState } from './end-state';
 import type { Act } from './person';
 import { planOf, type Plan } from './plan';
@@ -50,6 +50,15 @@ test('after an abort in passing it finds what was done and not undone, wherever 
   expect(differences(aborted, calm, { ...calm, effects: further, steps: {} })).toEqual([]);
   const left = { ...calm, effects: { ...calm.effects, 'platform.create': 1 } };
   expect(differences(aborted, calm, left)).toEqual(['platform.create happened 1 times and was undone 0 times']);
+});
+
+test('it finds files that are left behind, and files that are missing', () => {
+  const calm = ['machines/MACHINE.json'];
+  expect(fileDifferences(plan, calm, calm)).toEqual([]);
+  expect(fileDifferences(plan, calm, ['replicas/SERVER/runs/RUN/disk0.raw'])).toEqual([
+    'left behind: replicas/SERVER/runs/RUN/disk0.raw',
+    'missing: machines/MACHINE.json',
+  ]);
 });
 
 const lost = failure('LostWorker', 'The worker stopped answering.');

@@ -11,7 +11,7 @@ import { defaultScope } from '../../store/contract';
 import { openStore } from '../../store/open-store';
 import { liveRunQuery, recoveryWorkflowId } from '../../workflows/messages';
 import { apiClient, until, type ApiClient } from './api-client';
-import { differences } from './compare';
+import { differences, fileDifferences } from './compare';
 import { endStateOf, type EndState } from './end-state';
 import { processesOf, startKillableStack, type KillableStack } from './killable-stack';
 import { lastLines } from './killable-part';
@@ -172,9 +172,7 @@ async function findingsOf(
       calmFiles.byServer.get(undisturbed.server.spec.name)!,
       stormFiles.byServer.get(server.spec.name)!,
     ];
-    found.push(...left.filter((file) => !wanted.includes(file)).map((file) => `left behind: ${file}`));
-    if (plan.ending.kind !== 'abort-in-passing')
-      found.push(...wanted.filter((file) => !left.includes(file)).map((file) => `missing: ${file}`));
+    found.push(...fileDifferences(plan, wanted, left));
     found.push(
       ...(await recordOf(night, undisturbed)).map((finding) => `undisturbed: ${finding}`),
       ...(await recordOf(night, storm[index]!)),
