@@ -12,7 +12,7 @@ const layers = [
   ],
   [
     'platforms',
-    ['platforms', 'model', 'programs', 'replication/contract', 'disks/contract'],
+    ['platforms', 'model', 'programs', 'replication/contract', 'replication/prepared-contract', 'disks/contract'],
     'Platforms know neither Temporal nor the other folders (the simulated site implements the contracts of replication/ and disks/).',
   ],
   ['disks', ['disks', 'model', 'programs', 'platforms/contract'], 'The disk toolkit stands alone.'],

@@ -1,5 +1,5 @@
 /** The long activities of a replication session: cycles at the server's cadence, under the lease of the replica. */
-import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
+import { ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/activity';
 import { isMusterError, OperatorError } from '../model/errors';
 import type { ServerSpec } from '../model/server';
 import { whileBeating } from './attempt';
@@ -7,6 +7,7 @@ import { pause, replicaResource, until } from './common';
 import type { SessionActivities, SiteActivities, CyclesEnded } from './contract';
 import { withLease } from './lease';
 import { recoverySite, sourceSite } from './site';
+import { Preparer, type PreparingSlot } from './session-prepare';
 import type { ActivityDeps, RecoverySite } from './site';
 
 /** Ends now and then so that a new worker version takes over and history stays bounded: 24 entries a day. */
@@ -15,13 +16,14 @@ const stretchMs = 60 * 60 * 1000;
 const lookEveryMs = 500;
 
 export function createSessionActivities(deps: ActivityDeps): SessionActivities & SiteActivities {
+  const slot: PreparingSlot = { taken: false };
   return {
     prepareReplica: ({ server }) =>
       asActivity((signal) =>
         underLease(deps, server, 'prepare', signal, (site) => site.replicas.prepare(server, { signal })),
       ),
 
-    replicate: ({ server }) => asActivity((signal, beat) => replicate(deps, server, signal, beat)),
+    replicate: ({ server }) => asActivity((signal, beat) => replicate(deps, server, slot, signal, beat)),
 
     awaitLetGo: ({ server }) =>
       asActivity((signal) => {
@@ -47,39 +49,59 @@ export function createSessionActivities(deps: ActivityDeps): SessionActivities &
   };
 }
 
+interface CyclesProgress {
+  readonly label: string;
+  readonly done: number;
+  readonly total: null;
+  readonly unit: 'items';
+  readonly ratePerSecond: null;
+  readonly timeLeftMs: null;
+}
+
 async function replicate(
   deps: ActivityDeps,
   server: ServerSpec,
+  slot: PreparingSlot,
   signal: AbortSignal,
-  beat: (latest: {
-    label: string;
-    done: number;
-    total: null;
-    unit: 'items';
-    ratePerSecond: null;
-    timeLeftMs: null;
-  }) => void,
+  beat: (latest: CyclesProgress) => void,
+): Promise<CyclesEnded> {
+  const preparer = createPreparer(deps, server, slot, signal);
+  await preparer.begin();
+  try {
+    return await cycles(deps, server, preparer, signal, beat);
+  } finally {
+    await preparer.end();
+  }
+}
+
+async function cycles(
+  deps: ActivityDeps,
+  server: ServerSpec,
+  preparer: Preparer,
+  signal: AbortSignal,
+  beat: (latest: CyclesProgress) => void,
 ): Promise<CyclesEnded> {
   const { replicas } = recoverySite(deps.sites, server.recoverySiteId);
   const endsAt = deps.now() + stretchMs;
-  let cycles = 0;
+  let taken = 0;
   let frozenAt = 0;
   for (;;) {
     const startedAt = deps.now();
     const view = await replicas.view(server.id);
     if (view === undefined) throw notThere(server);
-    if (view.state === 'removed') return { because: 'gone', heldBy: null, cycles };
-    if (view.heldBy !== null) return { because: 'held', heldBy: view.heldBy, cycles };
-    if (startedAt >= endsAt) return { because: 'stretch-over', heldBy: null, cycles };
+    if (view.state === 'removed') return { because: 'gone', heldBy: null, cycles: taken };
+    if (view.heldBy !== null) return { because: 'held', heldBy: view.heldBy, cycles: taken };
+    if (startedAt >= endsAt) return { because: 'stretch-over', heldBy: null, cycles: taken };
     const { freezeEveryMs, pointEveryMs } = server.cadence;
     const freezeFilesystems = freezeEveryMs > 0 && startedAt - frozenAt >= freezeEveryMs;
     if (await oneCycle(deps, server, freezeFilesystems, signal)) {
-      cycles += 1;
+      taken += 1;
       if (freezeFilesystems) frozenAt = startedAt;
+      await preparer.consider(startedAt);
     }
     beat({
       label: 'Recovery points taken',
-      done: cycles,
+      done: taken,
       total: null,
       unit: 'items',
       ratePerSecond: null,
@@ -87,6 +109,14 @@ async function replicate(
     });
     await restUntil(deps, startedAt + pointEveryMs, server.id, replicas, signal);
   }
+}
+
+function createPreparer(deps: ActivityDeps, server: ServerSpec, slot: PreparingSlot, signal: AbortSignal): Preparer {
+  const onReplica = <T>(work: () => Promise<T>) =>
+    underLease(deps, server, 'prepare-inoculation', signal, work, { waitMs: 1_000 });
+  const onProblem = (error: unknown) =>
+    log.warn('Inoculation was not prepared; it is tried again later', { error: String(error), server: server.name });
+  return new Preparer({ deps, server, slot, onReplica, onProblem });
 }
 
 /** Not taken for removed: what ends a session deletes its points, and storage that is away comes back with all of them. */
@@ -185,6 +215,7 @@ function underLease<T>(
   step: string,
   signal: AbortSignal,
   work: (site: RecoverySite) => Promise<T>,
+  options: { waitMs?: number } = {},
 ): Promise<T> {
   const site = recoverySite(deps.sites, server.recoverySiteId);
   // Between two activities of one session time is what orders: the later one has the higher token.
@@ -195,7 +226,7 @@ function underLease<T>(
     attempt: Context.current().info.attempt,
     token: deps.now(),
   };
-  return withLease(site.leaseFolder, replicaResource(server.id), holder, () => work(site), { signal });
+  return withLease(site.leaseFolder, replicaResource(server.id), holder, () => work(site), { signal, ...options });
 }
 
 /** Not a step of a run: plain results, but the same heartbeats, cancellation and families of failures. */

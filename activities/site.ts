@@ -2,6 +2,7 @@
 import type { Platform } from '../platforms/contract';
 import type { DiskEditor } from '../disks/contract';
 import type { ReplicationSource, Replicas } from '../replication/contract';
+import type { Preparations } from '../replication/prepared-contract';
 import { OperatorError } from '../model/errors';
 import type { SiteId } from '../model/server';
 import type { Actor, RecoveryOrder } from '../model/order';
@@ -16,6 +17,7 @@ export interface RecoverySite {
   /** The site's physical machines, where it has any. */
   readonly physical?: Platform;
   readonly replicas: Replicas;
+  readonly preparations: Preparations;
   readonly disks: DiskEditor;
   /** Folder of lease files; on storage that every worker of the site shares. */
   readonly leaseFolder: string;

@@ -43,7 +43,7 @@ export interface PreparedUse {
 
 /**
  * What an inoculation for one hardware profile will write, worked out on a recovery point before there is a disaster.
- * Made by `prepare`, given back to `inoculate`, which uses it only when the disks still hold exactly what it was made from.
+ * Made by `prepareInoculation`, given back to `inoculate`, which uses it only when the disks still hold exactly what it was made from.
  */
 export interface Preparation {
   readonly hardwareId: string;
@@ -75,7 +75,7 @@ export interface PrepareOptions extends Omit<InoculateOptions, 'prepared'> {
 
 export type PrepareResult = { readonly hardwareId: string } & (
   | { readonly prepared: Preparation }
-  | { readonly stillFits: true }
+  | { readonly stillFits: true; readonly watch: readonly WatchedPath[] }
   /** It cannot be prepared; the inoculation itself will go the ordinary way, or say the same. */
   | { readonly because: string }
 );
@@ -105,7 +105,7 @@ export interface DiskEditor {
    * point. Changes nothing on them; runs at low priority. One result per profile, in order.
    * @throws OperatorError when no operating system is found that is inoculated here.
    */
-  prepare(
+  prepareInoculation(
     disks: readonly TakenDisk[],
     hardware: readonly HardwareProfile[],
     options: PrepareOptions,

@@ -41,7 +41,7 @@ export function createDiskEditor(settings: DiskEditorSettings): DiskEditor {
     applySignatures: applyVerified,
     removeSignatures: removeVerified,
     chooseInoculator,
-    prepare: (disks, hardware, options) => prepare(settings, disks, hardware, options),
+    prepareInoculation: (disks, hardware, options) => prepare(settings, disks, hardware, options),
     inoculate: (disks, hardware, options) => inoculate(settings, disks, hardware, options),
   };
 }

@@ -57,6 +57,20 @@ export interface PointManifest {
   readonly disks: readonly PointDisk[];
 }
 
+export const preparedStates = ['prepared', 'outdated', 'none', 'failed'] as const;
+export type PreparedState = (typeof preparedStates)[number];
+
+/** Whether the inoculation for one hardware profile is worked out ahead. */
+export interface PreparedView {
+  readonly hardwareId: string;
+  /** outdated: the source has changed since; kept, and used if it fits the point that is recovered. */
+  readonly state: PreparedState;
+  /** When it was made or tried; null: never. */
+  readonly at: string | null;
+  /** Why it is outdated or could not be made. */
+  readonly because: string | null;
+}
+
 export interface ReplicaView {
   readonly serverId: ServerId;
   readonly serverName: string;
@@ -67,6 +81,8 @@ export interface ReplicaView {
   readonly lagMs: number | null;
   readonly storedBytes: number;
   readonly lastError: string | null;
+  /** One entry per hardware profile; none where nothing was prepared yet. */
+  readonly prepared?: readonly PreparedView[];
   /** What lies there as a point and cannot be recovered from; it goes with the replica. Absent: none. */
   readonly orphans?: readonly OrphanView[];
 }

@@ -177,6 +177,8 @@ export interface ServerSpec {
   readonly probes: readonly ServiceProbe[];
   /** Keys that open its encrypted volumes; each is tried on each. Never the keys themselves (design: law 8). */
   readonly unlockKeys?: readonly SecretRef[];
+  /** Hardware profiles that inoculation is prepared for; without it all that the recovery site declares, empty for none. */
+  readonly prepareFor?: readonly string[];
 }
 
 export interface Cadence {

@@ -21,6 +21,7 @@ import { chainOf, layerPath, namesIn, readPoints, writeManifest, type PointSet }
 import { finishMerge, mergeOldest } from './merge';
 import { openReplica } from './open-replica';
 import { safeName, type ReplicaPlace } from './place';
+import { isPreparing } from './preparations';
 import { bytesDone } from './progress';
 import { runsOnPoints } from './run-record';
 
@@ -77,13 +78,18 @@ export async function runCycle(
   // Of a machine that is off, only a checkpoint's description could be removed, and its bitmap would stay in the image.
   if (options.ofStoppedMachine !== true) await forgetCheckpoints(server, manifest, deps, options);
   const merged =
-    (await runsOnPoints(place)).length > 0 ? null : await mergeOldest(place, server.cadence.keepPoints, options);
+    (await mayMerge(place)) ? await mergeOldest(place, server.cadence.keepPoints, options) : null;
   return { manifest, copiedBytes: copy.copiedBytes, durationMs: deps.clock() - startedAt, merged };
+}
+
+/** Not beneath overlays, which would see the merged bytes. */
+async function mayMerge(place: ReplicaPlace): Promise<boolean> {
+  return (await runsOnPoints(place)).length === 0 && !(await isPreparing(place));
 }
 
 /** Finishes or clears what an earlier cycle left, and brings the target server up. */
 async function settle(place: ReplicaPlace, options: CallOptions): Promise<void> {
-  if ((await runsOnPoints(place)).length === 0) await finishMerge(place, options);
+  if (await mayMerge(place)) await finishMerge(place, options);
   const set = await readPoints(place);
   await openReplica(place);
   const named = new Set(set.manifests.flatMap((point) => point.disks.map((disk) => disk.file)));

@@ -7,6 +7,8 @@
  *     layers/<sequence>-<diskId>.qcow2   base and increments; a layer's header names the one beneath it
  *     hold.json  merge.json  commit.json   durable markers: held by a run; a merge under way; given away for good
  *     runs/<runId>/                   run.json and <diskId>.qcow2, the overlays of a run
+ *     prepared/<hardwareId>.json      inoculations worked out ahead, and folders with their files
+ *     preparing/<id>/                 overlays on which one is being worked out
  *     target/pid                      the target server's pid file
  *   <runtime folder>/<hash>/{qmp,nbd}.sock   its sockets, elsewhere because a socket's path may have 107 bytes at most
  */
@@ -25,6 +27,8 @@ export interface ReplicaPlace {
   readonly hold: string;
   readonly merge: string;
   readonly commit: string;
+  readonly prepared: string;
+  readonly preparing: string;
   readonly pidFile: string;
   readonly socketFolder: string;
   readonly qmpSocket: string;
@@ -58,6 +62,8 @@ export function placeOf(folder: string, runtimeFolder: string, serverId: string)
     hold: join(own, 'hold.json'),
     merge: join(own, 'merge.json'),
     commit: join(own, 'commit.json'),
+    prepared: join(own, 'prepared'),
+    preparing: join(own, 'preparing'),
     pidFile: join(own, 'target', 'pid'),
     socketFolder,
     qmpSocket,

@@ -86,7 +86,8 @@ async function remove(place: ReplicaPlace, source: ReplicationSource, options: C
   if (server !== undefined) await forgetSource(server, source, options);
   const bases = new Set((await readCommit(place))?.disks.map((disk) => disk.basePath));
   const copies = await readRuns(place);
-  const gone = [place.points, place.server, place.merge, join(place.folder, 'target')];
+  const target = join(place.folder, 'target');
+  const gone = [place.points, place.server, place.merge, place.prepared, place.preparing, target];
   for (const path of copies.length > 0 ? gone : [...gone, place.runs]) await rm(path, { recursive: true, force: true });
   for (const name of await namesIn(place.layers)) {
     const path = layerPath(place, `layers/${name}`);

@@ -8,6 +8,7 @@ import { readHold } from './hold';
 import { storedBytes } from './layers';
 import { exists, layerPath, namesIn, readPoints, type Orphan } from './manifests';
 import type { ReplicaPlace } from './place';
+import { readEntries } from './prepared-store';
 
 const knownServer = z.looseObject({ name: z.string() });
 
@@ -44,6 +45,12 @@ export async function viewOf(place: ReplicaPlace, now: number): Promise<ReplicaV
     lagMs: newest === undefined ? null : Math.max(0, now - Date.parse(newest.takenAt)),
     storedBytes: await bytesOf(place, await namesIn(place.layers)),
     lastError: problems.length === 0 ? null : problems.join('; '),
+    prepared: (await readEntries(place)).map(({ hardwareId, state, at, because }) => ({
+      hardwareId,
+      state,
+      at,
+      because,
+    })),
     ...(set.orphans.length === 0
       ? {}
       : { orphans: await Promise.all(set.orphans.map((one) => viewOrphan(place, one))) }),

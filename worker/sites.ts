@@ -11,9 +11,10 @@ import { createLibvirtPlatform } from '../platforms/libvirt/platform';
 import { openSimulatedSite } from '../platforms/simulated/open';
 import type { ReplicationSource } from '../replication/contract';
 import { createLibvirtSource } from '../replication/libvirt-source';
+import { createPreparations } from '../replication/preparations';
 import { createReplicas } from '../replication/replicas';
-import { replicasOfAllSources } from './sources';
 import { openPhysical } from './physical';
+import { replicasOfAllSources } from './sources';
 
 /** Opens nothing that needs an answer: a site that is down must not keep the worker from starting. */
 export function openSites(configuration: Configuration): Sites {
@@ -67,6 +68,9 @@ function openRecovery(site: RecoverySiteConfig, sources: ReadonlyMap<SiteId, Rep
             runtimeFolder: runtimeFolder(),
           }),
         ),
+        preparations: createPreparations({
+          ...{ folder: join(folder, 'replicas'), clock: Date.now, runtimeFolder: runtimeFolder() },
+        }),
         disks: createDiskEditor({ scratchFolder: join(folder, 'scratch') }),
       };
     default:

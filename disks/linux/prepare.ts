@@ -20,7 +20,7 @@ import { compare, mountAll, refuseLacking, refuseUnfit, type Findings } from './
 import { buildAdditions } from './inoculate';
 import { basisOf, packSystem, readRecord, volumesDigest, type PreparedRecord } from './prepared-record';
 import { report } from './report';
-import { fileSha256, firstChange, plannedFiles, seenFiles, type FileCache, type Seen } from './seen-files';
+import { fileSha256, firstChange, lookAtPath, plannedFiles, seenFiles, type FileCache, type Seen } from './seen-files';
 
 export interface PrepareRequest {
   /** Started, with the server's disks added in order. */
@@ -58,7 +58,8 @@ export async function prepareLinux(request: PrepareRequest): Promise<PrepareResu
 
 async function prepareOne(work: Work, hardware: HardwareProfile): Promise<PrepareResult> {
   const hardwareId = hardware.id;
-  if (await keptFits(work, hardware)) return { hardwareId, stillFits: true };
+  const seen = await keptFits(work, hardware);
+  if (seen !== null) return { hardwareId, stillFits: true, watch: seen.map(watched) };
   try {
     return { hardwareId, prepared: await build(work, hardware) };
   } catch (error) {
@@ -68,11 +69,18 @@ async function prepareOne(work: Work, hardware: HardwareProfile): Promise<Prepar
   }
 }
 
-async function keptFits({ guest, files, volumes, options, diskCount }: Work, hardware: HardwareProfile) {
+/** What it depends on, as it is now; null where it does not fit any more. */
+async function keptFits(
+  { guest, files, volumes, options, diskCount }: Work,
+  hardware: HardwareProfile,
+): Promise<Omit<Seen, 'content'>[] | null> {
   const kept = options.kept?.find(({ hardwareId }) => hardwareId === hardware.id);
   const record = kept === undefined ? null : readRecord(kept.record);
-  if (record === null || record.basis !== basisOf(hardware, options.nics, diskCount)) return false;
-  return record.volumes === volumes && (await firstChange(guest, files, record.seen)) === null;
+  if (record === null || record.basis !== basisOf(hardware, options.nics, diskCount)) return null;
+  if (record.volumes !== volumes || (await firstChange(guest, files, record.seen)) !== null) return null;
+  const now: Omit<Seen, 'content'>[] = [];
+  for (const { path } of record.seen) now.push(await lookAtPath(guest, path));
+  return now;
 }
 
 async function build(work: Work, hardware: HardwareProfile): Promise<Preparation> {
@@ -158,7 +166,7 @@ async function keepFiles(
   return kept;
 }
 
-const watched = ({ path, is, sizeBytes, modified }: Seen): WatchedPath => ({
+const watched = ({ path, is, sizeBytes, modified }: Omit<Seen, 'content'>): WatchedPath => ({
   ...{ path, is, sizeBytes: is === 'file' ? sizeBytes : 0 },
   modifiedSeconds: is === 'absent' ? 0 : Math.trunc(Number(modified)),
 });

@@ -25,7 +25,7 @@ export function simulatedDiskEditor(site: Site): DiskEditor {
     applySignatures: (disk, options) => applySignatures(site, disk, options),
     removeSignatures: (disk, options) => removeSignatures(site, disk, options),
     chooseInoculator,
-    prepare: (disks, hardware, options) => prepare(site, disks, hardware, options),
+    prepareInoculation: (disks, hardware, options) => prepare(site, disks, hardware, options),
     inoculate: (disks, hardware, options) => inoculate(site, disks, hardware, options),
   };
 }
@@ -136,7 +136,7 @@ async function prepare(
   const record = basisOf(systems);
   return hardware.map(({ id: hardwareId }) => {
     const kept = options.kept?.find((one) => one.hardwareId === hardwareId);
-    if (kept?.record === record) return { hardwareId, stillFits: true };
+    if (kept?.record === record) return { hardwareId, stillFits: true, watch: [] };
     return { hardwareId, prepared: { hardwareId, record, files: [], folder: options.folder, watch: [] } };
   });
 }

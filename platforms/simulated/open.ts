@@ -2,9 +2,11 @@
 import type { DiskEditor } from '../../disks/contract';
 import type { SiteId } from '../../model/server';
 import type { Replicas, ReplicationSource } from '../../replication/contract';
+import type { Preparations } from '../../replication/prepared-contract';
 import type { Platform } from '../contract';
 import { simulatedDiskEditor } from './disk-editor';
 import { simulatedPlatform } from './platform';
+import { simulatedPreparations } from './preparations';
 import { simulatedReplicas } from './replicas';
 import { siteAt, type Site } from './site';
 import { simulatedSource } from './source';
@@ -13,6 +15,7 @@ export interface SimulatedSite {
   readonly site: Site;
   readonly platform: Platform;
   readonly replicas: Replicas;
+  readonly preparations: Preparations;
   readonly disks: DiskEditor;
   readonly source: ReplicationSource;
 }
@@ -32,6 +35,7 @@ export function openSimulatedSite(options: {
     site,
     platform: simulatedPlatform(site),
     replicas: simulatedReplicas(site),
+    preparations: simulatedPreparations(site),
     disks: simulatedDiskEditor(site),
     source: simulatedSource(site),
   };

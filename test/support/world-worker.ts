@@ -77,8 +77,8 @@ export async function runWorkers(settings: WorkerSettings, wrap?: SiteWrapper): 
 
 function depsOf(folder: string, wrap: SiteWrapper | undefined): ActivityDeps {
   const { production, recovery } = openSites(folder);
-  const { platform, replicas, disks } = { ...recovery, ...wrap?.(recovery, folder) };
-  const site = { id: 'recovery', platform, replicas, disks, leaseFolder: join(folder, 'leases') };
+  const { platform, replicas, preparations, disks } = { ...recovery, ...wrap?.(recovery, folder) };
+  const site = { id: 'recovery', platform, replicas, preparations, disks, leaseFolder: join(folder, 'leases') };
   const source = { id: 'production', platform: production.platform, source: production.source };
   const id = `worker-${process.pid}`;
   return {
