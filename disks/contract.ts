@@ -80,6 +80,17 @@ export type PrepareResult = { readonly hardwareId: string } & (
   | { readonly because: string }
 );
 
+/** What was done to a Windows registry. */
+export interface RegistryReport {
+  readonly operatingSystem: string;
+  /** The control sets that Windows may boot with, the current one first. */
+  readonly controlSets: readonly string[];
+  /** `ControlSet001\Services\viostor: Start = 0`; empty where everything was in place. */
+  readonly changes: readonly string[];
+  readonly verified: readonly string[];
+  readonly warnings: readonly string[];
+}
+
 export interface InoculateOptions extends CallOptions {
   /** The server's NICs, whose MAC addresses the recovered machine keeps: with them each network name finds its card. */
   readonly nics?: readonly NicSpec[];

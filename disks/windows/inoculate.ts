@@ -1,0 +1,97 @@
+/**
+ * Inoculation of a Windows guest, first half: the files of drivers.
+ *
+ *   look (mounted for reading) ── all there ──> report
+ *     └─ something lacks ──> copy ──> look again: nothing may lack ──> report
+ *
+ * The second half is update-registry (update-registry.ts), which tells Windows to start them.
+ */
+import { PermanentError } from '../../model/errors';
+import type { HardwareProfile } from '../../model/server';
+import type { InoculationReport } from '../contract';
+import type { Guestfish } from '../guestfish';
+import { copyFiles, filesOf, lackingFiles } from './copy-drivers';
+import { planDrivers, type DriverPlan } from './drivers';
+import type { WindowsSystem } from './find-windows';
+import { mountForWriting } from './mounting';
+import { readFacts, withHive } from './system-facts';
+import { refuseUnclean } from './volume-state';
+
+export interface WindowsRequest {
+  /** Started, with the server's disks added in order; nothing is mounted. */
+  readonly guest: Guestfish;
+  readonly system: WindowsSystem;
+  readonly hardware: HardwareProfile;
+  /** Drivers that do not come with Windows; null: the site has no such folder. */
+  readonly driverFolder: string | null;
+  /** An empty folder. */
+  readonly scratch: string;
+  /** `done` is a percentage of what is expected in all. */
+  readonly stage: (label: string, done: number) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Told in every report: nothing that can be written to a disk changes it. */
+const addressWarning =
+  'Windows keeps a fixed IP address with the old network card: after the boot the new card asks for one by DHCP until it is set.';
+
+/**
+ * Copies the driver files that `hardware` needs.
+ *
+ * @throws OperatorError when the volume may not be written to, its hives cannot be read or a driver lacks; PermanentError
+ * when what was written does not read back.
+ */
+export async function inoculateWindows(request: WindowsRequest): Promise<InoculationReport> {
+  const { guest, system, stage } = request;
+  stage('looking at Windows and its registry', 55);
+  const state = await refuseUnclean(guest, system);
+  await guest.ask('mount-ro', [system.volume.device, '/']);
+  const facts = await readFacts(guest, system);
+  const plans = await withHive(guest, system.systemHive, (hive) => planDrivers({ ...request, facts }, hive));
+  const files = filesOf(plans, system);
+  const before = await lackingFiles(guest, files);
+  await guest.ask('umount-all');
+  if (before.length > 0) {
+    stage('copying drivers', 75);
+    await mountForWriting(guest, system);
+    await copyFiles(guest, before, request.scratch);
+    await guest.ask('umount-all');
+    stage('reading back what was written', 90);
+    await guest.ask('drop-caches', ['3']);
+    await guest.ask('mount-ro', [system.volume.device, '/']);
+    const after = await lackingFiles(guest, files);
+    await guest.ask('umount-all');
+    if (after.length > 0) throw notThere(after.map(({ path }) => path));
+  }
+  return {
+    inoculator: 'windows-drivers',
+    operatingSystem: facts.title,
+    kernels: [],
+    changes: before.map(({ path }) => `${path}: copied`),
+    verified: [
+      ...state.verified,
+      ...plans.map(describePlan),
+      ...files.map(({ path, sha256 }) => `${path} reads back with sha256 ${sha256}`),
+    ],
+    warnings: [addressWarning],
+  };
+}
+
+function describePlan(plan: DriverPlan): string {
+  switch (plan.how) {
+    case 'in-windows':
+      return `${plan.service}: Windows has it`;
+    case 'package':
+      return `${plan.driver.service}: from ${plan.driver.folder}, version ${plan.driver.version ?? 'unknown'}`;
+    case 'plug-and-play':
+      return `${plan.service}: comes with Windows and is found by plug and play`;
+  }
+}
+
+const notThere = (paths: readonly string[]) =>
+  new PermanentError({
+    what: 'the driver files do not read back',
+    found: paths.join('; '),
+    needed: 'the bytes of the driver folder',
+    remedy: 'Decide "retry" once; if it stays, look at the overlay with guestfish.',
+  });
