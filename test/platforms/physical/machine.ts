@@ -67,7 +67,7 @@ export function addMachine(site: TestSite, change: Partial<PhysicalMachine> = {}
   const machine: PhysicalMachine = {
     ...{ name, hardware: 'physical-nvme', firmware: 'bios', cpuCount: 4, memoryBytes: 8 * 1024 ** 3 },
     nics: [{ index: 0, macAddress: '52:54:00:aa:bb:01', network: 'lan', isolated: false }],
-    disks: [{ index: 0, device: site.newImage(96 * mebi), serial: null }],
+    disks: [{ index: 0, device: site.newImage(64 * mebi), serial: null }],
     power: redfishPower(site.redfish.url, name),
     serialConsole: null,
     ...change,
@@ -98,15 +98,29 @@ export function claimFor(
 
 const runDiskBytes = 64 * mebi;
 
+/** Built once per test file; every run's disk is a layer of its own over it. */
+let built: Promise<string> | undefined;
+let shared: string | undefined;
+afterAll(async () => {
+  if (shared !== undefined) await rm(shared, { recursive: true, force: true });
+});
+
+async function buildDisk(): Promise<string> {
+  shared = await mkdtemp(join(tmpdir(), 'muster-physical-disk-'));
+  const [raw, volume] = [join(shared, 'disk.raw'), join(shared, 'volume')];
+  await sh('truncate', '-s', String(runDiskBytes), raw);
+  await sh('bash', '-c', `printf 'label: gpt\nstart=2048,size=65536,type=L\n' | sfdisk -q ${raw}`);
+  await sh('truncate', '-s', '32M', volume);
+  await sh('mke2fs', '-q', '-t', 'ext4', '-d', __dirname, volume);
+  await sh('dd', `if=${volume}`, `of=${raw}`, 'bs=1M', 'seek=1', 'conv=notrunc,sparse', 'status=none');
+  return raw;
+}
+
 async function makeRunDisk(folder: string, index: number): Promise<MachineDisk> {
-  const name = join(folder, randomUUID());
-  await sh('truncate', '-s', String(runDiskBytes), `${name}.raw`);
-  await sh('bash', '-c', `printf 'label: gpt\\nstart=2048,size=65536,type=L\\n' | sfdisk -q ${name}.raw`);
-  await sh('truncate', '-s', '32M', `${name}.ext`);
-  await sh('mke2fs', '-q', '-t', 'ext4', '-d', __dirname, `${name}.ext`);
-  await sh('dd', `if=${name}.ext`, `of=${name}.raw`, 'bs=1M', 'seek=1', 'conv=notrunc,sparse', 'status=none');
-  await sh('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', `${name}.raw`, '-F', 'raw', `${name}.qcow2`);
+  const raw = await (built ??= buildDisk());
+  const path = join(folder, `${randomUUID()}.qcow2`);
+  await sh('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', raw, '-F', 'raw', path);
   // What inoculation does: a change in the layer alone.
-  await sh('qemu-io', '-f', 'qcow2', '-c', `write -P ${index + 1} 48M 64k`, `${name}.qcow2`);
-  return { diskId: `disk${index}`, index, path: `${name}.qcow2`, format: 'qcow2', sizeBytes: runDiskBytes };
+  await sh('qemu-io', '-f', 'qcow2', '-c', `write -P ${index + 1} 48M 64k`, path);
+  return { diskId: `disk${index}`, index, path, format: 'qcow2', sizeBytes: runDiskBytes };
 }
