@@ -18,6 +18,7 @@ import { startGuestfish, type Guestfish } from './guestfish';
 import { chooseInoculator } from './linux/choose';
 import { inoculateLinux } from './linux/inoculate';
 import { prepareLinux } from './linux/prepare';
+import { refuseDamaged } from './refuse-damaged';
 import { applyVerified, removeVerified } from './signature-edits';
 import { findVolumes } from './signatures';
 
@@ -64,6 +65,7 @@ async function inoculate(
   options: InoculateOptions = {},
 ): Promise<InoculationReport> {
   const stage = stageReporter(options);
+  await refuseDamaged(disks, options);
   stage('starting the appliance', 0);
   const report = await withAppliance(settings, disks, options, async (guest, scratch) => {
     const done = await inoculateLinux({ guest, diskCount: disks.length, hardware, scratch, stage, options });

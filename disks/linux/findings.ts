@@ -46,13 +46,17 @@ export async function mountAll(guest: Guestfish, system: LinuxSystem, command: '
   for (const [point, device] of system.mounts) await guest.ask(command, [device, point]);
 }
 
-/** dracut of Debian 13 has an update-initramfs of its own, which calls dracut. @throws OperatorError where it is neither. */
+/**
+ * What the next kernel update calls. dracut leaves mkinitramfs behind when it replaces initramfs-tools (Debian 12), and
+ * has an update-initramfs of its own (Debian 13). @throws OperatorError where it is neither.
+ */
 async function toolOf(files: GuestFiles, system: LinuxSystem): Promise<InitramfsTool> {
-  if (await files.isFile('/usr/sbin/mkinitramfs')) return 'initramfs-tools';
+  const script = await files.text('/usr/sbin/update-initramfs');
+  if (script?.includes('mkinitramfs') === true) return 'initramfs-tools';
   if (await files.isFile('/usr/bin/dracut')) return 'dracut';
   throw new OperatorError({
     what: `${system.prettyName} builds its initramfs with a tool that is not known here`,
-    found: 'neither /usr/sbin/mkinitramfs nor /usr/bin/dracut',
+    found: 'neither update-initramfs nor dracut',
     needed: 'initramfs-tools or dracut',
     remedy:
       'The built-in inoculator works on Debian, Ubuntu and their family. Skip this step if the system boots on the hardware by itself.',
