@@ -11,6 +11,7 @@ import { demoGuestStep } from './demo-guest.mjs';
 import { libvirtService } from './libvirt.mjs';
 import { nodeVersion } from './node-version.mjs';
 import { npmPackages } from './npm-packages.mjs';
+import { pythonProgramsStep } from './python-programs.mjs';
 import { makeContext, runStep } from './step.mjs';
 import { temporalCli } from './temporal.mjs';
 
@@ -53,6 +54,7 @@ async function main(args) {
     temporalCli,
     libvirtService,
     demoGuestStep,
+    pythonProgramsStep,
   ];
   const problems = [];
   for (const step of steps.filter((one) => one.scopes.includes(context.scope))) {

@@ -5,6 +5,7 @@
  * `quick`: already needed by the quick tests; the others are needed by real guests. docs/dependencies.md gives licence
  * and size of each; test/tools/dependencies.test.ts holds the two together.
  */
+import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 
 export const systemPackages = [
@@ -34,6 +35,12 @@ export const systemPackages = [
   { name: 'linux-image-amd64', quick: false, found: hasKernel, reason: "the kernel of guestfish's appliance" },
   { name: 'lz4', quick: false, programs: ['lz4'], reason: "guests' initramfs archives in this compression" },
   { name: 'mmdebstrap', quick: false, programs: ['mmdebstrap'], reason: 'fills the demo guest' },
+  {
+    name: 'python3-venv',
+    quick: false,
+    found: hasVenv,
+    reason: 'environments of the programs from PyPI that tests use',
+  },
   { name: 'qemu-system-x86', quick: false, programs: ['qemu-system-x86_64'], reason: 'the machines themselves' },
   { name: 'xz-utils', quick: false, programs: ['xz'], reason: "guests' initramfs archives in this compression" },
   { name: 'zstd', quick: false, programs: ['zstd'], reason: "guests' initramfs archives in this compression" },
@@ -44,6 +51,11 @@ function hasKernel() {
   const releases = namesIn('/boot').flatMap((name) => /^vmlinuz-(.+)$/.exec(name)?.[1] ?? []);
   const modules = new Set(namesIn('/lib/modules'));
   return releases.some((release) => modules.has(release));
+}
+
+/** Debian splits what makes environments from Python itself. */
+function hasVenv() {
+  return spawnSync('python3', ['-c', 'import ensurepip, venv'], { stdio: 'ignore' }).status === 0;
 }
 
 function namesIn(folder) {

@@ -55,7 +55,7 @@ test('on a larger disk the backup of the partition table moves to its end, and w
   const { ref, device } = await claimed({ disks: [{ index: 0, device: site.newImage(96 * mebi), serial: null }] });
   const disk = await site.newRunDisk();
   await site.platform.attachDisk(ref, disk);
-  expect(execFileSync('sgdisk', ['--verify', device], { encoding: 'utf8' })).toContain('No problems found');
+  expect(execFileSync('sfdisk', ['--verify', device], { encoding: 'utf8' })).toContain('No errors detected');
   const table = JSON.parse(execFileSync('sfdisk', ['--json', device], { encoding: 'utf8' })) as {
     partitiontable: { partitions: unknown[] };
   };
