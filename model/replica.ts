@@ -71,6 +71,13 @@ export interface PreparedView {
   readonly because: string | null;
 }
 
+/** One word for all profiles: prepared only when each one is. */
+export function preparedOverall(prepared: readonly Pick<PreparedView, 'state'>[] = []): PreparedState {
+  const there = (state: PreparedState) => prepared.some((entry) => entry.state === state);
+  if (prepared.length === 0) return 'none';
+  return (['outdated', 'failed', 'none'] as const).find(there) ?? 'prepared';
+}
+
 export interface ReplicaView {
   readonly serverId: ServerId;
   readonly serverName: string;

@@ -128,6 +128,7 @@ function describe(wanted: NewServer): Omit<ServerSpec, keyof DiscoveredMachine |
   return {
     ...{ name, tier, objectives, source, recoverySiteId, probes },
     ...(unlockKeys === undefined ? {} : { unlockKeys }),
+    ...(wanted.prepareFor === undefined ? {} : { prepareFor: wanted.prepareFor }),
     cadence: { ...defaultCadence, ...wanted.cadence },
   };
 }

@@ -3,6 +3,7 @@ import { diskControllers, firmwares, nicModels } from '../../model/server';
 import { sessionStates, consistencies } from '../../model/replica';
 import { secretRefPattern } from '../../model/secrets';
 import { machineName, milliseconds, reason, siteId, time } from './common';
+import { preparedSchema, prepareForSchema } from './prepared';
 
 export const probeSchema = z
   .object({
@@ -43,6 +44,7 @@ export const newServerSchema = z
     cadence: cadenceSchema.partial().default({}),
     probes: z.array(probeSchema).max(20).default([]),
     unlockKeys: unlockKeysSchema.optional(),
+    prepareFor: prepareForSchema.optional(),
   })
   .openapi('NewServer');
 export type NewServer = z.infer<typeof newServerSchema>;
@@ -79,6 +81,7 @@ export const serverSchema = z
     cadence: cadenceSchema,
     probes: z.array(probeSchema),
     unlockKeys: unlockKeysSchema.optional(),
+    prepareFor: prepareForSchema.optional(),
   })
   .openapi('Server');
 export type ServerDocument = z.infer<typeof serverSchema>;
@@ -109,6 +112,7 @@ export const replicaSchema = z
     lagMs: z.number().nullable().openapi({ description: 'Age of the last complete point' }),
     storedBytes: z.int(),
     lastError: z.string().nullable(),
+    prepared: preparedSchema.optional(),
     orphans: z
       .array(z.object({ pointId: z.string().nullable(), file: z.string(), because: z.string(), storedBytes: z.int() }))
       .optional()

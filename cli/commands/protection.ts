@@ -1,9 +1,10 @@
 import { Option, type Command } from 'commander';
 import type { ReplicaDocument, ReplicasDocument } from '../../api/schemas/servers';
+import { preparedOverall } from '../../model/replica';
 import { formatDuration, formatSize, formatTime } from '../../model/durations';
 import { action, requireReason, type Context } from '../context';
 import { exitCodeOf } from '../exit-codes';
-import { paragraph, table } from '../output';
+import { paragraph, table, type Output } from '../output';
 
 interface ProtectOptions {
   readonly pause?: boolean;
@@ -71,6 +72,7 @@ async function replicas({ client, out }: Context, _options: object, name: string
     { title: 'lag', width: 12, right: true },
     { title: 'points', width: 6, right: true },
     { title: 'size', width: 9, right: true },
+    { title: 'prepared', width: 9 },
     { title: 'held by run', width: 12 },
   ];
   const rows = items.map((replica) => [
@@ -79,6 +81,7 @@ async function replicas({ client, out }: Context, _options: object, name: string
     replica.lagMs === null ? '–' : formatDuration(replica.lagMs),
     String(replica.points.length),
     formatSize(replica.storedBytes),
+    preparedOverall(replica.prepared),
     replica.heldBy === null ? '' : `…${replica.heldBy.slice(-8)}`,
   ]);
   out.line(
@@ -104,9 +107,20 @@ async function oneReplica({ client, out }: Pick<Context, 'client' | 'out'>, name
   ];
   const rows = replica.points.map((point) => [point.pointId, formatTime(point.takenAt), point.consistency]);
   if (rows.length > 0) out.line(table(out, columns, rows));
+  showPrepared(out, replica);
   const orphans = replica.orphans ?? [];
   if (orphans.length === 0) return;
   const bytes = orphans.reduce((sum, orphan) => sum + orphan.storedBytes, 0);
   out.line(`Not usable (${formatSize(bytes)}; kept, and removed with the replica):`);
   for (const { file, because } of orphans) out.line(paragraph(out, '', `${file}: ${because}`, 2));
+}
+
+/** Inoculation worked out ahead, by hardware profile. */
+function showPrepared(out: Output, { prepared = [] }: ReplicaDocument): void {
+  if (prepared.length === 0) return out.line('Inoculation: not prepared');
+  out.line('Inoculation, by hardware profile:');
+  for (const { hardwareId, state, at, because } of prepared) {
+    const since = at === null ? '' : `, ${formatTime(at)}`;
+    out.line(paragraph(out, `  ${hardwareId}`, `${state}${since}${because === null ? '' : `: ${because}`}`, 18));
+  }
 }

@@ -18,6 +18,7 @@ interface AddOptions {
   readonly probe?: Probe[];
   readonly probeOutput?: string;
   readonly unlockKey?: string[];
+  readonly prepareFor?: string[];
 }
 
 export function serverCommands(program: Command): void {
@@ -38,6 +39,10 @@ export function serverCommands(program: Command): void {
     .option('--probe <name=command>', 'program run in the guest to prove its service; repeatable', collectProbe)
     .option('--probe-output <regexp>', "what the probes' standard output must match")
     .option('--unlock-key <reference>', 'where a key of encrypted volumes is: file:NAME; repeatable', collectReference)
+    .option(
+      '--prepare-for <hardware...>',
+      "hardware profiles that inoculation is prepared for, or none (default: all of the recovery site's)",
+    )
     .action(action(add));
   servers.command('show').description('show one server').argument('<name>', 'name or id').action(action(show));
   servers
@@ -84,6 +89,7 @@ async function add({ client, out }: Context, options: AddOptions, name: string):
       ...(options.keep === undefined ? {} : { keepPoints: options.keep }),
     },
     ...(options.unlockKey === undefined ? {} : { unlockKeys: options.unlockKey }),
+    ...(options.prepareFor === undefined ? {} : { prepareFor: options.prepareFor.filter((id) => id !== 'none') }),
     probes: (options.probe ?? []).map((probe) => ({ ...probe, ...expectOutput })),
   };
   const { body: server } = await client.call<ServerDocument>('POST', '/servers', { body });
@@ -113,6 +119,7 @@ function describe(out: Output, server: ServerDocument): void {
   line('networks', server.nics.map((nic) => `${nic.network} (${nic.macAddress}, ${nic.model})`).join(', ') || 'none');
   line('objectives', `RPO ${formatDuration(server.objectives.rpoMs)}, RTO ${formatDuration(server.objectives.rtoMs)}`);
   line('points', `every ${formatDuration(cadence.pointEveryMs)}, ${cadence.keepPoints} kept`);
+  if (server.prepareFor !== undefined) line('prepared', `for ${server.prepareFor.join(', ') || 'nothing'}`);
   if (server.unlockKeys !== undefined) line('keys', server.unlockKeys.join(', ') || 'none');
   for (const probe of server.probes) line('probe', `${probe.name}: ${probe.command.join(' ')}`);
 }
