@@ -3,6 +3,7 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import { isMusterError } from '../model/errors';
+import { printable } from '../model/names';
 import type { ApiDeps, ApiEnv } from './deps';
 import { knownServers, type KnownServers } from './known-servers';
 import { createVerifier } from './middleware/authenticate';
@@ -74,9 +75,9 @@ function missing(app: OpenAPIHono<ApiEnv>, c: Context<ApiEnv>): Problem {
   const { method, path } = c.req;
   const allow = methodsAt(app, path);
   if (allow.length === 0) {
-    return new Problem('not-found', `There is nothing at ${path}. /api/v1/openapi.json lists what there is`);
+    return new Problem('not-found', `There is nothing at ${printable(path)}. /api/v1/openapi.json lists what there is`);
   }
-  return new Problem('method-not-allowed', `${path} does not take ${method}; it takes ${allow.join(', ')}`, { allow });
+  return new Problem('method-not-allowed', `${printable(path)} does not take ${method}; it takes ${allow.join(', ')}`, { allow });
 }
 
 function methodsAt(app: OpenAPIHono<ApiEnv>, path: string): string[] {

@@ -1,7 +1,7 @@
 /** What is printed: tables that fit, JSON for programs, and nothing of guests or servers that could drive a terminal. */
 import Table from 'cli-table3';
 import pico from 'picocolors';
-import { printable } from '../model/names';
+import { printable, printableLines } from '../model/names';
 
 export interface Output {
   readonly json: boolean;
@@ -27,7 +27,7 @@ export function createOutput(json: boolean, stream: NodeJS.WriteStream, env: Nod
     colors: pico.createColors(colored),
     line: (text = '') => void stream.write(`${text}\n`),
     document: (value) => void stream.write(`${JSON.stringify(value, null, 2)}\n`),
-    error: (text) => void process.stderr.write(`${text}\n`),
+    error: (text) => void process.stderr.write(`${printableLines(text)}\n`),
   };
 }
 

@@ -87,6 +87,12 @@ export function printableLines(text: string): string {
     .replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd'); // text direction can make a name read as another
 }
 
+/** Whether text can be shown as it is: no control characters but line ends and tabs, no marks of text direction, no half characters. */
+export function isPrintable(text: string): boolean {
+  const lines = text.replace(/\r\n/g, '\n');
+  return printableLines(lines) === lines;
+}
+
 /** The same on one line. */
 export function printable(text: string): string {
   return printableLines(text).replace(/\s*[\n\t]\s*/g, ' ');

@@ -41,7 +41,8 @@ async function jsonBody(c: Context<ApiEnv>): Promise<unknown> {
     );
   }
   try {
-    return await c.req.json();
+    // Strict, because a decoder that replaces what it cannot read would put another word into the record.
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(await c.req.arrayBuffer()));
   } catch (error) {
     if (error instanceof Problem) throw error;
     const message = error instanceof Error ? error.message : String(error);

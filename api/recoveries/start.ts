@@ -27,6 +27,7 @@ export interface Push {
 /** @throws Problem `recovery-running` naming the other run; `key-reused` for other content under the same key. */
 export async function startRecovery(deps: ApiDeps, push: Push): Promise<StartedRecovery> {
   const { temporal, config, clock } = deps;
+  refuseTimes(push.wanted, clock().getTime());
   // A key belongs to who sent it: two people may both use "button-1".
   const key = `recovery/${push.by.actor.id}/${push.key}`;
   const contentSha256 = hashOf({ ...push.wanted, server: push.server.id });
@@ -48,6 +49,15 @@ export async function startRecovery(deps: ApiDeps, push: Push): Promise<StartedR
   if (started.kind === 'started') return answer(memo, false);
   if (started.other?.memo.idempotencyKey === key) return repeated(started.other, contentSha256, push.key);
   throw occupied(push.server, started.other);
+}
+
+/** Hosts' clocks may differ by an hour and a recovery must start all the same; a day ahead is a slip of the pen. */
+const mostAheadMs = 24 * 3600_000;
+
+function refuseTimes({ lostAt }: NewRecovery, nowMs: number): void {
+  if (lostAt === undefined || Date.parse(lostAt) <= nowMs + mostAheadMs) return;
+  const message = `found ${lostAt}, needed the moment when the server was lost, not one to come`;
+  throw new Problem('validation', `body.lostAt ${message}`, { issues: [{ at: 'body.lostAt', message }] });
 }
 
 function repeated(execution: Execution, contentSha256: string, key: string): StartedRecovery {

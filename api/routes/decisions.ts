@@ -74,7 +74,9 @@ export function decisionRoutes(register: Register, deps: ApiDeps, acts: Acts, re
       method: 'get',
       path: '/runs/{runId}/decisions/{requestId}',
       summary: 'What became of an act',
-      request: { params: runParam.extend({ requestId: z.string().min(1).max(200) }) },
+      request: {
+        params: runParam.extend({ requestId: z.string().regex(/^[\x21-\x7e]{1,200}$/, 'needs a request id') }),
+      },
       responses: {
         200: json(actSchema.pick({ requestId: true, runId: true, state: true, message: true }), 'Its state now'),
       },

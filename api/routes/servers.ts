@@ -2,21 +2,20 @@
 import { v7 as uuidv7 } from 'uuid';
 import { z } from '@hono/zod-openapi';
 import { describeSecretRef, parseSecretRef } from '../../model/secrets';
+import { printable } from '../../model/names';
 import type { ServerSpec } from '../../model/server';
+import { serverProblems } from '../../model/server-problems';
 import type { ApiDeps } from '../deps';
 import type { KnownServers } from '../known-servers';
 import { Problem } from '../problems';
 import { body, json, plain, type Register } from '../register';
+import { serverRef } from '../schemas/common';
 import { newServerSchema, serverSchema, serversSchema, type NewServer, type ServerDocument } from '../schemas/servers';
 import type { DiscoveredMachine } from '../temporal/sites';
 import { within } from '../within';
 
 export const serverParam = z.object({
-  server: z
-    .string()
-    .min(1)
-    .max(100)
-    .openapi({ param: { name: 'server', in: 'path' }, description: 'Id or name' }),
+  server: serverRef.openapi({ param: { name: 'server', in: 'path' }, description: 'Id or name' }),
 });
 
 /** Rhythm and points kept when nobody says otherwise: five minutes to go back within, filesystems frozen once in them. */
@@ -70,6 +69,7 @@ export function serverRoutes(register: Register, deps: ApiDeps, servers: KnownSe
         sourceSiteId: wanted.source.siteId,
         machineName: wanted.source.machineName,
       });
+      refuseImpossible(wanted.name, found);
       const server: ServerSpec = { ...found, ...describe(wanted), id: uuidv7() };
       await within(config.storeDeadlineMs, store.servers.save(server));
       await servers.refresh();
@@ -104,6 +104,15 @@ export function serverRoutes(register: Register, deps: ApiDeps, servers: KnownSe
       `The name "${name}" is taken by server ${taken.id}. Choose another, or remove that server`,
     );
   }
+}
+
+function refuseImpossible(name: string, found: DiscoveredMachine): void {
+  const problems = serverProblems(found);
+  if (problems.length === 0) return;
+  throw new Problem(
+    'conflict',
+    `${name} cannot be protected as it was found: ${problems.map(printable).join('; ')}. Correct the machine at its site`,
+  );
 }
 
 async function refuseWhileInUse({ temporal, config }: ApiDeps, server: ServerSpec): Promise<void> {

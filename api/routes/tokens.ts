@@ -60,7 +60,9 @@ export function tokenRoutes(register: Register, { store, config, clock }: ApiDep
       path: '/tokens/{tokenId}',
       summary: 'Revoke a token',
       description: `Another API process may take it for up to ${config.tokenFreshMs / 1000} s more.`,
-      request: { params: z.object({ tokenId: z.string().min(1).max(100) }) },
+      request: {
+        params: z.object({ tokenId: z.string().regex(/^[A-Za-z0-9._-]{1,100}$/, 'needs the id of a token') }),
+      },
       responses: { 204: { description: 'Revoked' } },
     },
     async (c) => {

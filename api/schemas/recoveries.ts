@@ -2,19 +2,31 @@ import { z } from '@hono/zod-openapi';
 import { recoveryOptions } from '../../model/replica';
 import { hardwareProfiles, firmwares } from '../../model/server';
 import { intents, modes, verifications } from '../../model/order';
-import { machineName, milliseconds, overwriteDisks, reason, time } from './common';
+import {
+  cpuCount,
+  machineName,
+  memoryBytes,
+  milliseconds,
+  networks,
+  overwriteDisks,
+  pointRef,
+  positiveMilliseconds,
+  reason,
+  serverRef,
+  time,
+} from './common';
 
 const hardwareIds = Object.keys(hardwareProfiles) as [string, ...string[]];
 
 /** What a person asks for; everything left out is filled from the server and from Muster's defaults. */
 export const newRecoverySchema = z
   .strictObject({
-    server: z.string().min(1).openapi({ description: 'Id or name' }),
+    server: serverRef.openapi({ description: 'Id or name' }),
     reason,
     mode: z.enum(modes).default('recovery'),
     intent: z.enum(intents).default('disaster'),
     option: z.enum(recoveryOptions).default('backup-and-recover'),
-    point: z.string().min(1).max(100).default('latest'),
+    point: pointRef.default('latest'),
     finalCycle: z.enum(['auto', 'never']).optional(),
     verify: z.enum(verifications).default('auto').openapi({
       description:
@@ -23,15 +35,9 @@ export const newRecoverySchema = z
     hardware: z.enum(hardwareIds),
     firmware: z.enum(firmwares).optional(),
     machineName: machineName.optional(),
-    cpuCount: z.int().min(1).max(256).optional(),
-    memoryBytes: z
-      .int()
-      .min(64 * 1024 * 1024)
-      .optional(),
-    networks: z
-      .record(z.string(), z.string())
-      .default({})
-      .openapi({ description: 'Source network to network at the recovery site' }),
+    cpuCount: cpuCount.optional(),
+    memoryBytes: memoryBytes.optional(),
+    networks: networks.default({}),
     overwriteDisks: overwriteDisks.optional().openapi({
       description: 'Disks of a physical machine, by device, that may be overwritten whatever they hold',
     }),
@@ -39,10 +45,10 @@ export const newRecoverySchema = z
     powerOn: z.enum(['automatic', 'decision']).default('automatic'),
     lostAt: time.optional().openapi({ description: 'When the server was lost; the RPO is measured from it' }),
     sourceDeadlineMs: milliseconds.optional(),
-    reminderMs: z.int().min(1000).optional(),
+    reminderMs: positiveMilliseconds.min(1000).optional(),
     proof: z
       .strictObject({
-        heartbeatTimeoutMs: z.int().min(1000),
+        heartbeatTimeoutMs: positiveMilliseconds.min(1000),
         stableForMs: milliseconds,
         screenshot: z.boolean(),
       })

@@ -1,7 +1,20 @@
 import { z } from '@hono/zod-openapi';
 import { decisionKinds, runStates, stepStates } from '../../model/steps';
 import { modes, verifications } from '../../model/order';
-import { machineName, milliseconds, overwriteDisks, pageQuery, reason, time } from './common';
+import {
+  cpuCount,
+  machineName,
+  memoryBytes,
+  networks,
+  overwriteDisks,
+  pageQuery,
+  pointRef,
+  positiveMilliseconds,
+  reason,
+  serverRef,
+  stepRef,
+  time,
+} from './common';
 
 export const runRowSchema = z
   .object({
@@ -25,7 +38,7 @@ export type RunsDocument = z.infer<typeof runsSchema>;
 
 export const runsQuery = pageQuery.extend({
   state: z.enum(runStates).optional(),
-  server: z.string().max(100).optional().openapi({ description: 'Id or name' }),
+  server: serverRef.optional().openapi({ description: 'Id or name' }),
 });
 
 const clocks = z.object({ elapsedMs: z.number(), machineMs: z.number(), waitingMs: z.number() });
@@ -163,26 +176,21 @@ export const runDetailSchema = z
 
 export const decisionSchema = z
   .strictObject({
-    step: z.string().min(1).max(100),
-    item: z
-      .string()
-      .max(100)
-      .nullable()
-      .optional()
-      .openapi({ description: 'Disk id, where the step has one per disk' }),
+    step: stepRef,
+    item: stepRef.nullable().optional().openapi({ description: 'Disk id, where the step has one per disk' }),
     epoch: z.int().positive().optional().openapi({ description: 'Default: the parking of that step now' }),
     decision: z.enum(decisionKinds),
     reason,
-    from: z.string().max(100).nullable().default(null).openapi({ description: 'Go back to this earlier step' }),
+    from: stepRef.nullable().default(null).openapi({ description: 'Go back to this earlier step' }),
     input: z
       .strictObject({
         machineName,
-        memoryBytes: z.int().positive(),
-        cpuCount: z.int().positive(),
-        networks: z.record(z.string(), z.string()),
-        point: z.string().min(1).max(100),
+        memoryBytes,
+        cpuCount,
+        networks,
+        point: pointRef,
         inoculate: z.boolean(),
-        heartbeatTimeoutMs: milliseconds,
+        heartbeatTimeoutMs: positiveMilliseconds.min(1000),
         verify: z.enum(verifications),
         overwriteDisks,
       })

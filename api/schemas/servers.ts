@@ -2,17 +2,20 @@ import { z } from '@hono/zod-openapi';
 import { diskControllers, firmwares, nicModels } from '../../model/server';
 import { sessionStates, consistencies } from '../../model/replica';
 import { secretRefPattern } from '../../model/secrets';
-import { machineName, milliseconds, reason, siteId, time } from './common';
+import { line, lines, machineName, milliseconds, positiveMilliseconds, reason, siteId, time } from './common';
 import { preparedSchema, prepareForSchema } from './prepared';
 
 export const probeSchema = z
   .object({
-    name: z.string().min(1).max(63),
-    command: z.array(z.string().max(4096)).min(1).openapi({ description: 'Argument list, run in the guest; no shell' }),
+    name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$/, 'needs 1 to 63 of A-Z a-z 0-9 . _ - and spaces'),
+    command: z
+      .array(lines(4096))
+      .min(1)
+      .max(64)
+      .refine((words) => words[0] !== '', { path: [0], message: 'needs the path of a program' })
+      .openapi({ description: 'Argument list, run in the guest; no shell' }),
     expectExitCode: z.int().min(0).max(255).default(0),
-    expectOutput: z
-      .string()
-      .max(500)
+    expectOutput: line(500)
       .refine(isRegularExpression, 'is not a regular expression')
       .optional()
       .openapi({ description: 'Regular expression that standard output must match' }),
@@ -21,7 +24,7 @@ export const probeSchema = z
   .openapi('Probe');
 
 export const cadenceSchema = z.object({
-  pointEveryMs: z.int().min(1000),
+  pointEveryMs: positiveMilliseconds.min(1000),
   freezeEveryMs: milliseconds.openapi({ description: '0: never' }),
   keepPoints: z.int().min(1).max(1000),
 });
@@ -40,9 +43,13 @@ export const newServerSchema = z
     source: z.strictObject({ siteId, machineName }),
     recoverySiteId: siteId,
     tier: z.int().min(0).max(9).default(1),
-    objectives: z.strictObject({ rpoMs: z.int().positive(), rtoMs: z.int().positive() }),
+    objectives: z.strictObject({ rpoMs: positiveMilliseconds, rtoMs: positiveMilliseconds }),
     cadence: cadenceSchema.partial().default({}),
-    probes: z.array(probeSchema).max(20).default([]),
+    probes: z
+      .array(probeSchema)
+      .max(20)
+      .refine((probes) => new Set(probes.map(({ name }) => name)).size === probes.length, 'needs a name for each probe')
+      .default([]),
     unlockKeys: unlockKeysSchema.optional(),
     prepareFor: prepareForSchema.optional(),
   })

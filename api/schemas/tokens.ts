@@ -1,12 +1,15 @@
 import { z } from '@hono/zod-openapi';
 import { roles } from '../../store/contract';
-import { time } from './common';
+import { line, time } from './common';
 
 export const personSchema = z.object({ id: z.string(), name: z.string(), role: z.enum(roles) }).openapi('Person');
 
 export const newTokenSchema = z
   .strictObject({
-    name: z.string().trim().min(1).max(100).openapi({ description: 'The person, as the record will name them' }),
+    name: line(100)
+      .refine((text) => text.trim() !== '', 'is missing')
+      .overwrite((text) => text.trim())
+      .openapi({ description: 'The person, as the record will name them' }),
     role: z.enum(roles),
     expiresAt: time.nullable().default(null),
   })
