@@ -42,7 +42,17 @@ const layers = [
   ],
   [
     'api',
-    ['api', 'store', 'record', 'templates', 'model', 'config', 'workflows/messages', 'workflows/procedures'],
+    [
+      'api',
+      'store',
+      'record',
+      'templates',
+      'model',
+      'config',
+      'workflows/messages',
+      'workflows/procedures',
+      'programs/log',
+    ],
     'api/ validates, authorises and translates; it starts effects only through Temporal.',
   ],
   ['templates', ['templates', 'model'], 'Templates render what the model computed.'],

@@ -7,6 +7,7 @@ import type { EffectInput, FailureDetails, Outcome } from './contract';
 import type { EvidenceRef } from '../model/events';
 import type { Effect, Progress } from '../model/steps';
 import { describeFacts, isMusterError, PermanentError } from '../model/errors';
+import { observed } from './observed';
 import type { ActivityDeps } from './site';
 
 /** Shorter than a third of the workflow's heartbeat time-out (10 s), so that one slow beat is not a lost worker. */
@@ -39,7 +40,9 @@ export function recorded<A extends { [K in keyof A]: (input: never) => Promise<u
   const wrapped = Object.entries(effects).map(([name, effect]) => [
     name,
     (input: EffectInput) =>
-      runRecorded(effect as (input: EffectInput, attempt: Attempt) => Promise<unknown>, input, deps),
+      observed(name, input, deps, () =>
+        runRecorded(effect as (input: EffectInput, attempt: Attempt) => Promise<unknown>, input, deps),
+      ),
   ]);
   return Object.fromEntries(wrapped) as Registered<A>;
 }

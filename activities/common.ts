@@ -32,8 +32,14 @@ export function workAt(
   onMachine: <T>(work: () => Promise<T>) => Promise<T>;
 } {
   const site = recoverySite(deps.sites, order.target.siteId);
-  const under = <T>(resource: string, work: () => Promise<T>): Promise<T> =>
-    withLease(site.leaseFolder, resource, attempt.effect, work, { signal: attempt.signal });
+  const under = <T>(resource: string, work: () => Promise<T>): Promise<T> => {
+    const askedAt = deps.now();
+    const had = (): Promise<T> => {
+      deps.observer?.leaseHad(resource.startsWith('machine/') ? 'machine' : 'replica', deps.now() - askedAt);
+      return work();
+    };
+    return withLease(site.leaseFolder, resource, attempt.effect, had, { signal: attempt.signal });
+  };
   return {
     site,
     onReplica: (work) => under(replicaResource(order.server.id), work),

@@ -1,7 +1,33 @@
 /** Record-keeping, on a queue of its own and retried by Temporal without limit (design: laws 3 and 5). */
+import { Context } from '@temporalio/activity';
+import { whileDoing } from '../programs/log';
 import type { Store } from '../store/contract';
 import type { JournalActivities } from './contract';
+import { unobserved, type Observer } from './observer';
 
-export function createJournalActivities(store: Pick<Store, 'journal'>): JournalActivities {
-  return { appendJournal: (batch) => store.journal.append(batch) };
+export function createJournalActivities(
+  store: Pick<Store, 'journal'>,
+  observer: Observer = unobserved,
+): JournalActivities {
+  return {
+    appendJournal: (batch) =>
+      whileDoing({ runId: batch.runId, flush: batch.flush }, async () => {
+        try {
+          const head = await store.journal.append(batch);
+          observer.journalFlushed({
+            procedure: procedureOf(Context.current().info.workflowType),
+            events: batch.events,
+          });
+          return head;
+        } catch (error) {
+          observer.journalFailed(error);
+          throw error;
+        }
+      }),
+  };
+}
+
+/** `pushButtonRecovery` is the workflow of procedure push-button-recovery. */
+function procedureOf(workflowType = ''): string {
+  return workflowType.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }

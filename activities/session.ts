@@ -1,6 +1,7 @@
 /** The long activities of a replication session: cycles at the server's cadence, under the lease of the replica. */
 import { ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/activity';
 import { isMusterError, OperatorError } from '../model/errors';
+import { whileDoing } from '../programs/log';
 import type { ServerSpec } from '../model/server';
 import { whileBeating } from './attempt';
 import { pause, replicaResource, until } from './common';
@@ -23,7 +24,12 @@ export function createSessionActivities(deps: ActivityDeps): SessionActivities &
         underLease(deps, server, 'prepare', signal, (site) => site.replicas.prepare(server, { signal })),
       ),
 
-    replicate: ({ server }) => asActivity((signal, beat) => replicate(deps, server, slot, signal, beat)),
+    replicate: ({ server }) =>
+      whileDoing({ server: server.name, serverId: server.id, site: server.recoverySiteId }, () =>
+        asActivity((signal, beat) =>
+          replicate(deps, server, slot, signal, beat).finally(() => deps.observer?.sessionLeft(server)),
+        ),
+      ),
 
     awaitLetGo: ({ server }) =>
       asActivity((signal) => {
@@ -89,6 +95,7 @@ async function cycles(
     const startedAt = deps.now();
     const view = await replicas.view(server.id);
     if (view === undefined) throw notThere(server);
+    deps.observer?.replicaSeen(server, view.points);
     if (view.state === 'removed') return { because: 'gone', heldBy: null, cycles: taken };
     if (view.heldBy !== null) return { because: 'held', heldBy: view.heldBy, cycles: taken };
     if (startedAt >= endsAt) return { because: 'stretch-over', heldBy: null, cycles: taken };
@@ -145,13 +152,15 @@ async function oneCycle(
   });
   const either = AbortSignal.any([signal, held.signal]);
   try {
-    await underLease(deps, server, 'cycle', either, (site) =>
+    const report = await underLease(deps, server, 'cycle', either, (site) =>
       site.replicas.cycle(server, { signal: either, freezeFilesystems }),
     );
+    deps.observer?.cycleEnded(server, report);
     return true;
   } catch (error) {
     signal.throwIfAborted();
     if (held.signal.aborted || (await replicas.view(server.id))?.heldBy) return false;
+    deps.observer?.cycleFailed(server, error);
     throw error;
   } finally {
     watch.abort();

@@ -7,6 +7,7 @@ import { OperatorError } from '../model/errors';
 import type { SiteId } from '../model/server';
 import type { Actor, RecoveryOrder } from '../model/order';
 import type { EvidenceKeeper } from './evidence-keeper';
+import type { Observer } from './observer';
 import type { Secrets } from './secrets';
 
 /** A site where servers are recovered. */
@@ -42,6 +43,8 @@ export interface ActivityDeps {
   /** What an order's references to secrets mean, on this worker. */
   readonly secrets: Secrets;
   readonly worker: Actor;
+  /** Told how attempts end, for metrics and logs. Default: nobody. */
+  readonly observer?: Observer;
   /** UTC milliseconds. */
   readonly now: () => number;
 }

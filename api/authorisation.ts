@@ -13,6 +13,7 @@ const examines: readonly Role[] = ['auditor', 'operator', 'coordinator', 'admin'
 
 export const authorisation = {
   whoAmI: everybody,
+  readMetrics: everybody,
   listServers: everybody,
   getServer: everybody,
   addServer: plans,

@@ -37,6 +37,8 @@ export interface Configuration {
     readonly siteSlots: number;
     readonly cachedWorkflows: number;
   };
+  /** host:port that a worker serves metrics on: its own, and those of Temporal's SDK. null: not served. */
+  readonly metrics: { readonly workerAddress: string | null; readonly temporalAddress: string | null };
   readonly sites: readonly RecoverySiteConfig[];
   readonly sources: readonly (SourceSiteConfig & { readonly folder?: string })[];
   /** Variables that look like Muster's and are not: probably misspelt. Not an error: another version may know them. */

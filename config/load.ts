@@ -182,6 +182,10 @@ function assemble(
       port: values.postgresPort,
       url: externalUrl ?? { file: join(dataFolder, 'postgres-url') },
     },
+    metrics: {
+      workerAddress: values.workerMetricsAddress ?? null,
+      temporalAddress: values.temporalMetricsAddress ?? null,
+    },
     worker: {
       enabled: values.workerEnabled,
       sites: values.workerSites ?? sites.sites.map((site) => site.id),

@@ -151,6 +151,22 @@ export const settings = {
     needed: portNeeded,
     standard: '`7072`',
   }),
+  workerMetricsAddress: setting('MUSTER_METRICS_WORKER_ADDRESS', 'metrics.workerAddress', hostAndPort.optional(), {
+    meaning:
+      "where a worker serves its metrics, at /metrics, to everybody who reaches it; the API's are at /api/v1/metrics",
+    needed: 'host:port',
+    standard: 'none: not served',
+  }),
+  temporalMetricsAddress: setting(
+    'MUSTER_METRICS_TEMPORAL_ADDRESS',
+    'metrics.temporalAddress',
+    hostAndPort.optional(),
+    {
+      meaning: "where a worker serves the metrics of Temporal's SDK, at /metrics",
+      needed: 'host:port, another one than the worker’s own',
+      standard: 'none: not served',
+    },
+  ),
   workerEnabled: setting('MUSTER_WORKER_ENABLED', 'worker.enabled', flag(true), {
     meaning: 'whether `muster up` starts a worker',
     needed: flagNeeded,

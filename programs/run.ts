@@ -5,6 +5,7 @@
  * survive a change of credentials, so it is set in the child right before it becomes the program.
  */
 import { execa } from 'execa';
+import { noteProgram } from './log';
 
 export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
@@ -15,9 +16,9 @@ export interface RunOptions {
   readonly cwd?: string;
   /** Called with each line of standard output as it comes. */
   readonly onLine?: (line: string) => void;
-  /** Exit codes that are an answer, not a failure. Default: 0. */
   /** Called with each piece of standard output as it comes: for progress that is written over and over on one line. */
   readonly onText?: (text: string) => void;
+  /** Exit codes that are an answer, not a failure. Default: 0. */
   readonly okExitCodes?: readonly number[];
   /** false: the program outlives this process (a daemon that detaches itself). */
   readonly dieWithParent?: boolean;
@@ -82,14 +83,15 @@ export async function runProgram(
       for await (const line of child.iterable({ from: 'stdout' })) onLine(String(line));
     })().catch(() => undefined);
   }
-  const result = await child;
   if (options.onText) {
     const onText = options.onText;
     child.stdout?.on('data', (chunk: Buffer) => onText(chunk.toString('utf8')));
   }
+  const result = await child;
   const stdout = typeof result.stdout === 'string' ? result.stdout : '';
   const stderr = typeof result.stderr === 'string' ? result.stderr : '';
   const code = errnoOf(result);
+  const ended = { program: file, args, exitCode: result.exitCode, durationMs: result.durationMs };
   if (
     code === undefined &&
     !result.timedOut &&
@@ -97,10 +99,12 @@ export async function runProgram(
     result.exitCode !== undefined &&
     ok.includes(result.exitCode)
   ) {
+    noteProgram(ended);
     return { exitCode: result.exitCode, stdout, stderr, durationMs: Math.round(result.durationMs) };
   }
   const command = [file, ...args].map(quote).join(' ');
   const reason = explain(result);
+  noteProgram({ ...ended, reason });
   const shortMessage = `${reason}: ${command}`;
   const message = stderr.trim() === '' ? shortMessage : `${shortMessage}\n${tail(stderr)}`;
   throw new ProgramError(

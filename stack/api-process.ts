@@ -1,5 +1,4 @@
 /** The API process: construction of its dependencies, start, clean stop on a signal. */
-import { pino } from 'pino';
 import { connectTemporal } from '../api/temporal';
 import { defaultApiConfig } from '../api/deps';
 import { serveApi } from '../api/server';
@@ -7,6 +6,7 @@ import type { Configuration } from '../config/configuration';
 import { readPostgresUrl } from '../config/postgres-url';
 import { openEvidenceStore } from '../record/evidence';
 import { openStore } from '../store/open-store';
+import { processLog } from './process-log';
 import { version } from './version';
 
 /**
@@ -16,7 +16,7 @@ import { version } from './version';
  */
 export async function runApiProcess(configuration: Configuration): Promise<void> {
   const { tenantId, coreId, evidenceFolder, temporal, sites, api } = configuration;
-  const log = pino({ level: configuration.logLevel, base: { process: 'api' } });
+  const log = processLog('api', configuration.logLevel);
   const asked = new Promise<NodeJS.Signals>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve);
   });

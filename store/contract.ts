@@ -32,6 +32,16 @@ export interface RunRow {
   readonly closedAt: string | null;
 }
 
+/** Runs that are not closed and are at the same place: for metrics. */
+export interface OpenRuns {
+  readonly procedure: string;
+  readonly state: RunState;
+  readonly currentStep: string | null;
+  readonly count: number;
+  /** Since when the longest of them is stuck. */
+  readonly stuckSince: string | null;
+}
+
 /** A journal row, format 1 (design section 7): record/row.ts has the format. */
 export type { JournalRow } from '../record/row';
 
@@ -62,6 +72,8 @@ export interface Page<T> {
 export interface Runs {
   list(filter: { state?: RunState; serverId?: string; limit: number; after?: string }): Promise<Page<RunRow>>;
   get(runId: string): Promise<RunRow | undefined>;
+  /** All runs that are not closed, counted. */
+  open(): Promise<OpenRuns[]>;
 }
 
 export interface Servers {

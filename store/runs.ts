@@ -3,12 +3,14 @@ import type { Knex } from 'knex';
 import type { RunEvent } from '../model/events';
 import { OperatorError } from '../model/errors';
 import { projectRun, type RunProjection } from '../model/run-projection';
+import { closedRunStates, runStates } from '../model/steps';
 import { storableText } from '../record/canonical';
 import type { ChainId } from '../record/row';
-import type { Page, RunRow, Runs } from './contract';
+import type { OpenRuns, Page, RunRow, Runs } from './contract';
 import { select, type Database, type Scope } from './database';
 
 const maxLimit = 500;
+const openStates = runStates.filter((state) => !(closedRunStates as readonly string[]).includes(state));
 const columns = `run_id as "runId", procedure, mode, server_id as "serverId", server_name as "serverName", state,
   current_step as "currentStep", stuck_since as "stuckSince", requested_by as "requestedBy",
   started_at as "startedAt", closed_at as "closedAt"`;
@@ -16,6 +18,7 @@ const columns = `run_id as "runId", procedure, mode, server_id as "serverId", se
 export function createRuns(database: Database, scope: Scope): Runs {
   return {
     list: (filter) => database.query('the runs could not be listed', (db) => list(db, scope, filter)),
+    open: () => database.query('the open runs could not be counted', (db) => open(db, scope)),
     get: (runId) =>
       database.query(`run ${runId} could not be read`, async (db) => {
         const [row] = await select<RunRow>(
@@ -26,6 +29,16 @@ export function createRuns(database: Database, scope: Scope): Runs {
         return row;
       }),
   };
+}
+
+function open(db: Knex, scope: Scope): Promise<OpenRuns[]> {
+  return select<OpenRuns>(
+    db,
+    `select procedure, state, current_step as "currentStep", count(*)::int as count, min(stuck_since) as "stuckSince"
+     from muster.runs where tenant_id = ? and core_id = ? and state in (${openStates.map(() => '?').join(', ')})
+     group by procedure, state, current_step order by procedure, state, current_step`,
+    [scope.tenantId, scope.coreId, ...openStates],
+  );
 }
 
 /** Keyset paging: a page starts after a run, not after a number of runs, so runs that start meanwhile shift nothing. */

@@ -61,7 +61,7 @@ export async function createWorkers(options: {
     {
       ...common,
       taskQueue: queues.journal,
-      activities: createJournalActivities(services.store),
+      activities: createJournalActivities(services.store, services.activities.observer),
       maxConcurrentActivityTaskExecutions: journalSlots,
     },
     ...[...services.activities.sites.recovery.keys()].flatMap((siteId) => [

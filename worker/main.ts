@@ -1,14 +1,19 @@
 /** The worker process: start, say that it polls, stop cleanly on a signal. */
 import { hostname } from 'node:os';
 import { NativeConnection } from '@temporalio/worker';
-import { pino, type Logger } from 'pino';
+import type { Logger } from 'pino';
 import type { Configuration } from '../config/configuration';
 import { readPostgresUrl } from '../config/postgres-url';
 import { dataFolderAt } from '../stack/data-folder';
+import { processLog } from '../stack/process-log';
+import { version } from '../stack/version';
 import { statusEveryMs, writeWorkerStatus, type WorkerStatus } from '../stack/worker-status';
 import { workflowBundle } from './bundle';
 import { createWorkers } from './create-workers';
+import { createWorkerMetrics, withProcessMetrics } from './metrics';
+import { serveMetrics, type MetricsServer } from './metrics-server';
 import { migrateWhenPossible } from './migrate-later';
+import { observe } from './observe';
 import { installRuntime } from './runtime';
 import { createServices, type Services } from './services';
 
@@ -23,8 +28,8 @@ export async function runWorkerProcess(
   configuration: Configuration,
   dress: (services: Services) => Services = (services) => services,
 ): Promise<void> {
-  const log = pino({ level: configuration.logLevel, base: { process: 'worker' } });
-  installRuntime(log);
+  const log = processLog('worker', configuration.logLevel);
+  installRuntime(log, configuration.metrics.temporalAddress);
   const stop = new AbortController();
   const onSignal = (signal: NodeJS.Signals): void => {
     log.info({ signal }, 'stopping');
@@ -32,7 +37,11 @@ export async function runWorkerProcess(
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, onSignal);
   const identity = `${hostname()}:${process.pid}`;
-  const services = dress(createServices(configuration, { id: identity, log }));
+  const metrics = withProcessMetrics(createWorkerMetrics(Date.now));
+  metrics.build.set({ version, node: process.version }, 1);
+  const observer = observe(metrics, log, Date.now);
+  const services = dress(createServices(configuration, { id: identity, log, observer }));
+  const served = await offerMetrics(metrics.registry, configuration.metrics.workerAddress, log);
   const migrating = migrateWhenPossible(readPostgresUrl(configuration), log, stop.signal);
   const connection = await NativeConnection.connect({ address: configuration.temporal.address });
   try {
@@ -42,8 +51,25 @@ export async function runWorkerProcess(
     await migrating;
     await connection.close();
     await services.close();
+    await served?.stop();
     log.info('stopped');
   }
+}
+
+/** A worker that cannot be measured works all the same. */
+async function offerMetrics(
+  registry: Parameters<typeof serveMetrics>[0],
+  address: string | null,
+  log: Logger,
+): Promise<MetricsServer | undefined> {
+  if (address === null) return undefined;
+  return serveMetrics(registry, address).catch((error: Error) => {
+    log.error(
+      { address, error: error.message },
+      'metrics are not served: set MUSTER_METRICS_WORKER_ADDRESS to a free port',
+    );
+    return undefined;
+  });
 }
 
 async function work(

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Configuration } from '../config/configuration';
 import { readPostgresUrl } from '../config/postgres-url';
 import { createEvidenceKeeper } from '../activities/evidence';
+import type { Observer } from '../activities/observer';
 import { createSecrets } from '../activities/secrets';
 import type { ActivityDeps } from '../activities/site';
 import { openStore } from '../store/open-store';
@@ -16,7 +17,10 @@ export interface Services {
 }
 
 /** Constructs everything without asking anything: Postgres, the source and the hypervisor may all be down (design: law 5). */
-export function createServices(configuration: Configuration, worker: { id: string; log: Logger }): Services {
+export function createServices(
+  configuration: Configuration,
+  worker: { id: string; log: Logger; observer?: Observer },
+): Services {
   const store = openStore(readPostgresUrl(configuration), {
     tenantId: configuration.tenantId,
     coreId: configuration.coreId,
@@ -32,6 +36,7 @@ export function createServices(configuration: Configuration, worker: { id: strin
       secrets: createSecrets({ folder: configuration.secretsFolder, environment: process.env }),
       worker: { kind: 'worker', id: worker.id, name: worker.id },
       now: () => Date.now(),
+      ...(worker.observer === undefined ? {} : { observer: worker.observer }),
     },
     close: () => store.close(),
   };

@@ -1,6 +1,7 @@
 /** How checks are run: each with a deadline, a few at a time, and none of them able to end the others. */
 import { isMusterError } from '../../model/errors';
 import { printable } from '../../model/names';
+import { withoutSecrets } from '../../programs/redact';
 import { problem, type Checked, type Finding } from './report';
 
 export interface Check {
@@ -59,8 +60,8 @@ export function asProblem(error: unknown): Finding {
   return problem(error instanceof Error ? error.message : String(error), '', '');
 }
 
-/** Found text may come from anywhere: no terminal sequence, no password of a URL, no page of it. */
+/** Found text may come from anywhere: no terminal sequence, no secret, no page of it. */
 function shown(text: string): string {
-  const safe = printable(text).replace(/(\w+:\/\/[^\s:/@]*):[^\s@]*@/g, '$1:…@');
+  const safe = withoutSecrets(printable(text));
   return safe.length <= longestText ? safe : `${safe.slice(0, longestText)}…`;
 }

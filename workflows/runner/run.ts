@@ -15,6 +15,7 @@ import type { DiskId } from '../../model/server';
 import { refuse, Parkings } from './parkings';
 import type { Parked } from './parkings';
 import { RunJournal } from './journal';
+import { logEvent } from './log';
 import type { DecisionRequest, LiveRun } from '../messages';
 
 export interface Place {
@@ -78,7 +79,7 @@ export class Run {
     const now = new Date().toISOString();
     const wanted = more.at === undefined || more.at > now ? now : more.at;
     this.lastAt = wanted < this.lastAt ? this.lastAt : wanted;
-    this.journal.emit({
+    const event = {
       kind,
       at: this.lastAt,
       by: more.by ?? this.self,
@@ -86,7 +87,9 @@ export class Run {
       item: more.item ?? null,
       attempt: more.attempt ?? null,
       data,
-    } as RunEvent);
+    } as RunEvent;
+    this.journal.emit(event);
+    logEvent(this.order.runId, event);
   }
 
   declared(step: string): StepDeclaration {

@@ -1,0 +1,33 @@
+/** The log of a process: one JSON object a line, with what is being done now on it, and without secrets. */
+import { pino, stdSerializers, stdTimeFunctions, type DestinationStream, type Logger } from 'pino';
+import type { Configuration } from '../config/configuration';
+import { doingNow, logProgramsTo } from '../programs/log';
+import { withoutSecrets } from '../programs/redact';
+import { version } from './version';
+
+/**
+ * Opens the log of this process and sends the ends of programs there. Lines of an effect carry runId, step, item,
+ * attempt, server and site; those of a request requestId, and runId where one is known. Foreign text is escaped by JSON.
+ *
+ * @param destination default: standard output
+ */
+export function processLog(
+  name: 'worker' | 'api',
+  level: Configuration['logLevel'],
+  destination?: DestinationStream,
+): Logger {
+  const log = pino(
+    {
+      level,
+      base: { process: name, pid: process.pid, version },
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      mixin: () => ({ ...doingNow() }),
+      serializers: { err: stdSerializers.err },
+      hooks: { streamWrite: withoutSecrets },
+    },
+    ...(destination === undefined ? [] : [destination]),
+  );
+  logProgramsTo(log);
+  return log;
+}
