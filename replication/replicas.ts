@@ -17,6 +17,7 @@ import { createFolders, isSafeName, placeOf, type ReplicaPlace } from './place';
 import { heldDisks, isWholeCopy, readRuns, runsOnPoints } from './run-record';
 import { copySizeOf } from './copies';
 import { dropOverlays, handOverDisk, releaseDisk, takeBackDisk, takeDisks } from './runs';
+import { namingStorage } from './storage-problems';
 import { stopTargetServer } from './target-server';
 import { viewOf } from './views';
 
@@ -39,7 +40,7 @@ export function createReplicas(settings: ReplicasSettings): Replicas {
   const layouts = new Map<string, DiskLayout>();
   const at = (serverId: ServerId) => placeOf(folder, settings.runtimeFolder ?? '/run/muster', serverId);
   const now = () => new Date(clock()).toISOString();
-  return {
+  const replicas: Replicas = {
     prepare: (server) => prepare(at(server.id), server),
     cycle: (server, options) => runCycle(at(server.id), server, { source, siteId, clock, layouts }, options),
     points: async (serverId) => [...(await readPoints(at(serverId))).points],
@@ -70,6 +71,7 @@ export function createReplicas(settings: ReplicasSettings): Replicas {
       return bavail * bsize;
     },
   };
+  return namingStorage(replicas, folder);
 }
 
 async function prepare(place: ReplicaPlace, server: ServerSpec): Promise<void> {

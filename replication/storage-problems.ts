@@ -1,4 +1,5 @@
 /** What the storage of replicas answers when it is full, read-only or failing, as errors that say what to do. */
+import { accessSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
 import { OperatorError, TransientError, type MusterError } from '../model/errors';
 import { ProgramError } from '../programs/run';
@@ -47,11 +48,48 @@ export function storageProblem(error: unknown, path: string): MusterError | unde
     : new OperatorError(facts, options);
 }
 
+/** The same driver; where the storage refuses, each method says so. Every method must return a promise. */
+export function namingStorage<T extends object>(driver: T, folder: string): T {
+  return new Proxy(driver, {
+    get(target, property, receiver) {
+      const value: unknown = Reflect.get(target, property, receiver);
+      if (typeof value !== 'function') return value;
+      return async (...args: unknown[]): Promise<unknown> => {
+        try {
+          return await (value.apply(target, args) as Promise<unknown>);
+        } catch (error) {
+          throw storageProblem(error, pathOf(error) ?? folder) ?? error;
+        }
+      };
+    },
+  });
+}
+
+function pathOf(error: unknown): string | undefined {
+  const path = typeof error === 'object' && error !== null && 'path' in error ? error.path : undefined;
+  return typeof path === 'string' ? path : undefined;
+}
+
 function conditionOf(error: unknown): (typeof conditions)[number] | undefined {
+  if (typeof error !== 'object' || error === null) return undefined;
   if (error instanceof ProgramError) {
     const said = error.stderr.trim().split('\n').slice(-3).join('\n');
+    // The target server's program says no more when there is no room for its pid file (QEMU 7.2, seen).
+    if (said.includes('Failed to write pid file')) return conditions[0];
     return conditions.find(({ words }) => said.includes(words));
   }
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
-  return conditions.find((condition) => condition.code === code);
+  const { code, syscall, path } = error as Partial<NodeJS.ErrnoException>;
+  // A recursive mkdir on a read-only filesystem answers ENOENT (Node 20.20, seen), so the folder is asked.
+  const actual = code === 'ENOENT' && syscall === 'mkdir' && path !== undefined ? refusalOf(dirname(path)) : code;
+  return conditions.find((condition) => condition.code === actual);
+}
+
+/** Why the folder cannot be written to; undefined: it can. */
+function refusalOf(folder: string): string | undefined {
+  try {
+    accessSync(folder, constants.W_OK);
+    return undefined;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code;
+  }
 }
