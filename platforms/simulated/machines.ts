@@ -71,14 +71,17 @@ export async function readMachine(site: Site, name: string): Promise<MachineReco
   return settled.machine.removed ? undefined : settled.machine;
 }
 
+/** All machines. What a process that died did not finish writing down is finished here: nobody asks for a removed one by name. */
 export async function readMachines(site: Site): Promise<MachineRecord[]> {
   const names = await readdir(machinesFolder(site)).catch(() => [] as string[]);
   const files = names.filter((name) => name.endsWith('.json')).sort();
   const found = await Promise.all(files.map((name) => readJson<MachineFile>(join(machinesFolder(site), name))));
-  return found
-    .filter((file) => file !== undefined)
-    .map((file) => settle(site, file).machine)
-    .filter((machine) => !machine.removed);
+  const settled = found.filter((file) => file !== undefined).map((file) => settle(site, file));
+  for (const { machine, outbox } of settled) {
+    if (outbox.length === 0) continue;
+    await withFileLock(lockName(site, `machine ${machine.name}`), () => settleOnDisk(site, machine.name));
+  }
+  return settled.map(({ machine }) => machine).filter((machine) => !machine.removed);
 }
 
 /** The task that changes the machine now, and the one before it. */
