@@ -1,5 +1,5 @@
 /** What a run takes from a simulated replica: overlays, their way to the new machine and back, and the final commit. */
-import { copyFile, mkdir, rename, rm } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { OperatorError } from '../../model/errors';
 import type { PointId, RecoveryOption, TakenDisk } from '../../model/replica';
@@ -147,7 +147,12 @@ export async function beginCommit(site: Site, serverId: ServerId, runId: string,
   await reach(site, options);
   const record = await readReplica(site, serverId);
   const run = record?.runs[runId];
-  if (!record || !run) throw nothingTaken(site, serverId, runId);
+  if (!record || !run) {
+    // The answer to a commit that was finished may have been lost with its worker.
+    const finished = await finishedBases(site, serverId, runId);
+    if (finished.length > 0) return finished;
+    throw nothingTaken(site, serverId, runId);
+  }
   if (run.option !== 'destructive') {
     throw new OperatorError({
       what: `run ${runId} cannot be committed`,
@@ -171,6 +176,16 @@ export async function beginCommit(site: Site, serverId: ServerId, runId: string,
     bases.push({ diskId: disk.diskId, overlayPath: disk.path, basePath });
   }
   return bases;
+}
+
+async function finishedBases(site: Site, serverId: ServerId, runId: string) {
+  const folder = dirname(recoveredFile(site, serverId, runId, 'any'));
+  const names = (await readdir(folder).catch(() => [] as string[])).filter((name) => name.endsWith('.raw')).sort();
+  return names.map((name) => ({
+    diskId: decodeURIComponent(name.slice(0, -'.raw'.length)),
+    overlayPath: join(runFolder(site, serverId, runId), name),
+    basePath: join(folder, name),
+  }));
 }
 
 export async function finishCommit(site: Site, serverId: ServerId, runId: string, options: CallOptions = {}) {
