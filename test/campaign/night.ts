@@ -45,17 +45,20 @@ interface Night {
   readonly stack: KillableStack;
   readonly api: ApiClient;
   readonly deadline: AbortSignal;
+  /** Site and seed -> what its person saw last. */
+  readonly seen: Map<string, string>;
 }
 
 /** Never throws: what goes wrong is a finding, with what the stack was doing. */
 export async function playNight(plans: readonly Plan[], limitMs: number): Promise<NightReport> {
   const stack = await startKillableStack().catch((error: Error) => error);
   if (stack instanceof Error) return { plans, killed: 0, findings: [stack.message], diary: [], folder: null };
-  const deadline = AbortSignal.timeout(limitMs);
+  const over = new AbortController();
+  const deadline = AbortSignal.any([AbortSignal.timeout(limitMs), over.signal]);
   const findings: string[] = [];
+  const night: Night = { stack, deadline, api: apiClient(stack, deadline), seen: new Map() };
   let killed = 0;
   try {
-    const night = { stack, deadline, api: apiClient(stack, deadline) };
     const calmSite = openSitePair(stack.folder, 'calm');
     const stormSite = openSitePair(stack.folder, 'storm');
     const calm = await playSite(night, calmSite, plans, () => silent);
@@ -66,15 +69,16 @@ export async function playNight(plans: readonly Plan[], limitMs: number): Promis
     findings.push(...(await findingsOf(night, calmSite, calm, stormSite, storm)));
   } catch (error) {
     findings.push(`the night did not end: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-    findings.push(await dump(stack));
+    findings.push(await dump(night));
   }
+  over.abort(new Error('the night is over'));
   await stack.stop();
   await leftProcesses(stack, findings);
   if (findings.length === 0) await stack.remove();
   return { plans, killed, findings, diary: stack.diary, folder: findings.length === 0 ? null : stack.folder };
 }
 
-const silent: Listeners = { onStart: () => undefined, onRun: () => undefined, onDecision: () => undefined };
+const silent = { onStart: () => undefined, onRun: () => undefined, onDecision: () => undefined };
 
 async function playStorm(
   night: Night,
@@ -94,7 +98,7 @@ async function playSite(
   night: Night,
   site: SitePair,
   plans: readonly Plan[],
-  listenersOf: (plan: Plan) => Listeners,
+  listenersOf: (plan: Plan) => Omit<Listeners, 'onLook'>,
 ): Promise<Played[]> {
   const { api, deadline, stack } = night;
   stack.note(`${site.name} begins`);
@@ -108,7 +112,8 @@ async function playSite(
     plans.map(async (plan, index) => {
       const server = servers[index]!;
       const before = await site.recovery.replicas.points(server.spec.id);
-      const run = await playPerson(api, plan, server, listenersOf(plan));
+      const onLook = (seen: string): unknown => night.seen.set(`${site.name}, seed ${plan.seed}`, seen);
+      const run = await playPerson(api, plan, server, { ...listenersOf(plan), onLook });
       stack.note(`${site.name}: run ${run.runId} of seed ${plan.seed} ended as ${run.view.state}`);
       return { plan, server, run, end: await endStateOf(site, plan, server, run, before) };
     }),
@@ -242,11 +247,16 @@ async function leftProcesses(stack: KillableStack, findings: string[]): Promise<
 }
 
 /** What everybody was doing when the time was over. */
-async function dump(stack: KillableStack): Promise<string> {
+async function dump({ stack, seen }: Night): Promise<string> {
   const logs = await Promise.all(Object.values(stack.parts).map((part) => lastLines(part)));
-  return ['What the parts say last:', ...logs, await pendingWork(stack).catch((error: Error) => error.message)].join(
-    '\n',
-  );
+  const persons = [...seen].map(([who, what]) => `${who}: ${what}`);
+  return [
+    'What the persons saw last:',
+    ...persons,
+    'What the parts say last:',
+    ...logs,
+    await pendingWork(stack).catch((error: Error) => error.message),
+  ].join('\n');
 }
 
 async function pendingWork(stack: KillableStack): Promise<string> {

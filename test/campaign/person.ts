@@ -31,9 +31,13 @@ export interface Listeners {
   readonly onStart: () => void;
   readonly onRun: (runId: string) => void;
   readonly onDecision: () => void;
+  /** What the person saw last, in one line. */
+  readonly onLook: (seen: string) => void;
 }
 
 const lookEveryMs = 400;
+/** Faults strike once or twice and kills rarely three times in a row: what stays stuck longer will stay so for ever. */
+const mostRetries = 8;
 
 /** Whether a parking is the one that the plan's lasting fault makes. */
 export const lastingFault = (seed: number): string => `lasting fault of seed ${seed}`;
@@ -49,11 +53,12 @@ export async function playPerson(
   const runId = await push(api, plan, server, listeners, findings);
   listeners.onRun(runId);
   const answered = new Set<number>();
+  const retries = new Map<string, number>();
   const send = async (epoch: number, decision: DecisionKind, path: string, body: object): Promise<void> => {
     answered.add(epoch);
     listeners.onDecision();
     const key = `${decision}-${epoch}-of-seed-${plan.seed}-at-${server.site}`;
-    const answers = await inspite(plan.impatient, () => settled(api, path, body, key));
+    const answers = await patiently(plan.impatient, () => settled(api, path, body, key));
     acts.push({ decision, epoch, answers });
   };
   for (;;) {
@@ -61,10 +66,12 @@ export async function playPerson(
     if (reply.status === 200) {
       const view = reply.body.view as RunView;
       if (view.closedAt !== null && reply.body.source === 'journal') return { runId, view, acts, findings };
+      listeners.onLook(seenIn(view));
       for (const parking of view.parkings) {
         if (parking.until !== null || answered.has(parking.epoch)) continue;
         const decision = answerTo(plan, parking);
         if (decision === null) continue;
+        if (decision === 'retry') countRetry(retries, parking);
         const { step, item, epoch } = parking;
         await send(epoch, decision, `/runs/${runId}/decisions`, { step, item, epoch, decision, reason: 'as planned' });
       }
@@ -128,6 +135,18 @@ function answerTo(plan: Plan, parking: ParkingView): DecisionKind | null {
   return plan.ending.kind === 'abort-at-gate' ? 'abort' : 'approve';
 }
 
+function countRetry(retries: Map<string, number>, { step, item, undo, cause }: ParkingView): void {
+  const place = [undo ? 'undo of' : '', step, item ?? ''].join(' ').trim();
+  const count = (retries.get(place) ?? 0) + 1;
+  retries.set(place, count);
+  if (count > mostRetries) throw new Error(`${place} is still stuck after ${mostRetries} retries: ${cause}`);
+}
+
+function seenIn({ state, currentStep, parkings }: RunView): string {
+  const open = parkings.filter(({ until }) => until === null).map(({ step, cause }) => `${step}: ${cause}`);
+  return `${state} at ${currentStep ?? 'no step'}; ${open.join('; ') || 'nothing waits for people'}`;
+}
+
 function wantsAbort({ ending }: Plan, view: RunView): boolean {
   if (ending.kind !== 'abort-in-passing' || view.closedAt !== null) return false;
   return view.steps.some((step) => step.id === ending.step && step.state !== 'pending');
@@ -144,7 +163,7 @@ async function settled(api: ApiClient, path: string, body: object, key: string):
 }
 
 /** An impatient person sends the same twice at once, and once more when it is done. */
-async function inspite(impatient: boolean, send: () => Promise<string>): Promise<string[]> {
+async function patiently(impatient: boolean, send: () => Promise<string>): Promise<string[]> {
   if (!impatient) return [await send()];
   return [...(await Promise.all([send(), send()])), await send()];
 }

@@ -9,7 +9,7 @@ import { faultsFile, type SitePair } from './sites';
 
 export interface Storm {
   /** What the person of this plan reports, so that kills can wait for it. */
-  listenersOf(plan: Plan): Listeners;
+  listenersOf(plan: Plan): Omit<Listeners, 'onLook'>;
   /** No more kills from now on. Resolves with how many parts were killed. */
   calmDown(): Promise<number>;
 }

@@ -1,9 +1,10 @@
 /** What a killed or cancelled process was in the middle of leaves nothing at a simulated site. */
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { v7 } from 'uuid';
-import type { ServerSpec } from '../../model/server';
+import { hardwareProfiles, type ServerSpec } from '../../model/server';
+import { readEffects } from '../../platforms/simulated/effects';
 import { openSimulatedSite, type SimulatedSite } from '../../platforms/simulated/open';
 import { replicaFolder } from '../../platforms/simulated/replica-files';
 import { seedMachine } from '../../platforms/simulated/seed';
@@ -47,4 +48,37 @@ test('a cycle that is cancelled after its copy leaves no copy', async () => {
   await expect(other.replicas.cycle(server, { signal: cancel.signal })).rejects.toThrow('paused');
   expect(await drafts()).toEqual([]);
   expect((await site.replicas.cycle(server)).manifest.sequence).toBe(1);
+});
+
+test('a removal whose process died before it was written down is written down by whoever looks at the machines', async () => {
+  const owner = { tenantId: 'main', runId: v7() };
+  const { name, hardware, cpuCount, memoryBytes, firmware } = {
+    ...(await site.platform.find('app'))!,
+    name: 'back',
+    hardware: hardwareProfiles['kvm-virtio']!,
+  };
+  await site.platform.create({ name, uuid: v7(), owner, hardware, cpuCount, memoryBytes, firmware, nics: [] });
+  const file = join(folder, 'machines', 'back.json');
+  const before = JSON.parse(await readFile(file, 'utf8')) as { machine: object };
+  await site.platform.remove({ name, owner });
+  const logged = await readEffects(folder);
+  const line = { ...logged.at(-1)!, id: v7() };
+  await writeFile(file, JSON.stringify({ ...before, machine: { ...before.machine, removed: true }, outbox: [line] }));
+  expect((await site.platform.list()).map((machine) => machine.name)).toEqual(['app']);
+  expect(await readEffects(folder)).toEqual([...logged, line]);
+  expect(await readdir(join(folder, 'machines'))).toEqual(['app.json']);
+});
+
+test('a commit whose answer was lost is begun and finished again, and nothing changes', async () => {
+  const { manifest } = await site.replicas.cycle(server);
+  const runId = v7();
+  const [disk] = await site.replicas.take(server, manifest.pointId, 'destructive', runId);
+  await site.replicas.handOver(server.id, runId, disk!.diskId);
+  const bases = await site.replicas.beginCommit(server.id, runId);
+  await site.replicas.finishCommit(server.id, runId);
+  const effects = await readEffects(folder);
+  expect(await site.replicas.beginCommit(server.id, runId)).toEqual(bases);
+  await site.replicas.finishCommit(server.id, runId);
+  expect(await readEffects(folder)).toEqual(effects);
+  await expect(site.replicas.beginCommit(server.id, v7())).rejects.toThrow('has taken no such disk');
 });
