@@ -10,7 +10,7 @@
 import type { RunEvent } from './events';
 import type { RecoveryOrder } from './order';
 import { millisecondsBetween } from './durations';
-import { readPoint, readProof } from './results';
+import { readPoint, readProof, rungsNotShown } from './results';
 import type { PointFacts, ProofFacts } from './results';
 
 export type Verdict = 'met' | 'missed' | 'unknown';
@@ -100,7 +100,11 @@ function rtoOf(state: Recovered, now: string): ObjectiveResult {
   const targetMs = order.server.objectives.rtoMs;
   if (undoneBecause !== null) return unknown(targetMs, 'The recovery was undone, so nothing was recovered.');
   if (proof !== null) {
-    return measured(targetMs, order.requestedAt, proof.provenAt, 'From the button to the proven boot.');
+    const shown = rungsNotShown(proof).length === 0;
+    const because = shown
+      ? 'From the button to the proven boot.'
+      : 'From the button to the boot as it was seen from outside.';
+    return measured(targetMs, order.requestedAt, proof.provenAt, because);
   }
   const soFarMs = millisecondsBetween(order.requestedAt, state.closedAt ?? now);
   const because = state.proofSkipped ? 'The proof of boot was skipped.' : 'The boot is not proven.';

@@ -2,6 +2,7 @@
 import { assertNever } from './errors';
 import { formatDuration } from './durations';
 import type { Headline, ReportException } from './report';
+import { readProof, rungsNotShown, type ProofFacts } from './results';
 import type { RunView } from './run-view';
 
 export function headlineOf(run: RunView, exceptions: readonly ReportException[]): Headline {
@@ -40,6 +41,15 @@ function successOf(run: RunView, exceptions: readonly ReportException[]): Headli
     const sentence = `${name} was ${verb.toLowerCase()} ${took}, but nothing in this record proves that it works.${missed}`;
     return { tone: 'bad', title: `${verb}, not proven`, sentence };
   }
+  const notShown = [...new Set(rungsNotShown(proofOf(run)).map((rung) => rung.name))];
+  if (notShown.length > 0) {
+    const also = exceptions.length === 0 ? '' : ` Not every step was done: ${count(exceptions.length, 'exception')}.`;
+    return {
+      tone: 'warning',
+      title: `${verb}, boot seen from outside`,
+      sentence: `${name} was ${verb.toLowerCase()} ${took} and was seen to boot, but nothing could be asked inside: ${notShown.join(' and ')} not shown. Whether its service works is for a person to say.${also}${missed}`,
+    };
+  }
   if (exceptions.length === 0) {
     return {
       tone: missed === '' ? 'good' : 'warning',
@@ -53,6 +63,9 @@ function successOf(run: RunView, exceptions: readonly ReportException[]): Headli
     sentence: `${name} was ${verb.toLowerCase()} ${took} and its boot was proven, but not every step was done.${missed}`,
   };
 }
+
+const proofOf = (run: RunView): ProofFacts | null =>
+  readProof(run.steps.find((step) => step.id === 'prove-boot')?.result);
 
 function missedOf({ objectives }: RunView): string {
   const by = ({ marginMs }: { marginMs: number | null }): string =>

@@ -50,6 +50,14 @@ export function readProof(result: unknown): ProofFacts | null {
   return { provenAt, rungs: rungs.map(readRung) };
 }
 
+/**
+ * Rungs that the machine's platform could not climb: no agent, no console. The boot was seen, what runs inside was not.
+ * A missing picture is not among them: it proves nothing that the others do not.
+ */
+export function rungsNotShown(proof: ProofFacts | null): ProofRungFacts[] {
+  return (proof?.rungs ?? []).filter(({ name, ok }) => !ok && name !== 'screenshot');
+}
+
 function readRung(rung: unknown): ProofRungFacts {
   const evidence = field(rung, 'evidence');
   return {

@@ -2,6 +2,7 @@
 import { formatDuration, formatSize, formatTime } from '../model/durations';
 import { shortId } from '../model/ids';
 import type { ReportException, RunReport } from '../model/report';
+import { rungsNotShown } from '../model/results';
 import type { DecisionView, ParkingView, RefusalView } from '../model/run-view';
 import type { Exhibit } from './exhibits';
 import { clockFigure, objectiveFigure, timelineOf } from './figures';
@@ -42,6 +43,7 @@ export function reportPage(report: RunReport, exhibits: readonly Exhibit[], css:
     timeline: timelineOf(report),
     proof: {
       given: proof !== null,
+      partly: rungsNotShown(proof).length > 0,
       provenAt: proof === null ? '' : formatTime(proof.provenAt),
       rungs: (proof?.rungs ?? []).map((rung) => ({
         name: rung.name.replaceAll('-', ' '),
