@@ -7,7 +7,7 @@ import type { EvidenceRef, Failure, RunEvent } from '../model/events';
 import type { DiskId, ServerSpec } from '../model/server';
 import type { DiscoveredServer } from '../replication/contract';
 import type { PointId, PointManifest, ReplicaView, TakenDisk, VolumeSignature } from '../model/replica';
-import type { InoculationReport, VolumeFound } from '../disks/contract';
+import type { InoculationReport, RegistryReport, VolumeFound } from '../disks/contract';
 import type { Effect } from '../model/steps';
 
 /** What every effect on a recovery gets: who it is for and the order with all corrections applied. */
@@ -65,7 +65,7 @@ export interface RecoveryActivities {
   removeSignature(input: EffectInput & { disk: TakenDisk }): Promise<void>;
   inoculateDisks(input: EffectInput & { disks: readonly TakenDisk[] }): Promise<InoculationReport>;
   /** Windows only; Linux has no registry. */
-  updateRegistry(input: EffectInput & { disks: readonly TakenDisk[] }): Promise<void>;
+  updateRegistry(input: EffectInput & { disks: readonly TakenDisk[] }): Promise<RegistryReport>;
   /** destructive: suspended until commit. Otherwise only noted: frozen, and resumed at the end. */
   suspendReplication(input: EffectInput): Promise<{ state: 'suspended' | 'frozen' }>;
   /** Undo of suspend: frozen again, as it was before. */

@@ -1,6 +1,5 @@
 /** Effects on the run's overlays: signatures and inoculation. Under the lease of the server's replica. */
 import type { InoculateOptions } from '../disks/contract';
-import { PermanentError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
 import type { RecoveryActivities } from './contract';
 import type { EffectsOf } from './attempt';
@@ -35,12 +34,14 @@ export function createDiskEffects(deps: ActivityDeps): EffectsOf<DiskEffects> {
       return report;
     },
 
-    async updateRegistry({ order }) {
-      throw new PermanentError({
-        what: `no registry editor fits ${order.server.os.prettyName ?? order.server.os.family}`,
-        needed: 'an operating system without a registry: Windows is not supported by this version',
-        remedy: 'Abort; or skip if the drivers of the new hardware are already installed.',
-      });
+    async updateRegistry({ order, disks }, attempt) {
+      const { site, onReplica } = workAt(deps, order, attempt);
+      const report = await onReplica(() =>
+        site.disks.updateRegistry(disks, order.target.hardware, callOptions(attempt)),
+      );
+      const text = Buffer.from(JSON.stringify(report, null, 2));
+      await attempt.keep('What was changed in the registry and verified', text, 'registry.json', 'application/json');
+      return report;
     },
   };
 }

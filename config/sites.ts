@@ -25,6 +25,8 @@ const recoverySite = z.discriminatedUnion('kind', [
     uri: z.string().min(1).default('qemu:///system'),
     /** Replicas and the disks of recovered machines; the hypervisor's user must be able to pass. */
     folder: z.string().min(1).optional(),
+    /** Drivers that do not come with Windows, in virtio-win's layout or flat (docs/windows.md). */
+    drivers: z.string().min(1).optional(),
     /** The site's networks by the name that orders use. */
     networks: z.record(z.string().min(1), network).default({}),
     /** Physical machines that servers can be recovered onto. */

@@ -131,4 +131,14 @@ export interface DiskEditor {
     hardware: HardwareProfile,
     options?: InoculateOptions,
   ): Promise<InoculationReport>;
+  /**
+   * Windows only: makes it start the drivers of `hardware` in every control set that it may boot with, and compares its
+   * drive letters with the disks. After `inoculate`, which brings the drivers' files; read back and verified as there.
+   * No Windows on the disks, a volume that it has not closed, a driver that is nowhere: OperatorError.
+   */
+  updateRegistry(
+    disks: readonly TakenDisk[],
+    hardware: HardwareProfile,
+    options?: CallOptions,
+  ): Promise<RegistryReport>;
 }

@@ -11,6 +11,7 @@ import type {
   InoculationReport,
   PrepareOptions,
   PrepareResult,
+  RegistryReport,
   VolumeFound,
 } from './contract';
 import { driveArguments, imageOf } from './disk-address';
@@ -21,12 +22,15 @@ import { prepareLinux } from './linux/prepare';
 import { refuseDamaged } from './refuse-damaged';
 import { applyVerified, removeVerified } from './signature-edits';
 import { findVolumes } from './signatures';
+import { inoculateIfWindows, updateRegistryOf } from './windows/on-disks';
 
 export interface DiskEditorSettings {
   /** For copies of initramfs files and the like; a folder per call is made in it and removed. */
   readonly scratchFolder: string;
   /** false where KVM was seen to work. Default: the appliance is emulated, which works everywhere. */
   readonly emulate?: boolean;
+  /** Drivers that do not come with Windows (docs/windows.md). Default: none. */
+  readonly driverFolder?: string | undefined;
 }
 
 /** Without KVM the appliance starts in 13 to 20 s; a busy host takes a multiple of that. */
@@ -44,6 +48,7 @@ export function createDiskEditor(settings: DiskEditorSettings): DiskEditor {
     chooseInoculator,
     prepareInoculation: (disks, hardware, options) => prepare(settings, disks, hardware, options),
     inoculate: (disks, hardware, options) => inoculate(settings, disks, hardware, options),
+    updateRegistry: (disks, hardware, options) => updateRegistry(settings, disks, hardware, options),
   };
 }
 
@@ -68,10 +73,31 @@ async function inoculate(
   await refuseDamaged(disks, options);
   stage('starting the appliance', 0);
   const report = await withAppliance(settings, disks, options, async (guest, scratch) => {
-    const done = await inoculateLinux({ guest, diskCount: disks.length, hardware, scratch, stage, options });
+    const { signal } = options;
+    const driverFolder = settings.driverFolder ?? null;
+    const done =
+      (await inoculateIfWindows({ guest, hardware, driverFolder, scratch, stage, signal })) ??
+      (await inoculateLinux({ guest, diskCount: disks.length, hardware, scratch, stage, options }));
     stage('closing the disks', 97);
     return done;
   });
+  stage('done', 100);
+  return report;
+}
+
+async function updateRegistry(
+  settings: DiskEditorSettings,
+  disks: readonly TakenDisk[],
+  hardware: HardwareProfile,
+  options: CallOptions = {},
+): Promise<RegistryReport> {
+  const stage = stageReporter(options);
+  await refuseDamaged(disks, options);
+  stage('starting the appliance', 0);
+  const driverFolder = settings.driverFolder ?? null;
+  const report = await withAppliance(settings, disks, options, (guest, scratch) =>
+    updateRegistryOf({ guest, hardware, driverFolder, scratch, stage, signal: options.signal }),
+  );
   stage('done', 100);
   return report;
 }

@@ -71,7 +71,7 @@ function openRecovery(site: RecoverySiteConfig, sources: ReadonlyMap<SiteId, Rep
         preparations: createPreparations({
           ...{ folder: join(folder, 'replicas'), clock: Date.now, runtimeFolder: runtimeFolder() },
         }),
-        disks: createDiskEditor({ scratchFolder: join(folder, 'scratch') }),
+        disks: createDiskEditor({ scratchFolder: join(folder, 'scratch'), driverFolder: site.drivers }),
       };
     default:
       return assertNever(site);

@@ -60,8 +60,9 @@ const steps = [
     ...defaults,
     id: 'update-registry',
     title: 'Update the registry',
-    why: 'Windows keeps drivers and disk letters in its registry. Linux has none: recorded as not applicable.',
-    remedy: 'Retry, or skip if the system is not Windows.',
+    why: 'Windows starts only the drivers that its registry names, and gives drive letters by it. Linux has none: recorded as not applicable.',
+    remedy:
+      'Read which volume, hive or driver the message names (docs/windows.md). Skip if Windows is known to have the drivers of this hardware.',
     skippable: true,
   },
   {

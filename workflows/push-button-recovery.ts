@@ -55,7 +55,7 @@ async function recover(run: Run, order: RecoveryOrder): Promise<string> {
   }
 
   if (order.server.os.family === 'windows') {
-    await step('update-registry', (input) => site.updateRegistry({ ...input, disks }), { whenSkipped: undefined });
+    await step('update-registry', (input) => site.updateRegistry({ ...input, disks }), { whenSkipped: null });
   } else {
     steps.notApplicable(run, 'update-registry', 'This operating system has no registry.');
   }

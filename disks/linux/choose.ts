@@ -34,9 +34,8 @@ const others: Readonly<Record<string, string>> = {
 export function chooseInoculator(os: OperatingSystem, hardware: HardwareProfile): InoculatorChoice {
   const name = os.prettyName ?? [os.distribution, os.version].filter(Boolean).join(' ');
   if (os.family === 'windows') {
-    return {
-      because: `${name || 'Windows'} needs an inoculator for the Windows registry; this release has initramfs-tools only`,
-    };
+    if (hardware.windowsDrivers.length > 0) return { inoculator: 'windows-drivers' };
+    return { because: `hardware profile ${hardware.id} names no Windows drivers` };
   }
   if (os.family === 'unknown') {
     return {

@@ -19,18 +19,21 @@ export interface WindowsSystem {
 export const placeOf = ({ disk, partition, device }: GuestVolume): string =>
   disk < 0 ? printable(device) : `disk${disk}${partition === null ? '' : `, partition ${partition}`}`;
 
-/**
- * Mounts each NTFS volume for reading and looks for Windows. Nothing is mounted afterwards. Null where there is none.
- *
- * @throws OperatorError when there is more than one, or none and a volume that is encrypted or cannot be read.
- */
-export async function findWindows(guest: Guestfish, volumes: readonly GuestVolume[]): Promise<WindowsSystem | null> {
+/** `obstacle`: why there may be one that was not found: an encrypted volume, one that cannot be read. */
+export interface FoundWindows {
+  readonly system: WindowsSystem | null;
+  readonly obstacle: OperatorError | null;
+}
+
+/** Mounts each NTFS volume for reading and looks for Windows. Nothing is mounted afterwards. @throws OperatorError when there is more than one. */
+export async function findWindows(guest: Guestfish, volumes: readonly GuestVolume[]): Promise<FoundWindows> {
   const found: WindowsSystem[] = [];
-  const broken: { volume: GuestVolume; error: string }[] = [];
+  const encrypted = volumes.find(({ type }) => type === 'BitLocker');
+  let obstacle = encrypted === undefined ? null : locked(encrypted);
   for (const volume of volumes.filter(({ type }) => type === 'ntfs')) {
     const { error } = await guest.attempt('mount-ro', [volume.device, '/']);
     if (error !== null) {
-      broken.push({ volume, error });
+      obstacle ??= damaged(volume, error);
       continue;
     }
     const system = await readSystem(guest, volume);
@@ -38,11 +41,7 @@ export async function findWindows(guest: Guestfish, volumes: readonly GuestVolum
     await guest.ask('umount-all');
   }
   if (found.length > 1) throw severalSystems(found);
-  if (found[0] !== undefined) return found[0];
-  const encrypted = volumes.find(({ type }) => type === 'BitLocker');
-  if (encrypted !== undefined) throw locked(encrypted);
-  if (broken[0] !== undefined) throw damaged(broken[0].volume, broken[0].error);
-  return null;
+  return { system: found[0] ?? null, obstacle };
 }
 
 async function readSystem(guest: Guestfish, volume: GuestVolume): Promise<WindowsSystem | null> {

@@ -13,7 +13,7 @@ import type { Guestfish } from '../guestfish';
 import { copyFiles, filesOf, lackingFiles } from './copy-drivers';
 import { planDrivers, type DriverPlan } from './drivers';
 import type { WindowsSystem } from './find-windows';
-import { mountForWriting } from './mounting';
+import { whileReading, whileWriting } from './mounting';
 import { readFacts, withHive } from './system-facts';
 import { refuseUnclean } from './volume-state';
 
@@ -45,22 +45,13 @@ export async function inoculateWindows(request: WindowsRequest): Promise<Inocula
   const { guest, system, stage } = request;
   stage('looking at Windows and its registry', 55);
   const state = await refuseUnclean(guest, system);
-  await guest.ask('mount-ro', [system.volume.device, '/']);
-  const facts = await readFacts(guest, system);
-  const plans = await withHive(guest, system.systemHive, (hive) => planDrivers({ ...request, facts }, hive));
-  const files = filesOf(plans, system);
-  const before = await lackingFiles(guest, files);
-  await guest.ask('umount-all');
+  const { facts, plans, files, before } = await whileReading(guest, system, () => look(request));
   if (before.length > 0) {
     stage('copying drivers', 75);
-    await mountForWriting(guest, system);
-    await copyFiles(guest, before, request.scratch);
-    await guest.ask('umount-all');
+    await whileWriting(guest, system, () => copyFiles(guest, before, request.scratch));
     stage('reading back what was written', 90);
     await guest.ask('drop-caches', ['3']);
-    await guest.ask('mount-ro', [system.volume.device, '/']);
-    const after = await lackingFiles(guest, files);
-    await guest.ask('umount-all');
+    const after = await whileReading(guest, system, () => lackingFiles(guest, files));
     if (after.length > 0) throw notThere(after.map(({ path }) => path));
   }
   return {
@@ -75,6 +66,14 @@ export async function inoculateWindows(request: WindowsRequest): Promise<Inocula
     ],
     warnings: [addressWarning],
   };
+}
+
+async function look(request: WindowsRequest) {
+  const { guest, system } = request;
+  const facts = await readFacts(guest, system);
+  const plans = await withHive(guest, system.systemHive, (hive) => planDrivers({ ...request, facts }, hive));
+  const files = filesOf(plans, system);
+  return { facts, plans, files, before: await lackingFiles(guest, files) };
 }
 
 function describePlan(plan: DriverPlan): string {

@@ -40,7 +40,13 @@ export async function readFacts(guest: Guestfish, system: WindowsSystem): Promis
 export async function withHive<T>(guest: Guestfish, path: string, use: (hive: Hive) => Promise<T>): Promise<T> {
   const hive = await openHive(guest, path);
   if ('error' in hive) throw badHive(path, hive.error);
-  const result = await use(hive);
+  let result: T;
+  try {
+    result = await use(hive);
+  } catch (error) {
+    await hive.close().catch(() => undefined);
+    throw error;
+  }
   await hive.close();
   return result;
 }

@@ -15,7 +15,7 @@ import type { Hive } from './hive';
 import type { WindowsRequest } from './inoculate';
 import { lackingIn, type Lacking } from './lacking';
 import { judgeLetters, mountedDevices, type LetterReport } from './mounted-devices';
-import { mountForWriting } from './mounting';
+import { whileReading, whileWriting } from './mounting';
 import { identifyPartitions } from './partitions';
 import { asText, describeEdit, expandableValue, regeditText, showKey, type RegistryEdit } from './registry-values';
 import { readFacts, withHive, type WindowsFacts } from './system-facts';
@@ -49,9 +49,7 @@ export async function updateWindowsRegistry(request: RegistryRequest): Promise<R
   stage('looking at Windows and its registry', 55);
   const state = await refuseUnclean(guest, system);
   await putBackOldHives(request);
-  await guest.ask('mount-ro', [system.volume.device, '/']);
-  const before = await look(request);
-  await guest.ask('umount-all');
+  const before = await whileReading(guest, system, () => look(request));
   const changed = [...before.lacking].filter(([, { edits }]) => edits.length > 0);
   const after = changed.length === 0 ? before : await write(request, changed);
   return {
@@ -66,14 +64,14 @@ export async function updateWindowsRegistry(request: RegistryRequest): Promise<R
 /** An earlier attempt was lost between keeping the old hive and verifying the new one. */
 async function putBackOldHives({ guest, system }: RegistryRequest): Promise<void> {
   const hives = [system.systemHive, system.softwareHive];
-  await guest.ask('mount-ro', [system.volume.device, '/']);
-  let interrupted = false;
-  for (const path of hives) interrupted ||= await wasInterrupted(guest, path);
-  await guest.ask('umount-all');
+  const interrupted = await whileReading(guest, system, async () => {
+    for (const path of hives) if (await wasInterrupted(guest, path)) return true;
+    return false;
+  });
   if (!interrupted) return;
-  await mountForWriting(guest, system);
-  for (const path of hives) await restoreHive(guest, path);
-  await guest.ask('umount-all');
+  await whileWriting(guest, system, async () => {
+    for (const path of hives) await restoreHive(guest, path);
+  });
 }
 
 async function look(request: RegistryRequest): Promise<Look> {
@@ -169,21 +167,21 @@ async function refuseMissingFiles({ guest, system }: RegistryRequest, plans: rea
 
 async function write(request: RegistryRequest, changed: readonly (readonly [string, Lacking])[]): Promise<Look> {
   const { guest, system, stage, scratch, signal } = request;
-  await mountForWriting(guest, system);
-  for (const [path, { edits, exists }] of changed) {
-    stage(`writing ${path.split('/').at(-1)!}`, 75);
-    await editHive(guest, path, regeditText(edits, exists), { scratch, signal });
-  }
+  await whileWriting(guest, system, async () => {
+    for (const [path, { edits, exists }] of changed) {
+      stage(`writing ${path.split('/').at(-1)!}`, 75);
+      await editHive(guest, path, regeditText(edits, exists), { scratch, signal });
+    }
+  });
   stage('reading back what was written', 90);
-  await guest.ask('umount-all');
   await guest.ask('drop-caches', ['3']);
-  await mountForWriting(guest, system);
-  const after = await look(request);
-  const left = [...after.lacking.values()].flatMap(({ edits }) => edits);
-  for (const [path] of changed) await (left.length === 0 ? forgetOldHive(guest, path) : restoreHive(guest, path));
-  await guest.ask('umount-all');
-  if (left.length > 0) throw notInPlace(left);
-  return after;
+  return whileWriting(guest, system, async () => {
+    const after = await look(request);
+    const left = [...after.lacking.values()].flatMap(({ edits }) => edits);
+    for (const [path] of changed) await (left.length === 0 ? forgetOldHive(guest, path) : restoreHive(guest, path));
+    if (left.length > 0) throw notInPlace(left);
+    return after;
+  });
 }
 
 const notInPlace = (left: readonly RegistryEdit[]) =>

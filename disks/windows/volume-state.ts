@@ -5,6 +5,7 @@
 import { OperatorError } from '../../model/errors';
 import type { Guestfish } from '../guestfish';
 import { placeOf, realPath, type WindowsSystem } from './find-windows';
+import { whileReading } from './mounting';
 import { isDirty, volumeRecordPlace } from './ntfs-record';
 
 const hibernationFile = '/hiberfil.sys';
@@ -22,10 +23,10 @@ export async function refuseUnclean(guest: Guestfish, system: WindowsSystem): Pr
   const { device } = system.volume;
   if (await readDirty(guest, device)) throw unclean(system, 'the mark that it needs a check (dirty)');
   const probe = Number((await guest.ask('ntfs-3g-probe', ['true', device])).trim());
-  await guest.ask('mount-ro', [device, '/']);
-  const memory = await firstBytes(guest, hibernationFile);
-  const pages = await fileSize(guest, pageFile);
-  await guest.ask('umount-all');
+  const [memory, pages] = await whileReading(guest, system, async () => [
+    await firstBytes(guest, hibernationFile),
+    await fileSize(guest, pageFile),
+  ]);
   if (probe === 14 || sleeping.includes(memory)) throw hibernated(system, memory);
   if (probe !== 0) throw unclean(system, probeWords[probe] ?? `ntfs-3g.probe answers ${probe}`);
   return {

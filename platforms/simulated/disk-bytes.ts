@@ -31,6 +31,8 @@ export interface OsArea {
   readonly distribution: string;
   readonly kernelRelease: string;
   readonly drivers: readonly string[];
+  /** Of a Windows: the drivers that its registry starts. */
+  readonly registry?: readonly string[];
 }
 
 export interface CounterRecord {

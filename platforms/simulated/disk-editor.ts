@@ -11,12 +11,14 @@ import type {
   PrepareOptions,
   PrepareResult,
   PreparedUse,
+  RegistryReport,
   VolumeFound,
 } from '../../disks/contract';
 import type { CallOptions } from '../contract';
 import { readOs, readPartitions, writeOs, writePieces, type OsArea } from './disk-bytes';
 import { logEffects, newEffect } from './effects';
 import { holderOf, inUse } from './holds';
+import { updateRegistryNote } from './registry';
 import { pause, reach, readSettings, type Site } from './site';
 
 export function simulatedDiskEditor(site: Site): DiskEditor {
@@ -27,6 +29,7 @@ export function simulatedDiskEditor(site: Site): DiskEditor {
     chooseInoculator,
     prepareInoculation: (disks, hardware, options) => prepare(site, disks, hardware, options),
     inoculate: (disks, hardware, options) => inoculate(site, disks, hardware, options),
+    updateRegistry: (disks, hardware, options) => updateRegistry(site, disks, hardware, options),
   };
 }
 
@@ -68,6 +71,7 @@ const inoculator = 'linux-initramfs-tools';
 
 export function chooseInoculator(os: OperatingSystem, hardware: HardwareProfile): InoculatorChoice {
   if (!(hardware.id in hardwareProfiles)) return { because: `hardware profile ${hardware.id} is not known` };
+  if (os.family === 'windows') return { inoculator: 'windows-drivers' };
   if (os.family !== 'linux') return { because: `no inoculator for ${os.family} is known to a simulated site` };
   return { inoculator };
 }
@@ -104,6 +108,17 @@ async function inoculate(
     ),
     prepared: use,
   };
+}
+
+async function updateRegistry(
+  site: Site,
+  disks: readonly TakenDisk[],
+  hardware: HardwareProfile,
+  options: CallOptions = {},
+): Promise<RegistryReport> {
+  await reach(site, options);
+  for (const disk of disks) await requireEditable(disk);
+  return updateRegistryNote(disks, hardware, (disk) => log(site, 'update-registry', disk));
 }
 
 /** What a simulated preparation was made from: each system's kernel and drivers. */

@@ -118,12 +118,16 @@ test.each<[Partial<OperatingSystem>, RegExp]>([
     { family: 'linux', distribution: 'rocky', prettyName: 'Rocky Linux 9' },
     /Rocky Linux 9 needs an inoculator for dracut/,
   ],
-  [{ family: 'windows', prettyName: 'Windows Server 2022' }, /Windows Server 2022 needs .* registry/],
   [{ family: 'unknown' }, /unknown/],
   [{ family: 'linux' }, /this Linux needs an inoculator of its own/],
 ])('%j has no inoculator, and the answer says what it would take', (os, because) => {
   const choice = editor().chooseInoculator(os as OperatingSystem, hardwareProfiles['vmware-pvscsi']!);
   expect(choice).toEqual({ because: expect.stringMatching(because) as string });
+});
+
+test('Windows is inoculated with drivers and registry', () => {
+  const choice = editor().chooseInoculator({ family: 'windows' }, hardwareProfiles['vmware-pvscsi']!);
+  expect(choice).toEqual({ inoculator: 'windows-drivers' });
 });
 
 test.each(['debian', 'ubuntu', 'Debian'])('%s is inoculated through initramfs-tools', (distribution) => {
