@@ -7,7 +7,7 @@ FROM node:20-bookworm-slim
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends \
       ca-certificates util-linux libvirt-clients qemu-utils qemu-system-common qemu-system-x86 qemu-block-extra \
-      libguestfs-tools libnbd-bin linux-image-amd64 ntfs-3g zstd cpio \
+      libguestfs-tools libnbd-bin linux-image-amd64 ntfs-3g virt-v2v nbdkit zstd cpio \
  && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /opt/muster

@@ -27,7 +27,7 @@ export function createDiskEffects(deps: ActivityDeps): EffectsOf<DiskEffects> {
       const unlockKeys = await Promise.all((order.server.unlockKeys ?? []).map((ref) => deps.secrets(ref)));
       const nics = await targetNics(order, site, attempt);
       const prepared = await preparedFor(site, order);
-      const options = { ...callOptions(attempt), nics, unlockKeys, prepared };
+      const options = { ...callOptions(attempt), nics, unlockKeys, prepared, ...inoculatorFor(site, order) };
       const report = await onReplica(() => site.disks.inoculate(disks, order.target.hardware, options));
       const text = Buffer.from(JSON.stringify(report, null, 2));
       await attempt.keep('What inoculation changed and verified', text, 'inoculation.json', 'application/json');
@@ -51,4 +51,10 @@ function preparedFor(site: RecoverySite, { server, target }: RecoveryOrder): Pro
   return site.preparations
     .find(server.id, target.hardware.id)
     .catch((error: unknown) => ({ because: `what was prepared cannot be read: ${String(error)}` }));
+}
+
+/** As preflight has shown it; where none fits, the built-in one says so with what it found on the disks. */
+function inoculatorFor(site: RecoverySite, { server, target }: RecoveryOrder): Pick<InoculateOptions, 'inoculator'> {
+  const choice = site.disks.chooseInoculator(server.os, target.hardware);
+  return 'inoculator' in choice ? { inoculator: choice.inoculator } : {};
 }

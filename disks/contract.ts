@@ -96,6 +96,8 @@ export interface InoculateOptions extends CallOptions {
   readonly nics?: readonly NicSpec[];
   /** Keys of encrypted volumes, each tried on each; secrets, so in memory only. */
   readonly unlockKeys?: readonly Uint8Array[];
+  /** The one that chooseInoculator named. Default: the built-in one. */
+  readonly inoculator?: string;
   /** What was prepared for this hardware, or why nothing was. */
   readonly prepared?: KeptPreparation | { readonly because: string };
 }

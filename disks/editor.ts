@@ -23,6 +23,8 @@ import { refuseDamaged } from './refuse-damaged';
 import { applyVerified, removeVerified } from './signature-edits';
 import { findVolumes } from './signatures';
 import { inoculateIfWindows, updateRegistryOf } from './windows/on-disks';
+import { inoculateByV2v, v2vName } from './v2v';
+import { lookAfterV2v } from './v2v-look';
 
 export interface DiskEditorSettings {
   /** For copies of initramfs files and the like; a folder per call is made in it and removed. */
@@ -71,6 +73,7 @@ async function inoculate(
 ): Promise<InoculationReport> {
   const stage = stageReporter(options);
   await refuseDamaged(disks, options);
+  if (options.inoculator === v2vName) return convertByV2v(settings, disks, hardware, options);
   stage('starting the appliance', 0);
   const report = await withAppliance(settings, disks, options, async (guest, scratch) => {
     const { signal } = options;
@@ -83,6 +86,24 @@ async function inoculate(
   });
   stage('done', 100);
   return report;
+}
+
+async function convertByV2v(
+  settings: DiskEditorSettings,
+  disks: readonly TakenDisk[],
+  hardware: HardwareProfile,
+  options: InoculateOptions,
+): Promise<InoculationReport> {
+  await mkdir(settings.scratchFolder, { recursive: true, mode: 0o700 });
+  const scratch = await mkdtemp(join(settings.scratchFolder, 'v2v-'));
+  const look = (converted: readonly TakenDisk[]) =>
+    withAppliance(settings, converted, options, (guest, folder) => lookAfterV2v(guest, hardware, folder, options));
+  try {
+    const emulate = settings.emulate ?? true;
+    return await inoculateByV2v({ disks, hardware, scratch, emulate, stage: stageReporter(options), options, look });
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
 }
 
 async function updateRegistry(

@@ -12,6 +12,8 @@ export const systemPackages = [
   { name: 'chromium', quick: true, programs: ['chromium'], reason: 'opens reports and console pages in tests' },
   { name: 'e2fsprogs', quick: true, programs: ['mke2fs'], reason: 'ext4 volumes of the demo guest and of test disks' },
   { name: 'fdisk', quick: true, programs: ['sfdisk'], reason: 'partition tables of the demo guest and of test disks' },
+  { name: 'fish', quick: true, programs: ['fish'], reason: 'tests of completion in this shell' },
+  { name: 'mandoc', quick: true, programs: ['mandoc'], reason: 'checks the manual page in tests' },
   {
     name: 'openssl',
     quick: true,
@@ -26,6 +28,7 @@ export const systemPackages = [
     programs: ['setpriv', 'flock', 'blkid'],
     reason: 'children that die with us; locks',
   },
+  { name: 'zsh', quick: true, programs: ['zsh'], reason: 'tests of completion in this shell' },
   { name: 'cpio', quick: false, programs: ['cpio'], reason: 'the archive that inoculation adds to an initramfs' },
   { name: 'dnsmasq-base', quick: false, programs: ['dnsmasq'], reason: "addresses in libvirt's networks" },
   { name: 'guestfish', quick: false, programs: ['guestfish'], reason: "edits inside guests' disks, in an appliance" },
@@ -42,6 +45,12 @@ export const systemPackages = [
     reason: 'environments of the programs from PyPI that tests use',
   },
   { name: 'qemu-system-x86', quick: false, programs: ['qemu-system-x86_64'], reason: 'the machines themselves' },
+  {
+    name: 'virt-v2v',
+    quick: false,
+    programs: ['virt-v2v-in-place', 'nbdkit'],
+    reason: 'inoculates, for virtio, systems that Muster does not know',
+  },
   { name: 'xz-utils', quick: false, programs: ['xz'], reason: "guests' initramfs archives in this compression" },
   { name: 'zstd', quick: false, programs: ['zstd'], reason: "guests' initramfs archives in this compression" },
 ];
