@@ -71,10 +71,15 @@ export class Preparer {
     }
   }
 
-  /** Ends what works, and waits until nothing of it is left. */
+  /** What is under way, to its end. */
+  async settled(): Promise<void> {
+    await this.work;
+  }
+
+  /** Ends what is under way, and waits until nothing of it is left. */
   async end(): Promise<void> {
     this.ended.abort(new Error('the session has ended its cycles'));
-    await this.work;
+    await this.settled();
   }
 
   private start(work: () => Promise<void>): void {
