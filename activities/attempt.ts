@@ -8,6 +8,7 @@ import type { EvidenceRef } from '../model/events';
 import type { Effect, Progress } from '../model/steps';
 import { describeFacts, isMusterError, PermanentError } from '../model/errors';
 import { observed } from './observed';
+import { elapsedMs } from './common';
 import type { ActivityDeps } from './site';
 
 /** Shorter than a third of the workflow's heartbeat time-out (10 s), so that one slow beat is not a lost worker. */
@@ -52,11 +53,11 @@ async function runRecorded<T>(
   input: EffectInput,
   deps: ActivityDeps,
 ): Promise<Outcome<T>> {
-  const startedAt = deps.now();
+  const startedAt = elapsedMs();
   const evidence: { what: string; evidence: EvidenceRef }[] = [];
   const settled = (): Pick<FailureDetails, 'at' | 'durationMs' | 'worker' | 'evidence'> => {
-    const endedAt = deps.now();
-    return { at: new Date(endedAt).toISOString(), durationMs: endedAt - startedAt, worker: deps.worker.id, evidence };
+    const durationMs = elapsedMs() - startedAt;
+    return { at: new Date(deps.now()).toISOString(), durationMs, worker: deps.worker.id, evidence };
   };
   return whileBeating(async (beat) => {
     const attempt: Attempt = {

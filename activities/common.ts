@@ -47,6 +47,9 @@ export function workAt(
   };
 }
 
+/** For durations and waits: the host's own clock may be set back by an hour while something waits for it. */
+export const elapsedMs = (): number => Math.round(performance.now());
+
 /** Polls until the answer is not undefined; rejects with the signal's reason when it is aborted. */
 export async function until<T>(ask: () => Promise<T | undefined>, everyMs: number, signal: AbortSignal): Promise<T> {
   for (;;) {

@@ -10,8 +10,12 @@ import { join } from 'node:path';
 import { PermanentError, TransientError } from '../model/errors';
 import type { Effect } from '../model/steps';
 
-/** Who holds; `token` orders attempts within one run. */
-export type Holder = Pick<Effect, 'runId' | 'step' | 'item' | 'attempt' | 'token'>;
+/**
+ * Who holds; `token` orders attempts within one run. An activity that belongs to no run has no such number, and no clock
+ * is one: clocks step back. It names its execution instead, and executions are ordered by who came first.
+ */
+export type Holder = Omit<RunHolder, 'token'> & { readonly token: number | { readonly execution: string } };
+type RunHolder = Pick<Effect, 'runId' | 'step' | 'item' | 'attempt' | 'token'>;
 
 /** Exit code by which `flock` says that the lock was not to be had in time. */
 const notHadExitCode = 75;
@@ -45,7 +49,7 @@ export async function withLease<T>(
  *
  * @throws PermanentError as withLease does.
  */
-export async function assertInTime(folder: string, resource: string, holder: Holder): Promise<void> {
+export async function assertInTime(folder: string, resource: string, holder: RunHolder): Promise<void> {
   const { runs } = await readTokens(`${leaseFile(folder, resource)}.tokens`);
   refuseLate(runs, resource, holder);
 }
@@ -62,25 +66,54 @@ export async function openLeaseFolder(folder: string): Promise<void> {
 
 /** What the token file keeps: for each run the highest token seen at each place, most recent run last. */
 interface Tokens {
-  readonly runs: readonly { readonly runId: string; readonly places: Readonly<Record<string, number>> }[];
+  readonly runs: readonly RunTokens[];
+}
+
+interface RunTokens {
+  readonly runId: string;
+  readonly places: Readonly<Record<string, number>>;
+  /** Executions in the order in which they first came, each with its token. */
+  readonly executions?: Readonly<Record<string, number>>;
 }
 
 /** Attempts of runs further back than this are long over. */
 const runsKept = 16;
+const executionsKept = 64;
 
 /** The locked file is never replaced (the lock is on its inode); the tokens lie beside it and are replaced atomically. */
-async function claim(file: string, resource: string, holder: Holder): Promise<void> {
+async function claim(file: string, resource: string, claimant: Holder): Promise<void> {
   const tokenFile = `${file}.tokens`;
   const { runs } = await readTokens(tokenFile);
+  const { token, executions } = tokenOf(claimant, runs);
+  const holder: RunHolder = { ...claimant, token };
   const places = refuseLate(runs, resource, holder);
-  const mine = { runId: holder.runId, places: { ...places, [placeOf(holder)]: holder.token } };
+  const mine: RunTokens = {
+    runId: holder.runId,
+    places: { ...places, [placeOf(holder)]: token },
+    ...(executions === undefined ? {} : { executions }),
+  };
   const next: Tokens = { runs: [...runs.filter((run) => run.runId !== holder.runId).slice(1 - runsKept), mine] };
   await writeFile(`${tokenFile}.new`, JSON.stringify(next), { mode: 0o600, flush: true });
   await rename(`${tokenFile}.new`, tokenFile);
 }
 
+/** The holder's number: its own, or, for an execution, the one that it got when it first came. */
+function tokenOf(
+  { runId, token }: Holder,
+  runs: Tokens['runs'],
+): { token: number; executions?: Readonly<Record<string, number>> } {
+  if (typeof token === 'number') return { token };
+  const run = runs.find((one) => one.runId === runId);
+  const known = run?.executions ?? {};
+  const before = known[token.execution];
+  if (before !== undefined) return { token: before, executions: known };
+  const next = Math.max(0, ...Object.values(known), ...Object.values(run?.places ?? {})) + 1;
+  const kept = Object.entries(known).slice(1 - executionsKept);
+  return { token: next, executions: Object.fromEntries([...kept, [token.execution, next]]) };
+}
+
 /** The places of the holder's run. @throws PermanentError when one of them has a later token. */
-function refuseLate(runs: Tokens['runs'], resource: string, holder: Holder): Readonly<Record<string, number>> {
+function refuseLate(runs: Tokens['runs'], resource: string, holder: RunHolder): Readonly<Record<string, number>> {
   const places = runs.find((run) => run.runId === holder.runId)?.places ?? {};
   const later = Object.entries(places).find(([place, token]) => token > holder.token && !isSibling(place, holder));
   if (later !== undefined) {
@@ -98,7 +131,7 @@ const placeOf = (holder: Pick<Holder, 'step' | 'item'>): string =>
   holder.item === null ? holder.step : `${holder.step}/${holder.item}`;
 
 /** Items of one step run side by side: another disk's higher token says nothing about this one. */
-function isSibling(place: string, holder: Holder): boolean {
+function isSibling(place: string, holder: RunHolder): boolean {
   return holder.item !== null && place.startsWith(`${holder.step}/`) && place !== placeOf(holder);
 }
 

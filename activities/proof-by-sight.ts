@@ -5,7 +5,7 @@
 import { formatDuration } from '../model/durations';
 import { OperatorError } from '../model/errors';
 import type { Machine } from '../platforms/contract';
-import { callOptions, pause, until } from './common';
+import { callOptions, elapsedMs, pause, until } from './common';
 import type { ProofRung } from './contract';
 import { diagnose } from './diagnosis';
 import type { Proving } from './proof';
@@ -87,7 +87,7 @@ async function readConsole({ order, site, attempt }: Proving): Promise<string | 
 
 async function proveConsole(proving: Proving): Promise<ProofRung> {
   const { order, attempt, deps } = proving;
-  const startedAt = deps.now();
+  const startedAt = elapsedMs();
   const limitMs = order.proof.heartbeatTimeoutMs;
   const seen = await until(
     async () => {
@@ -95,7 +95,7 @@ async function proveConsole(proving: Proving): Promise<ProofRung> {
       const sign = signOfLife(text);
       if (sign !== undefined) return { ...sign, text };
       failOnDiagnosis(proving, text);
-      const waitedMs = deps.now() - startedAt;
+      const waitedMs = elapsedMs() - startedAt;
       tell(proving, `Waiting for the console, at most ${formatDuration(limitMs)}`, waitedMs / limitMs, null);
       if (waitedMs < limitMs) return undefined;
       throw new OperatorError({
@@ -116,7 +116,7 @@ async function proveConsole(proving: Proving): Promise<ProofRung> {
     'console.txt',
     'text/plain',
   );
-  const after = formatDuration(deps.now() - startedAt);
+  const after = formatDuration(elapsedMs() - startedAt);
   return rung('console', true, `${seen.words} ${after} after the proof began: ${seen.line}`, [kept]);
 }
 
@@ -135,8 +135,8 @@ async function proveStable(proving: Proving, before: Machine): Promise<ProofRung
   const { stableForMs } = order.proof;
   const platform = platformOf(site, order);
   const first = (await platform.find(before.name, callOptions(attempt)))?.bootId ?? null;
-  for (const endsAt = deps.now() + stableForMs; deps.now() < endsAt;) {
-    const leftMs = endsAt - deps.now();
+  for (const endsAt = elapsedMs() + stableForMs; elapsedMs() < endsAt;) {
+    const leftMs = endsAt - elapsedMs();
     tell(proving, 'Watching for a reboot', 1 - leftMs / stableForMs, leftMs);
     await pause(Math.min(leftMs, pollEveryMs), attempt.signal);
   }

@@ -8,8 +8,9 @@ import type { ServiceProbe } from '../model/server';
 import { formatDuration } from '../model/durations';
 import type { BootProof, ProofRung, RecoveryActivities } from './contract';
 import type { Attempt, EffectsOf } from './attempt';
-import { callOptions, pause, until, workAt } from './common';
+import { callOptions, elapsedMs, pause, until, workAt } from './common';
 import { diagnose } from './diagnosis';
+import { matchesInTime } from './pattern';
 import { watchMachine } from './proof-by-sight';
 
 import type { ActivityDeps, RecoverySite } from './site';
@@ -75,12 +76,12 @@ async function provePower({ order, site, attempt }: Proving): Promise<ProofRung>
 
 async function proveHeartbeat(proving: Proving): Promise<ProofRung> {
   const { order, site, attempt, deps } = proving;
-  const startedAt = deps.now();
+  const startedAt = elapsedMs();
   const limitMs = order.proof.heartbeatTimeoutMs;
   const command = { ...(heartbeatCommand[order.server.os.family] ?? heartbeatCommand.linux!), timeoutMs: 10_000 };
   await until(
     async () => {
-      const waitedMs = deps.now() - startedAt;
+      const waitedMs = elapsedMs() - startedAt;
       attempt.progress({
         label: `Waiting for the guest, at most ${formatDuration(limitMs)}`,
         done: Math.min(100, Math.round((waitedMs / limitMs) * 100)),
@@ -107,7 +108,10 @@ async function proveHeartbeat(proving: Proving): Promise<ProofRung> {
     pollEveryMs,
     attempt.signal,
   );
-  return rung('heartbeat', `The guest agent answered ${formatDuration(deps.now() - startedAt)} after the proof began.`);
+  return rung(
+    'heartbeat',
+    `The guest agent answered ${formatDuration(elapsedMs() - startedAt)} after the proof began.`,
+  );
 }
 
 /** While the agent is not there yet, calls fail transiently: that is what is being waited for. */
@@ -131,8 +135,8 @@ async function proveStable({ order, site, attempt, deps }: Proving): Promise<Pro
   const { stableForMs } = order.proof;
   const { machineName } = order.target;
   const before = (await platformOf(site, order).find(machineName, callOptions(attempt)))?.bootId ?? null;
-  for (const endsAt = deps.now() + stableForMs; deps.now() < endsAt;) {
-    const leftMs = endsAt - deps.now();
+  for (const endsAt = elapsedMs() + stableForMs; elapsedMs() < endsAt;) {
+    const leftMs = endsAt - elapsedMs();
     attempt.progress({
       label: 'Watching for a reboot',
       done: Math.round(((stableForMs - leftMs) / stableForMs) * 100),
@@ -157,8 +161,8 @@ async function proveStable({ order, site, attempt, deps }: Proving): Promise<Pro
 }
 
 async function proveService(proving: Proving, probe: ServiceProbe): Promise<ProofRung> {
-  const { order, site, attempt, deps } = proving;
-  const endsAt = deps.now() + probe.timeoutMs;
+  const { order, site, attempt } = proving;
+  const endsAt = elapsedMs() + probe.timeoutMs;
   const [path, ...args] = probe.command;
   const command = { path: path!, args, timeoutMs: Math.min(probe.timeoutMs, 30_000) };
   let last = 'no answer yet';
@@ -169,16 +173,19 @@ async function proveService(proving: Proving, probe: ServiceProbe): Promise<Proo
         .runInGuest(order.target.machineName, command, callOptions(attempt))
         .catch(onlyTransient);
       if (result !== undefined) {
-        const matches = probe.expectOutput === undefined || new RegExp(probe.expectOutput).test(result.stdout);
-        if (result.exitCode === probe.expectExitCode && matches) return result;
-        last = `exit code ${result.exitCode}, output ${JSON.stringify((result.stdout || result.stderr).slice(0, 300))}`;
+        const { expectOutput } = probe;
+        const matches = expectOutput === undefined || matchesInTime(expectOutput, result.stdout);
+        if (result.exitCode === probe.expectExitCode && matches === true) return result;
+        const tooSlow = matches === 'too-slow' ? 'the pattern took too long on the output; ' : '';
+        last = `${tooSlow}exit code ${result.exitCode}, output ${JSON.stringify((result.stdout || result.stderr).slice(0, 300))}`;
       }
-      if (deps.now() < endsAt) return undefined;
+      if (elapsedMs() < endsAt) return undefined;
       throw new OperatorError({
         what: `the service probe ${probe.name} does not pass in ${order.target.machineName}`,
         found: last,
         needed: `exit code ${probe.expectExitCode}${probe.expectOutput === undefined ? '' : ` and output matching ${probe.expectOutput}`}`,
-        remedy: 'The guest runs: log in and look at the service. Then retry.',
+        remedy:
+          'The guest runs: log in and look at the service. Then retry; or skip with a reason if the probe itself is wrong.',
       });
     },
     pollEveryMs,

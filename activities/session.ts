@@ -4,7 +4,7 @@ import { isMusterError, OperatorError } from '../model/errors';
 import { whileDoing } from '../programs/log';
 import type { ServerSpec } from '../model/server';
 import { whileBeating } from './attempt';
-import { pause, replicaResource, until } from './common';
+import { elapsedMs, pause, replicaResource, until } from './common';
 import type { SessionActivities, SiteActivities, CyclesEnded } from './contract';
 import { withLease } from './lease';
 import { recoverySite, sourceSite } from './site';
@@ -88,11 +88,12 @@ async function cycles(
   beat: (latest: CyclesProgress) => void,
 ): Promise<CyclesEnded> {
   const { replicas } = recoverySite(deps.sites, server.recoverySiteId);
-  const endsAt = deps.now() + stretchMs;
+  const endsAt = elapsedMs() + stretchMs;
   let taken = 0;
-  let frozenAt = 0;
+  let frozenAt = -Infinity;
   for (;;) {
-    const startedAt = deps.now();
+    const startedAt = elapsedMs();
+    const startedTime = deps.now();
     const view = await replicas.view(server.id);
     if (view === undefined) throw notThere(server);
     deps.observer?.replicaSeen(server, view.points);
@@ -104,7 +105,7 @@ async function cycles(
     if (await oneCycle(deps, server, freezeFilesystems, signal)) {
       taken += 1;
       if (freezeFilesystems) frozenAt = startedAt;
-      await preparer.consider(startedAt);
+      await preparer.consider(startedTime);
     }
     beat({
       label: 'Recovery points taken',
@@ -114,7 +115,7 @@ async function cycles(
       ratePerSecond: null,
       timeLeftMs: null,
     });
-    await restUntil(deps, startedAt + pointEveryMs, server.id, replicas, signal);
+    await restUntil(startedAt + pointEveryMs, server.id, replicas, signal);
   }
 }
 
@@ -182,14 +183,14 @@ async function watchForHold(
 }
 
 async function restUntil(
-  deps: ActivityDeps,
+  /** In elapsedMs. */
   time: number,
   serverId: string,
   replicas: RecoverySite['replicas'],
   signal: AbortSignal,
 ): Promise<void> {
-  while (deps.now() < time) {
-    await pause(Math.min(lookEveryMs, Math.max(0, time - deps.now())), signal);
+  while (elapsedMs() < time) {
+    await pause(Math.min(lookEveryMs, Math.max(0, time - elapsedMs())), signal);
     if ((await replicas.view(serverId))?.heldBy) return;
   }
 }
@@ -227,14 +228,9 @@ function underLease<T>(
   options: { waitMs?: number } = {},
 ): Promise<T> {
   const site = recoverySite(deps.sites, server.recoverySiteId);
-  // Between two activities of one session time is what orders: the later one has the higher token.
-  const holder = {
-    runId: `session/${server.id}`,
-    step,
-    item: null,
-    attempt: Context.current().info.attempt,
-    token: deps.now(),
-  };
+  const { workflowExecution, activityId, attempt } = Context.current().info;
+  const execution = `${workflowExecution?.runId}/${activityId}/${attempt}`;
+  const holder = { runId: `session/${server.id}`, step, item: null, attempt, token: { execution } };
   return withLease(site.leaseFolder, replicaResource(server.id), holder, () => work(site), { signal, ...options });
 }
 

@@ -79,7 +79,7 @@ export async function runCycle(
   if (options.ofStoppedMachine !== true) await forgetCheckpoints(server, manifest, deps, options);
   const merged =
     (await mayMerge(place)) ? await mergeOldest(place, server.cadence.keepPoints, options) : null;
-  return { manifest, copiedBytes: copy.copiedBytes, durationMs: deps.clock() - startedAt, merged };
+  return { manifest, copiedBytes: copy.copiedBytes, durationMs: Math.max(0, deps.clock() - startedAt), merged };
 }
 
 /** Not beneath overlays, which would see the merged bytes. */
@@ -220,7 +220,10 @@ function freezeIsDue(server: ServerSpec, points: readonly PointManifest[], now: 
   const { freezeEveryMs } = server.cadence;
   if (freezeEveryMs === 0) return false;
   const last = points.findLast((point) => point.consistency !== 'crash');
-  return last === undefined || now - Date.parse(last.takenAt) >= freezeEveryMs;
+  if (last === undefined) return true;
+  const sinceMs = now - Date.parse(last.takenAt);
+  // Less than nothing: the clock was set back, and waiting for it could mean no such point for hours.
+  return sinceMs < 0 || sinceMs >= freezeEveryMs;
 }
 
 /** Files of one disk of a point, base first, as whole paths. */

@@ -43,6 +43,20 @@ test('an attempt that comes after a later one is refused and does nothing', asyn
   expect(acted).toBe(false);
 });
 
+test('executions without a number are ordered by who came first, whatever the clock says', async () => {
+  const session = (execution: string): Holder => ({ ...holder(0, { runId: 'session/app01' }), token: { execution } });
+  await take(session('first'));
+  await take(session('second'));
+  await take(session('second'));
+  await expect(take(session('first'))).rejects.toThrow(/came too late/);
+  await take(session('third'));
+});
+
+test('an execution comes after what an earlier version numbered by the clock', async () => {
+  await take(holder(Date.now() + 3600_000, { runId: 'session/app01' }));
+  await take({ ...holder(0, { runId: 'session/app01' }), token: { execution: 'new' } });
+});
+
 test('a late attempt of a run is refused also when another run held the resource in between', async () => {
   await take(holder(7));
   await take(holder(1, { runId: 'another' }));
