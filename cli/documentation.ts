@@ -11,13 +11,16 @@ export function commandReference(): string {
     .join('\n\n');
 }
 
-function everyCommand(command: Command, before = ''): { name: string; command: Command }[] {
+/** Every command that a person sees, with its whole name, from the top. */
+export function everyCommand(command: Command, before = ''): { name: string; command: Command }[] {
   const name = `${before}${command.name()}`;
-  return [{ name, command }, ...command.commands.flatMap((child) => everyCommand(child, `${name} `))];
+  const visible = command.createHelp().visibleCommands(command);
+  const children = command.commands.filter((child) => visible.includes(child));
+  return [{ name, command }, ...children.flatMap((child) => everyCommand(child, `${name} `))];
 }
 
-/** Also what follows the options: environment and exit codes. */
-function helpOf(command: Command): string {
+/** The help as the program prints it on 80 columns, with what follows the options: environment and exit codes. */
+export function helpOf(command: Command): string {
   let text = '';
   command.configureOutput({
     writeOut: (part) => (text += part),

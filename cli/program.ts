@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { stackCommands } from '../stack/commands';
 import { version } from '../stack/version';
+import { completionCommands } from './commands/completion';
 import { decisionCommands } from './commands/decisions';
 import { protectionCommands } from './commands/protection';
 import { recoverCommand } from './commands/recover';
@@ -32,6 +33,7 @@ export function createProgram(): Command {
   runCommands(program);
   decisionCommands(program);
   tokenCommands(program);
+  completionCommands(program);
   inherit(program);
   return program;
 }

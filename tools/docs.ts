@@ -6,10 +6,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { apiDocument } from '../api/documentation';
 import { cliDocument } from '../cli/documentation';
+import { manPage } from '../cli/man-page';
 import type { ProcedureDeclaration, StepDeclaration } from '../model/steps';
 import { configurationDocument } from '../stack/configuration-document';
 import { procedures } from '../workflows/procedures';
 import { apiPaths } from './api-paths';
+import { operatingDocument } from './metrics-document';
 
 const docs = join(__dirname, '..', 'docs');
 
@@ -65,6 +67,8 @@ export async function generatedDocuments(): Promise<Record<string, string>> {
   return {
     'api.md': apiDocument(page('api.md'), await apiPaths()),
     'cli.md': cliDocument(page('cli.md')),
+    'man/muster.1': manPage(),
+    'operating.md': operatingDocument(page('operating.md')),
     'configuration.md': configurationDocument(page('configuration.md')),
     ...Object.fromEntries(
       Object.values(procedures).map((procedure) => [`procedures/${procedure.name}.md`, procedureDocument(procedure)]),
