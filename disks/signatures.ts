@@ -4,7 +4,7 @@
  * Which bytes they are is libblkid's knowledge, not ours: `wipefs` (util-linux) is let loose on a scratch copy of the
  * volume's first and last regions and prints what it erased, which is by definition all that blkid recognises a volume
  * by: ext 0xEF53 at 0x438, XFSB, "LVM2 001", both LUKS headers, _BHRfS_M at 0x10040, the NTFS OEM id, SWAPSPACE2, FAT's
- * three. NTFS's second boot sector is not blkid's to find and is added here.
+ * three. NTFS's second boot sector is not blkid's to find and is added here (signatures-ntfs.ts).
  */
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,6 +13,7 @@ import { runProgram } from '../programs/run';
 import type { VolumeFound } from './contract';
 import { copyWindow, createSparse, withScratch, type ImageOptions, type ImageRef } from './signatures-image';
 import { readLayout, type Extent, type VolumePlace } from './signatures-layout';
+import { bootSectorBytes, ntfsMirrorPlaces, ntfsMirrors } from './signatures-ntfs';
 
 export { clearPieces, writePieces, type ImageOptions, type ImageRef } from './signatures-image';
 export { readLayout, type DiskLayout, type Extent, type VolumePlace } from './signatures-layout';
@@ -26,7 +27,6 @@ export interface ProbedVolume extends VolumeFound {
 const headBytes = 4 * 1024 * 1024 + 64 * 1024;
 /** RAID, ZFS and others keep theirs at the end of the volume. */
 const tailBytes = 1024 * 1024;
-const ntfsOemId = Buffer.from('NTFS    ', 'latin1');
 /** Partition tables are the layout, not a volume's signature; wipefs prints them too. */
 const tableTypes = [
   'dos',
@@ -68,9 +68,14 @@ export async function probeVolume(
       const targetOffsetBytes = region.offsetBytes - volume.offsetBytes;
       await copyWindow(image, { ...region, target: copy, targetOffsetBytes }, options);
     }
+    const mirrors = await ntfsMirrorPlaces(copy, volume);
+    for (const place of mirrors.filter((one) => !isInside(one, volume))) {
+      const window = { offsetBytes: volume.offsetBytes + place, lengthBytes: bootSectorBytes };
+      await copyWindow(image, { ...window, target: copy, targetOffsetBytes: place }, options);
+    }
     await patchFile(copy, volume, patch);
     const type = await blkidType(copy, options);
-    const mirrored = await ntfsMirror(copy, volume);
+    const mirrored = await ntfsMirrors(copy, mirrors);
     const erased = await eraseSignatures(copy, options);
     const pieces = [...erased.pieces, ...(erased.types.includes('ntfs') ? mirrored : [])].map((piece) => ({
       ...piece,
@@ -108,6 +113,13 @@ export function signaturesOf(volumes: readonly ProbedVolume[]): VolumeSignature[
 export function signaturePieces(signatures: readonly VolumeSignature[]): SignaturePiece[] {
   return signatures.flatMap((signature) => signature.pieces);
 }
+
+/** Whether a boot sector there is among the regions that are copied anyway. */
+const isInside = (place: number, volume: VolumePlace): boolean =>
+  signatureRegions(volume).some(({ offsetBytes, lengthBytes }) => {
+    const at = volume.offsetBytes + place;
+    return at >= offsetBytes && at + bootSectorBytes <= offsetBytes + lengthBytes;
+  });
 
 async function patchFile(copy: string, volume: VolumePlace, patch: readonly SignaturePiece[]): Promise<void> {
   const end = volume.offsetBytes + volume.sizeBytes;
@@ -148,18 +160,4 @@ async function eraseSignatures(
     }))
     .filter(({ type }) => !tableTypes.includes(type));
   return { types: erased.map(({ type }) => type), pieces: erased.map(({ piece }) => piece) };
-}
-
-/** NTFS keeps a copy of its boot sector in the volume's last sector; Windows repairs the first from it. */
-async function ntfsMirror(copy: string, volume: VolumePlace): Promise<SignaturePiece[]> {
-  const offsetBytes = volume.sizeBytes - 512 + 3;
-  if (offsetBytes < 512) return [];
-  const file = await open(copy, 'r');
-  try {
-    const bytes = Buffer.alloc(ntfsOemId.length);
-    await file.read(bytes, 0, bytes.length, offsetBytes);
-    return bytes.equals(ntfsOemId) ? [{ offsetBytes, hex: bytes.toString('hex') }] : [];
-  } finally {
-    await file.close();
-  }
 }
