@@ -9,6 +9,7 @@ import { createEvidenceKeeper } from '../../activities/evidence';
 import { createJournalActivities } from '../../activities/journal';
 import { createSecrets } from '../../activities/secrets';
 import type { ActivityDeps } from '../../activities/site';
+import type { Platform } from '../../platforms/contract';
 import { withFaults } from '../../platforms/faults';
 import { openSimulatedSite } from '../../platforms/simulated/open';
 import type { SimulatedSite } from '../../platforms/simulated/open';
@@ -26,7 +27,7 @@ export interface WorkerSettings {
 export type SiteWrapper = (
   site: SimulatedSite,
   folder: string,
-) => Pick<SimulatedSite, 'platform' | 'replicas' | 'disks'>;
+) => Pick<SimulatedSite, 'platform' | 'replicas' | 'disks'> & { readonly physical?: Platform };
 
 export const worldScope = { tenantId: 'default', coreId: 'core1' };
 export const faultsFile = (folder: string): string => join(folder, 'faults.json');
@@ -78,7 +79,9 @@ export async function runWorkers(settings: WorkerSettings, wrap?: SiteWrapper): 
 function depsOf(folder: string, wrap: SiteWrapper | undefined): ActivityDeps {
   const { production, recovery } = openSites(folder);
   const { platform, replicas, preparations, disks } = { ...recovery, ...wrap?.(recovery, folder) };
-  const site = { id: 'recovery', platform, replicas, preparations, disks, leaseFolder: join(folder, 'leases') };
+  const { physical } = wrap?.(recovery, folder) ?? {};
+  const parts = { platform, replicas, preparations, disks, ...(physical === undefined ? {} : { physical }) };
+  const site = { id: 'recovery', ...parts, leaseFolder: join(folder, 'leases') };
   const source = { id: 'production', platform: production.platform, source: production.source };
   const id = `worker-${process.pid}`;
   return {
