@@ -3,21 +3,23 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, readdir, rename, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { bundleWorkflowCode } from '@temporalio/worker';
+import { bundleWorkflowCode, type Logger } from '@temporalio/worker';
 
 const root = resolve(__dirname, '..');
 /** What can end up in the bundle; workflows may import nothing else of ours (eslint.config.mjs). */
 const sources = ['workflows', 'model', 'activities/contract.ts'];
 
 /**
- * Path of the bundle in `folder`; made if it is not there. Several processes may do this at once.
+ * Path of the bundle in `folder`; made if it is not there. Several processes may do this at once. What the bundler has to
+ * say goes to `logger`; default: standard error.
  *
  * @throws what the bundler says when workflow code imports something that a workflow must not
  */
-export async function workflowBundle(folder: string): Promise<{ codePath: string }> {
+export async function workflowBundle(folder: string, logger?: Logger): Promise<{ codePath: string }> {
   const codePath = join(folder, `workflows-${await fingerprint()}.js`);
   if (existsSync(codePath)) return { codePath };
-  const { code } = await bundleWorkflowCode({ workflowsPath: join(root, 'workflows', 'index.ts') });
+  const workflowsPath = join(root, 'workflows', 'index.ts');
+  const { code } = await bundleWorkflowCode({ workflowsPath, ...(logger === undefined ? {} : { logger }) });
   await mkdir(folder, { recursive: true });
   const draft = `${codePath}.${process.pid}.new`;
   await writeFile(draft, code);

@@ -14,7 +14,7 @@ import { createWorkerMetrics, withProcessMetrics } from './metrics';
 import { serveMetrics, type MetricsServer } from './metrics-server';
 import { migrateWhenPossible } from './migrate-later';
 import { observe } from './observe';
-import { installRuntime } from './runtime';
+import { installRuntime, temporalLogger } from './runtime';
 import { createServices, type Services } from './services';
 
 /**
@@ -84,7 +84,7 @@ async function work(
 ): Promise<void> {
   const { log, stop, ...parts } = process_;
   const folder = dataFolderAt(configuration.dataFolder);
-  const workflows = await workflowBundle(folder.workflowBundles);
+  const workflows = await workflowBundle(folder.workflowBundles, temporalLogger(log));
   const workers = await createWorkers({ ...parts, configuration, workflows });
   const queues = workers.map(({ queue }) => queue);
   const shutdown = (): void => {

@@ -26,7 +26,8 @@ export function installRuntime(log: Logger, metricsAddress: string | null = null
   }
 }
 
-function temporalLogger(log: Logger) {
+/** What Temporal's packages write to, as lines of ours. */
+export function temporalLogger(log: Logger) {
   const temporal = log.child({ part: 'temporal-sdk' });
   const write =
     (level: Level) =>

@@ -88,6 +88,11 @@ test('every list is JSON with --json', async () => {
   for (const { exitCode, stdout } of answers) expect([exitCode, typeof JSON.parse(stdout)]).toEqual([0, 'object']);
 }, 60_000);
 
+test('names and ids are offered to the shell as the API has them', async () => {
+  expect(await run('__complete', 'servers')).toMatchObject({ exitCode: 0, stdout: `app01\trecovers to ${siteId}` });
+  expect((await run('__complete', 'runs')).stdout).toMatch(/^last\tthe newest run\n[0-9a-f-]{36}\tapp01 succeeded/);
+}, 60_000);
+
 test('a mistake is one line without a stack trace, under its own exit code', async () => {
   const recover = ['recover', 'app01', '--hardware', 'vmware-pvscsi'];
   const mistakes: [string[], number, RegExp][] = [

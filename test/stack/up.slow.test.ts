@@ -1,6 +1,9 @@
 /** The whole stack as real processes: what a newcomer starts, what a power cut leaves, what must be gone afterwards. */
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { examine } from '../../stack/doctor/doctor';
+import { freePort } from '../../stack/ports';
+import { badNames, readMetrics, valueOf } from '../support/prometheus';
 import { processesOf, stackHome, startStackProcess, type StackHome, type StackProcess } from '../support/stack-process';
 import { readRegister } from '../../stack/leftovers';
 import { readWorkerStatus } from '../../stack/worker-status';
@@ -10,6 +13,8 @@ let stack: StackProcess | undefined;
 
 beforeAll(async () => {
   home = await stackHome();
+  home.env['MUSTER_METRICS_WORKER_ADDRESS'] = `127.0.0.1:${await freePort()}`;
+  home.env['MUSTER_METRICS_TEMPORAL_ADDRESS'] = `127.0.0.1:${await freePort()}`;
 });
 
 afterAll(() => {
@@ -44,6 +49,44 @@ test('no command line shows a password', () => {
   const commands = processesOf(home).map(({ command }) => command);
   expect(commands.length).toBeGreaterThan(4);
   expect(commands.filter((command) => command.includes(password) || command.includes(token()))).toEqual([]);
+});
+
+test('doctor has nothing against a stack that runs, and every clock is right', async () => {
+  const { checks, notAsked } = await examine({ env: home.env });
+  expect(checks.filter(({ state, id }) => state !== 'ok' && !id.startsWith('space.'))).toEqual([]);
+  expect(notAsked).toEqual([]);
+  const ids = checks.map(({ id }) => id);
+  const queues = ['muster', 'journal', 'site:recovery', 'site:recovery:replication'].map(
+    (name) => `worker.queue.${name}`,
+  );
+  const clocks = ['postgres', 'temporal', 'api', 'worker'].map((name) => `clock.${name}`);
+  expect(ids).toEqual(expect.arrayContaining([...queues, ...clocks, 'postgres.rights', 'api.connection']));
+});
+
+test("metrics of the API are behind its token; the worker's and those of Temporal's SDK are where they were asked for", async () => {
+  const page = async (address: string | undefined) => (await fetch(`http://${address}/metrics`)).text();
+  const ofWorker = readMetrics(await page(home.env['MUSTER_METRICS_WORKER_ADDRESS']));
+  expect(valueOf(ofWorker, 'muster_build_info')).toBe(1);
+  expect(valueOf(ofWorker, 'process_start_time_seconds')).toBeGreaterThan(0);
+  expect(badNames(ofWorker.filter(({ name }) => name.startsWith('muster_')))).toEqual([]);
+  expect(await page(home.env['MUSTER_METRICS_TEMPORAL_ADDRESS'])).toContain('temporal_worker_task_slots_available');
+  expect((await get('/metrics', 'not-a-token')).status).toBe(401);
+  const ofApi = readMetrics(await (await get('/metrics', token())).text());
+  expect(valueOf(ofApi, 'muster_up', { part: 'worker site:recovery' })).toBe(1);
+});
+
+test('every line of worker and API is JSON that says which process wrote it, and none has the token or the password', () => {
+  const secrets = [token(), readFileSync(file('postgres-password'), 'utf8').trim()];
+  for (const name of ['worker', 'api']) {
+    const text = readFileSync(file(`logs/${name}.log`), 'utf8');
+    const lines = text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as object);
+    for (const line of lines)
+      expect(line).toMatchObject({ process: name, level: expect.any(String), time: expect.any(String) });
+    for (const secret of secrets) expect(text).not.toContain(secret);
+  }
 });
 
 test('a second up on the same folder is refused and says who runs', async () => {
