@@ -1,5 +1,5 @@
 /** Effects on the run's overlays: signatures and inoculation. Under the lease of the server's replica. */
-import type { InoculateOptions } from '../disks/contract';
+import type { InoculateOptions, InoculationReport } from '../disks/contract';
 import type { RecoveryOrder } from '../model/order';
 import type { RecoveryActivities } from './contract';
 import type { EffectsOf } from './attempt';
@@ -30,7 +30,12 @@ export function createDiskEffects(deps: ActivityDeps): EffectsOf<DiskEffects> {
       const options = { ...callOptions(attempt), nics, unlockKeys, prepared, ...inoculatorFor(site, order) };
       const report = await onReplica(() => site.disks.inoculate(disks, order.target.hardware, options));
       const text = Buffer.from(JSON.stringify(report, null, 2));
-      await attempt.keep('What inoculation changed and verified', text, 'inoculation.json', 'application/json');
+      await attempt.keep(
+        `What inoculation changed and verified${preparedWords(report)}`,
+        text,
+        'inoculation.json',
+        'application/json',
+      );
       return report;
     },
 
@@ -57,4 +62,12 @@ function preparedFor(site: RecoverySite, { server, target }: RecoveryOrder): Pro
 function inoculatorFor(site: RecoverySite, { server, target }: RecoveryOrder): Pick<InoculateOptions, 'inoculator'> {
   const choice = site.disks.chooseInoculator(server.os, target.hardware);
   return 'inoculator' in choice ? { inoculator: choice.inoculator } : {};
+}
+
+/** For the line of the evidence in the report. */
+function preparedWords({ prepared }: InoculationReport): string {
+  if (prepared === undefined) return '';
+  const { used, because, preparedAt } = prepared;
+  if (used) return `; what was prepared at ${preparedAt} was used, because ${because}`;
+  return `; nothing prepared was used, because ${because}`;
 }
