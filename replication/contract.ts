@@ -71,7 +71,13 @@ export interface Replicas {
   hold(serverId: ServerId, runId: string, state: Extract<SessionState, 'frozen' | 'suspended'>): Promise<void>;
   /** Ends that run's hold. Not held by it: already so. */
   letGo(serverId: ServerId, runId: string): Promise<void>;
-  /** An overlay per disk on the point, held and exported for editing by the target server. */
+  /**
+   * An overlay per disk on the point, held and exported for editing by the target server. copy-and-recover: a copy of each
+   * disk instead, which stands by itself; from the return on the replica may be let go, and no point is needed any more.
+   * A copy goes on in the target server when the caller dies or `signal` is aborted; the next call, also after kill -9 of
+   * the target server, copies only what is missing.
+   * @throws OperatorError when there is no room for the copies; what is copied is kept.
+   */
   take(
     server: ServerSpec,
     point: PointId,
@@ -79,7 +85,7 @@ export interface Replicas {
     runId: string,
     options?: CallOptions,
   ): Promise<TakenDisk[]>;
-  /** Undo of take: the overlays are closed and deleted; the points are as before. */
+  /** Undo of take, also of one that is under way: what was taken is closed and deleted; the points are as before. */
   drop(serverId: ServerId, runId: string, options?: CallOptions): Promise<void>;
   /** The target server closes the export and the overlay of this disk, so that the new machine may open it. No bytes are copied. */
   handOver(serverId: ServerId, runId: string, diskId: DiskId, options?: CallOptions): Promise<TakenDisk>;
@@ -98,10 +104,18 @@ export interface Replicas {
   ): Promise<{ diskId: DiskId; overlayPath: string; basePath: string }[]>;
   /** After the merge: the replica's points and manifests are removed; the base now belongs to the recovered machine. */
   finishCommit(serverId: ServerId, runId: string, options?: CallOptions): Promise<void>;
-  /** Runs whose overlays stand on the replica, also of runs that are over: a machine may still run from them. */
+  /**
+   * Runs whose disks stand on the replica, also of runs that are over: a machine may still run from them. Copies that are
+   * whole do not.
+   */
   runs(serverId: ServerId): Promise<string[]>;
-  /** Removes session, target server and every file of the replica. Held by a run: OperatorError. Absent: already so. */
+  /**
+   * Removes session, target server and every file of the replica but disks that were given away (bases by a commit, copies
+   * by a hand-over). In use by a run: OperatorError. Absent: already so.
+   */
   remove(serverId: ServerId, options?: CallOptions): Promise<void>;
+  /** Bytes that copies of this point's disks take: what its chains hold, each area once. @throws OperatorError without that point. */
+  copySizeBytes(serverId: ServerId, point: PointId, options?: CallOptions): Promise<number>;
   /** Bytes free where replicas are kept. */
   freeBytes(): Promise<number>;
 }

@@ -77,8 +77,7 @@ export async function runCycle(
   await openReplica(place);
   // Of a machine that is off, only a checkpoint's description could be removed, and its bitmap would stay in the image.
   if (options.ofStoppedMachine !== true) await forgetCheckpoints(server, manifest, deps, options);
-  const merged =
-    (await mayMerge(place)) ? await mergeOldest(place, server.cadence.keepPoints, options) : null;
+  const merged = (await mayMerge(place)) ? await mergeOldest(place, server.cadence.keepPoints, options) : null;
   return { manifest, copiedBytes: copy.copiedBytes, durationMs: Math.max(0, deps.clock() - startedAt), merged };
 }
 

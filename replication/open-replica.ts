@@ -1,11 +1,12 @@
 /**
  * Brings the target server to what the disk says: every complete point's chain open read-only, every overlay that a run
- * has not handed over open and exported, nothing else. Also after kill -9 of the target server or of the worker.
+ * has not handed over open and exported, nothing else; copies are in copies.ts. Also after kill -9 of the target server or
+ * of the worker.
  */
 import { exists, chainOf, layerPath, readPoints, type PointSet } from './manifests';
 import type { ReplicaPlace } from './place';
 import { QmpError, type Qmp } from './qmp';
-import { overlayPath, readRuns, type RunRecord } from './run-record';
+import { heldDisks, overlayPath, readRuns, takesCopies, type RunRecord } from './run-record';
 import { addNode, cancelJobs, endExport, exportIds, exportNode, nodeName, openChain, openNodes } from './target-graph';
 import { withTargetServer } from './target-server';
 
@@ -15,14 +16,16 @@ export async function openReplica(place: ReplicaPlace): Promise<void> {
   const set = await readPoints(place);
   // Given away for good: the files belong to the recovered machine, and a lock of ours would keep it from starting.
   if (await exists(place.commit)) return;
-  const runs = await readRuns(place);
+  // Copies have a target server of their own (copies.ts).
+  const runs = (await readRuns(place)).filter((run) => !takesCopies(run));
   const chains = await Promise.all(
     set.points.flatMap((point) => point.disks.map((disk) => wholePaths(place, set, point.pointId, disk.diskId))),
   );
   await withTargetServer(place, async (qmp) => {
     // A merge that lost its worker would hold the base open for writing; the next cycle begins it anew.
     if (set.merge !== undefined) await cancelJobs(qmp);
-    await closeOthers(qmp, await wantedNodes(place, chains, runs), runs);
+    const exports = runs.flatMap((run) => heldDisks(run).map((diskId) => exportId(run.runId, diskId)));
+    await closeOthers(qmp, await wantedNodes(place, chains, runs), new Set(exports));
     for (const chain of chains) await openChain(qmp, chain);
     for (const run of runs) await openOverlays(qmp, place, set, run);
   });
@@ -30,10 +33,6 @@ export async function openReplica(place: ReplicaPlace): Promise<void> {
 
 async function wholePaths(place: ReplicaPlace, set: PointSet, pointId: string, diskId: string): Promise<string[]> {
   return (await chainOf(place, set, pointId, diskId)).map((file) => layerPath(place, file));
-}
-
-function heldDisks(run: RunRecord): string[] {
-  return run.disks.filter((disk) => disk.state === 'held').map((disk) => disk.diskId);
 }
 
 async function openOverlays(qmp: Qmp, place: ReplicaPlace, set: PointSet, run: RunRecord): Promise<void> {
@@ -60,8 +59,8 @@ async function wantedNodes(
   return new Set(names.filter((name) => name !== undefined));
 }
 
-async function closeOthers(qmp: Qmp, wanted: ReadonlySet<string>, runs: readonly RunRecord[]): Promise<void> {
-  const exported = new Set(runs.flatMap((run) => heldDisks(run).map((diskId) => exportId(run.runId, diskId))));
+/** Ends every export and closes every file that is not wanted. */
+export async function closeOthers(qmp: Qmp, wanted: ReadonlySet<string>, exported: ReadonlySet<string>): Promise<void> {
   for (const id of await exportIds(qmp)) if (!exported.has(id)) await endExport(qmp, id);
   let others = (await openNodes(qmp)).filter((node) => /^n\d+$/.test(node) && !wanted.has(node));
   // A node cannot be closed before those that stand on it, so every round closes what it can.

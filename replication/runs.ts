@@ -1,18 +1,34 @@
-/** What a run takes from a replica: overlays on a point, handed over disk by disk, and all of it undone. */
+/**
+ * What a run takes from a replica: overlays on a point, or copies of it (copies.ts), handed over disk by disk, and all of
+ * it undone.
+ */
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CallOptions } from '../platforms/contract';
 import { OperatorError } from '../model/errors';
-import type { PointId, PointManifest, RecoveryOption, TakenDisk } from '../model/replica';
+import type { PointId, PointManifest, RecoveryOption, TakenDisk, VolumeSignature } from '../model/replica';
 import type { DiskId, ServerSpec } from '../model/server';
+import { closeCopies, makeCopies, openDisks, serverPlace } from './copies';
 import { syncPath, temporarySuffix } from './durable';
 import { assertNotHeldByAnother } from './hold';
 import { createOverlay } from './layers';
 import { holdersOf, isLocked } from './locks';
-import { exists, layerPath, namesIn, readPoints } from './manifests';
-import { exportId, openReplica } from './open-replica';
+import { completePoint } from './complete-point';
+import { exists, layerPath, namesIn } from './manifests';
+import { exportId } from './open-replica';
 import type { ReplicaPlace } from './place';
-import { markDisk, overlayPath, readRun, runFolder, runWithDisk, writeRun, type RunRecord } from './run-record';
+import {
+  heldDisks,
+  isWholeCopy,
+  markDisk,
+  overlayPath,
+  readRun,
+  runFolder,
+  runWithDisk,
+  takesCopies,
+  writeRun,
+  type RunRecord,
+} from './run-record';
 import { closeNodes, endExport, nodeName } from './target-graph';
 import { stopTargetServer, targetPid, withTargetServer } from './target-server';
 
@@ -29,17 +45,24 @@ export async function takeDisks(
   options: CallOptions = {},
 ): Promise<TakenDisk[]> {
   await assertNotHeldByAnother(place, runId);
-  const point = await completePoint(place, pointId);
   const before = await readRun(place, runId);
+  // Copies that are whole outlive their point, which may be merged away by now.
+  if (before?.pointId === pointId && (await isWholeCopy(place, before))) return openTaken(place, before);
+  const point = await completePoint(place, pointId);
   if (before !== undefined && before.pointId !== pointId) await dropOverlays(place, runId, options);
   const record = before?.pointId === pointId ? before : newRecord(server, point, option, runId);
   const folder = runFolder(place, runId);
   await mkdir(folder, { recursive: true, mode: 0o711 });
   await writeRun(place, record);
-  for (const disk of point.disks) await createOnce(place, runId, disk, options);
+  if (takesCopies(record)) await makeCopies(place, record, point, options);
+  else for (const disk of point.disks) await createOnce(place, runId, disk, options);
   await syncPath(folder);
-  await openReplica(place);
-  return record.disks.map((disk) => describe(place, record, disk.diskId, point));
+  return openTaken(place, record);
+}
+
+async function openTaken(place: ReplicaPlace, record: RunRecord): Promise<TakenDisk[]> {
+  await openDisks(place, record);
+  return Promise.all(record.disks.map((disk) => describe(place, record, disk.diskId)));
 }
 
 function newRecord(server: ServerSpec, point: PointManifest, option: RecoveryOption, runId: string): RunRecord {
@@ -48,6 +71,7 @@ function newRecord(server: ServerSpec, point: PointManifest, option: RecoveryOpt
     index: server.disks.find((spec) => spec.id === disk.diskId)?.index ?? position,
     virtualSizeBytes: disk.virtualSizeBytes,
     state: 'held' as const,
+    signatures: disk.signatures.map((one) => ({ ...one, pieces: [...one.pieces] })),
   }));
   disks.sort((a, b) => a.index - b.index);
   return { format: 1, runId, pointId: point.pointId, option, disks };
@@ -66,27 +90,10 @@ async function createOnce(
   await rename(path + temporarySuffix, path);
 }
 
-async function completePoint(place: ReplicaPlace, pointId: PointId): Promise<PointManifest> {
-  const { points, problems } = await readPoints(place);
-  const point = points.find((candidate) => candidate.pointId === pointId);
-  if (point !== undefined) return point;
-  const newest = points.at(-1);
-  throw new OperatorError({
-    what: `recovery point ${pointId} of server ${place.serverId} is not there or not complete`,
-    found:
-      newest === undefined
-        ? 'no complete point'
-        : `${points.length} points, the newest ${newest.pointId} of ${newest.takenAt}`,
-    needed: 'a complete point',
-    remedy: 'Provide another point (`provide point=latest`).',
-    detail: problems.join('\n'),
-  });
-}
-
-function describe(place: ReplicaPlace, record: RunRecord, diskId: DiskId, point: PointManifest): TakenDisk {
+async function describe(place: ReplicaPlace, record: RunRecord, diskId: DiskId): Promise<TakenDisk> {
   const disk = record.disks.find((entry) => entry.diskId === diskId)!;
   const path = overlayPath(place, record.runId, diskId);
-  const nbd = `nbd+unix:///${exportId(record.runId, diskId)}?socket=${place.nbdSocket}`;
+  const nbd = `nbd+unix:///${exportId(record.runId, diskId)}?socket=${serverPlace(place, record).nbdSocket}`;
   return {
     diskId,
     index: disk.index,
@@ -95,17 +102,22 @@ function describe(place: ReplicaPlace, record: RunRecord, diskId: DiskId, point:
     path,
     format: 'qcow2',
     editUri: disk.state === 'held' ? nbd : `file:${path}`,
-    signatures: point.disks.find((entry) => entry.diskId === diskId)!.signatures,
+    signatures: disk.signatures ?? (await signaturesOf(place, record.pointId, diskId)),
   };
 }
 
-/** Undo of take. @throws OperatorError when a machine still has an overlay open. */
+async function signaturesOf(place: ReplicaPlace, point: PointId, diskId: DiskId): Promise<readonly VolumeSignature[]> {
+  return (await completePoint(place, point)).disks.find((entry) => entry.diskId === diskId)!.signatures;
+}
+
+/** Undo of take, also of one that is under way. @throws OperatorError when a machine still has an overlay open. */
 export async function dropOverlays(place: ReplicaPlace, runId: string, options: CallOptions = {}): Promise<void> {
   const folder = runFolder(place, runId);
   if (!(await exists(folder))) return;
+  await closeCopies(place, runId);
   const diskIds = (await namesIn(folder)).filter((name) => name.endsWith('.qcow2')).map((name) => name.slice(0, -6));
   for (const diskId of diskIds) {
-    await closeOverlay(place, runId, diskId);
+    await closeDisk(place, place, runId, diskId);
     await assertFree(overlayPath(place, runId, diskId), options);
   }
   await rm(join(folder, 'run.json'), { force: true });
@@ -117,8 +129,11 @@ export async function dropOverlays(place: ReplicaPlace, runId: string, options: 
 export async function handOverDisk(place: ReplicaPlace, runId: string, diskId: DiskId): Promise<TakenDisk> {
   const record = await runWithDisk(place, runId, diskId);
   await markDisk(place, record, diskId, 'handed-over');
-  await closeOverlay(place, runId, diskId);
-  return takenDisk(place, runId, diskId);
+  await closeDisk(place, serverPlace(place, record), runId, diskId);
+  const now = await runWithDisk(place, runId, diskId);
+  // A target server of copies that has none left to hold has nothing left to do.
+  if (takesCopies(now) && heldDisks(now).length === 0) await openDisks(place, now);
+  return describe(place, now, diskId);
 }
 
 export async function takeBackDisk(
@@ -132,8 +147,9 @@ export async function takeBackDisk(
     await assertFree(overlayPath(place, runId, diskId), options);
     await markDisk(place, record, diskId, 'held');
   }
-  await openReplica(place);
-  return takenDisk(place, runId, diskId);
+  const now = await runWithDisk(place, runId, diskId);
+  await openDisks(place, now);
+  return describe(place, now, diskId);
 }
 
 /** @throws OperatorError when somebody other than the target server has the overlay open. */
@@ -143,29 +159,26 @@ export async function releaseDisk(
   diskId: DiskId,
   options: CallOptions = {},
 ): Promise<{ restarted: boolean }> {
-  await runWithDisk(place, runId, diskId);
+  const record = await runWithDisk(place, runId, diskId);
+  const server = serverPlace(place, record);
   const path = overlayPath(place, runId, diskId);
   if (!(await isLocked(path, options))) return { restarted: false };
-  const target = await targetPid(place);
+  const target = await targetPid(server);
   const ours = target !== undefined && (await holdersOf(path)).some((holder) => holder.pid === target);
   if (ours) {
-    await stopTargetServer(place);
-    await openReplica(place);
+    await stopTargetServer(server);
+    await openDisks(place, record);
   }
   await assertFree(path, options);
   return { restarted: ours };
 }
 
-async function takenDisk(place: ReplicaPlace, runId: string, diskId: DiskId): Promise<TakenDisk> {
-  const record = await runWithDisk(place, runId, diskId);
-  return describe(place, record, diskId, await completePoint(place, record.pointId));
-}
-
-async function closeOverlay(place: ReplicaPlace, runId: string, diskId: DiskId): Promise<void> {
+/** `server`: the place whose target server has the disk. */
+async function closeDisk(place: ReplicaPlace, server: ReplicaPlace, runId: string, diskId: DiskId): Promise<void> {
   const path = overlayPath(place, runId, diskId);
   // No target server, no lock of its own; and none is started only to be told to let go.
-  if ((await targetPid(place)) === undefined || !(await exists(path))) return;
-  await withTargetServer(place, async (qmp) => {
+  if ((await targetPid(server)) === undefined || !(await exists(path))) return;
+  await withTargetServer(server, async (qmp) => {
     await endExport(qmp, exportId(runId, diskId));
     await closeNodes(qmp, [await nodeName(path)]);
   });

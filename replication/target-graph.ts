@@ -41,10 +41,7 @@ export async function openChain(qmp: Qmp, files: readonly string[]): Promise<str
   return below!;
 }
 
-export async function addNode(
-  qmp: Qmp,
-  { node, file, backing, readOnly }: { node: string; file: string; backing: string | null; readOnly: boolean },
-): Promise<void> {
+export async function addNode(qmp: Qmp, { node, file, backing, readOnly, cache = {} }: NodeToAdd): Promise<void> {
   await qmp.execute('blockdev-add', {
     driver: 'qcow2',
     'node-name': node,
@@ -53,7 +50,17 @@ export async function addNode(
     backing,
     // No read-only of its own: the file follows its image, which a merge has to reopen for writing.
     file: { driver: 'file', filename: file },
+    ...cache,
   });
+}
+
+interface NodeToAdd {
+  readonly node: string;
+  readonly file: string;
+  readonly backing: string | null;
+  readonly readOnly: boolean;
+  /** QEMU's l2-cache options. */
+  readonly cache?: Readonly<Record<string, number>>;
 }
 
 /** Closes the nodes of which nobody stands any more; order: highest first. Not open: already so. */

@@ -20,6 +20,7 @@ import {
   pointFolder,
   readReplica,
   replicaFolder,
+  runsOnPoints,
   type ReplicaRecord,
 } from './replica-files';
 import { heldByAnother } from './replicas';
@@ -188,7 +189,7 @@ async function sealDisk(
 
 /** The oldest point when more stand than the server keeps and no run stands on any. */
 async function oldestToMerge(site: Site, server: ServerSpec, record: ReplicaRecord): Promise<string | null> {
-  if (Object.keys(record.runs).length > 0) return null;
+  if (runsOnPoints(record).length > 0) return null;
   const points = await completePoints(site, server.id);
   return points.length > Math.max(1, server.cadence.keepPoints) ? points[0]!.pointId : null;
 }

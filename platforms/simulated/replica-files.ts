@@ -34,6 +34,20 @@ export interface TakenRun {
   readonly disks: readonly (TakenDisk & { readonly handedOver: boolean })[];
 }
 
+/** Whether the run's disks are copies, which stand by themselves: they are whole when the record names them. */
+export const takesCopies = (run: Pick<TakenRun, 'option'>): boolean => run.option === 'copy-and-recover';
+
+/** Runs under which no point may change. */
+export function runsOnPoints(record: ReplicaRecord | undefined): string[] {
+  return Object.entries(record?.runs ?? {}).flatMap(([runId, run]) => (takesCopies(run) ? [] : [runId]));
+}
+
+/** Runs that still need something of the replica: all but those that have handed their copies over. */
+export function runsAtWork(record: ReplicaRecord): string[] {
+  const isOver = (run: TakenRun) => takesCopies(run) && run.disks.every((disk) => disk.handedOver);
+  return Object.entries(record.runs).flatMap(([runId, run]) => (isOver(run) ? [] : [runId]));
+}
+
 export function replicaFolder(site: Site, serverId: ServerId): string {
   return join(site.folder, 'replicas', fileNameFor(serverId));
 }
@@ -177,7 +191,7 @@ async function hasItsFiles(site: Site, serverId: ServerId, manifest: PointManife
   return true;
 }
 
-/** One more than that of any point that is there, complete or not. */
+/** One more than that of any point that is there, complete or not, readable or not. */
 export async function nextSequence(site: Site, serverId: ServerId): Promise<number> {
   const names = await readdir(join(replicaFolder(site, serverId), 'points')).catch(() => [] as string[]);
   return Math.max(0, ...names.filter((name) => /^\d+$/.test(name)).map(Number)) + 1;

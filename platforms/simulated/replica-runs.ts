@@ -1,5 +1,8 @@
-/** What a run takes from a simulated replica: overlays, their way to the new machine and back, and the final commit. */
-import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
+/**
+ * What a run takes from a simulated replica: overlays or copies, and their way to the new machine and back. Here both are
+ * whole files; what differs is where they lie, and what may happen to the replica under them.
+ */
+import { copyFile, mkdir, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { OperatorError } from '../../model/errors';
 import type { PointId, RecoveryOption, TakenDisk } from '../../model/replica';
@@ -13,12 +16,14 @@ import {
   noReplica,
   readReplica,
   recoveredFile,
+  recoveredFolder,
   replicaFolder,
   runFolder,
+  takesCopies,
   type ReplicaRecord,
   type TakenRun,
 } from './replica-files';
-import { exists, reach, type Site } from './site';
+import { exists, pause, reach, readSettings, type Site } from './site';
 
 type KeptDisk = TakenRun['disks'][number];
 
@@ -31,6 +36,7 @@ export async function take(
   options: CallOptions = {},
 ): Promise<TakenDisk[]> {
   await reach(site, options);
+  if (option === 'copy-and-recover') await spendCopying(site, server, runId, options);
   const record = await changeReplica(
     site,
     server.id,
@@ -39,7 +45,7 @@ export async function take(
       const there = now.runs[runId];
       if (there?.pointId === point) return null;
       if (there) throw otherPoint(now, runId, there.pointId, point);
-      const disks = await makeOverlays(site, server, point, runId);
+      const disks = await makeOverlays(site, server, point, { runId, option });
       const runs = { ...now.runs, [runId]: { pointId: point, option, disks } };
       return { what: 'take', runId, next: { ...now, runs } };
     },
@@ -48,14 +54,39 @@ export async function take(
   return record!.runs[runId]!.disks.map(asTaken);
 }
 
-async function makeOverlays(site: Site, server: ServerSpec, point: PointId, runId: string): Promise<KeptDisk[]> {
+/** Copying takes time, outside the replica's lock: who dies meanwhile has changed nothing that is recorded. */
+async function spendCopying(site: Site, server: ServerSpec, runId: string, options: CallOptions): Promise<void> {
+  if ((await readReplica(site, server.id))?.runs[runId]) return;
+  const { copyMs } = await readSettings(site);
+  const total = server.disks.reduce((sum, disk) => sum + disk.sizeBytes, 0);
+  const tell = (done: number) =>
+    options.onProgress?.({ label: 'copying', done, total, unit: 'bytes', ratePerSecond: null, timeLeftMs: null });
+  tell(0);
+  await pause(copyMs, options.signal);
+  tell(total);
+}
+
+/** What the files of the point hold. */
+export async function copySizeBytes(site: Site, serverId: ServerId, point: PointId, options: CallOptions = {}) {
+  await reach(site, options);
+  const manifest = (await completePoints(site, serverId)).find((candidate) => candidate.pointId === point);
+  if (!manifest) throw noSuchPoint(serverId, point);
+  return manifest.disks.reduce((sum, disk) => sum + disk.storedBytes, 0);
+}
+
+async function makeOverlays(
+  site: Site,
+  server: ServerSpec,
+  point: PointId,
+  { runId, option }: { runId: string; option: RecoveryOption },
+): Promise<KeptDisk[]> {
   const manifest = (await completePoints(site, server.id)).find((candidate) => candidate.pointId === point);
-  if (!manifest) throw noSuchPoint(server, point);
+  if (!manifest) throw noSuchPoint(server.name, point);
   await requireSpace(
     site,
     manifest.disks.reduce((sum, disk) => sum + disk.virtualSizeBytes, 0),
   );
-  const folder = runFolder(site, server.id, runId);
+  const folder = disksFolder(site, server.id, { runId, option });
   await mkdir(folder, { recursive: true });
   const disks: KeptDisk[] = [];
   for (const [index, disk] of manifest.disks.entries()) {
@@ -78,6 +109,12 @@ async function makeOverlays(site: Site, server: ServerSpec, point: PointId, runI
   return disks;
 }
 
+/** Copies belong to the machine that gets them and stay when the replica goes. */
+function disksFolder(site: Site, serverId: ServerId, run: { runId: string; option: RecoveryOption }): string {
+  if (!takesCopies(run)) return runFolder(site, serverId, run.runId);
+  return dirname(recoveredFile(site, serverId, run.runId, 'any'));
+}
+
 export async function drop(site: Site, serverId: ServerId, runId: string, options: CallOptions = {}): Promise<void> {
   await reach(site, options);
   await changeReplica(
@@ -91,11 +128,19 @@ export async function drop(site: Site, serverId: ServerId, runId: string, option
         if (holder && holder !== targetServer(serverId)) throw inUse(disk.path, holder);
       }
       for (const disk of run.disks) await dropHold(disk.path, targetServer(serverId));
-      await rm(runFolder(site, serverId, runId), { recursive: true, force: true });
+      await rm(disksFolder(site, serverId, { ...run, runId }), { recursive: true, force: true });
+      if (takesCopies(run)) await removeIfEmpty(recoveredFolder(site, serverId));
       return { what: 'drop', runId, next: { ...record, runs: without(record.runs, runId) } };
     },
     options.signal,
   );
+}
+
+/** An empty folder would say that a machine has the replica for good. */
+async function removeIfEmpty(folder: string): Promise<void> {
+  await rmdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'ENOENT') throw error;
+  });
 }
 
 export async function handOver(site: Site, serverId: ServerId, runId: string, diskId: DiskId, options?: CallOptions) {
@@ -143,69 +188,6 @@ export async function release(
   return { restarted };
 }
 
-export async function beginCommit(site: Site, serverId: ServerId, runId: string, options: CallOptions = {}) {
-  await reach(site, options);
-  const record = await readReplica(site, serverId);
-  const run = record?.runs[runId];
-  if (!record || !run) {
-    // The answer to a commit that was finished may have been lost with its worker.
-    const finished = await finishedBases(site, serverId, runId);
-    if (finished.length > 0) return finished;
-    throw nothingTaken(site, serverId, runId);
-  }
-  if (run.option !== 'destructive') {
-    throw new OperatorError({
-      what: `run ${runId} cannot be committed`,
-      found: `option ${run.option}`,
-      needed: 'option destructive',
-      remedy: 'The replica of another option stays as it is; nothing has to be committed.',
-    });
-  }
-  const manifest = (await completePoints(site, serverId)).find((point) => point.pointId === run.pointId);
-  const bases: { diskId: DiskId; overlayPath: string; basePath: string }[] = [];
-  for (const disk of run.disks) {
-    const holder = await holderOf(disk.path);
-    if (holder === targetServer(serverId)) throw inUse(disk.path, holder);
-    const basePath = recoveredFile(site, serverId, runId, disk.diskId);
-    const point = manifest?.disks.find((other) => other.diskId === disk.diskId);
-    if (point && !(await exists(basePath))) {
-      await mkdir(dirname(basePath), { recursive: true });
-      await copyFile(join(replicaFolder(site, serverId), point.file), `${basePath}.new`);
-      await rename(`${basePath}.new`, basePath);
-    }
-    bases.push({ diskId: disk.diskId, overlayPath: disk.path, basePath });
-  }
-  return bases;
-}
-
-async function finishedBases(site: Site, serverId: ServerId, runId: string) {
-  const folder = dirname(recoveredFile(site, serverId, runId, 'any'));
-  const names = (await readdir(folder).catch(() => [] as string[])).filter((name) => name.endsWith('.raw')).sort();
-  return names.map((name) => ({
-    diskId: decodeURIComponent(name.slice(0, -'.raw'.length)),
-    overlayPath: join(runFolder(site, serverId, runId), name),
-    basePath: join(folder, name),
-  }));
-}
-
-export async function finishCommit(site: Site, serverId: ServerId, runId: string, options: CallOptions = {}) {
-  await reach(site, options);
-  await changeReplica(
-    site,
-    serverId,
-    async (record) => {
-      const run = record?.runs[runId];
-      if (!record || !run) return null;
-      for (const disk of run.disks) {
-        const holder = await holderOf(disk.path);
-        if (holder) throw inUse(disk.path, `${holder}, which was to be merged into its base first`);
-      }
-      return { what: 'finish-commit', runId, next: { ...record, removed: true } };
-    },
-    options.signal,
-  );
-}
-
 async function changeDisk(
   site: Site,
   serverId: ServerId,
@@ -248,7 +230,7 @@ function asTaken({ handedOver: _handedOver, ...disk }: KeptDisk): TakenDisk {
   return disk;
 }
 
-function targetServer(serverId: ServerId): Holder {
+export function targetServer(serverId: ServerId): Holder {
   return `target-server:${serverId}`;
 }
 
@@ -256,9 +238,9 @@ function without<T>(values: Readonly<Record<string, T>>, key: string): Record<st
   return Object.fromEntries(Object.entries(values).filter(([other]) => other !== key));
 }
 
-function noSuchPoint(server: ServerSpec, point: PointId): OperatorError {
+function noSuchPoint(server: string, point: PointId): OperatorError {
   return new OperatorError({
-    what: `recovery point ${point} of ${server.name} cannot be taken`,
+    what: `recovery point ${point} of ${server} cannot be taken`,
     found: 'no complete point of that id',
     needed: 'a complete point with an unbroken chain',
     remedy: 'Choose another point (provide point).',
@@ -274,7 +256,7 @@ function otherPoint(record: ReplicaRecord, runId: string, found: PointId, needed
   });
 }
 
-function nothingTaken(site: Site, serverId: ServerId, runId: string): OperatorError {
+export function nothingTaken(site: Site, serverId: ServerId, runId: string): OperatorError {
   return new OperatorError({
     what: `run ${runId} has taken no such disk of server ${serverId} at site ${site.id}`,
     needed: 'an overlay that the run took',

@@ -8,18 +8,22 @@ import type { Replicas } from '../../replication/contract';
 import type { CallOptions } from '../contract';
 import { readJson } from '../json-file';
 import { freeBytes } from './capacity';
+import { beginCommit, finishCommit } from './replica-commit';
+import { preparedViews } from './preparations';
 import { cycle } from './replica-cycle';
+import { examine } from './replica-examine';
 import {
   changeReplica,
-import { examine } from './replica-examine';
   completePoints,
   noReplica,
+  orphansOf,
   readReplica,
   recoveredFolder,
-  orphansOf,
+  runsAtWork,
+  runsOnPoints,
   type ReplicaRecord,
 } from './replica-files';
-import { beginCommit, drop, finishCommit, handOver, release, take, takeBack } from './replica-runs';
+import { copySizeBytes, drop, handOver, release, take, takeBack } from './replica-runs';
 import { exists, reach, type Site } from './site';
 
 export function simulatedReplicas(site: Site): Replicas {
@@ -30,11 +34,11 @@ export function simulatedReplicas(site: Site): Replicas {
       await reach(site);
       return completePoints(site, serverId);
     },
+    examine: (serverId, point, options) => examine(site, serverId, point, options),
     view: (serverId) => view(site, serverId),
     views: () => views(site),
     hold: (serverId, runId, state) => hold(site, serverId, runId, state),
     letGo: (serverId, runId) => letGo(site, serverId, runId),
-    examine: (serverId, point, options) => examine(site, serverId, point, options),
     take: (server, point, option, runId, options) => take(site, server, point, option, runId, options),
     drop: (serverId, runId, options) => drop(site, serverId, runId, options),
     handOver: (serverId, runId, diskId, options) => handOver(site, serverId, runId, diskId, options),
@@ -44,8 +48,9 @@ export function simulatedReplicas(site: Site): Replicas {
     finishCommit: (serverId, runId, options) => finishCommit(site, serverId, runId, options),
     runs: async (serverId) => {
       await reach(site);
-      return Object.keys((await readReplica(site, serverId))?.runs ?? {});
+      return runsOnPoints(await readReplica(site, serverId));
     },
+    copySizeBytes: (serverId, point, options) => copySizeBytes(site, serverId, point, options),
     remove: (serverId, options) => remove(site, serverId, options),
     freeBytes: async () => {
       await reach(site);
@@ -102,7 +107,7 @@ async function remove(site: Site, serverId: ServerId, options: CallOptions = {})
     async (record) => {
       if (!record) return null;
       if (record.heldBy !== null) throw heldByAnother(record, 'removed');
-      const [runId] = Object.keys(record.runs);
+      const [runId] = runsAtWork(record);
       if (runId !== undefined) throw heldByAnother({ ...record, heldBy: runId, holdState: 'suspended' }, 'removed');
       return { what: 'remove', next: { ...record, removed: true } };
     },
@@ -152,12 +157,12 @@ async function views(site: Site): Promise<ReplicaView[]> {
 async function viewOf(site: Site, record: ReplicaRecord): Promise<ReplicaView> {
   const points = await completePoints(site, record.serverId);
   const newest = points.at(-1);
+  const orphans = await orphansOf(site, record.serverId);
   return {
     serverId: record.serverId,
     serverName: record.serverName,
     state: record.holdState ?? (newest ? 'replicating' : 'starting'),
     heldBy: record.heldBy,
-  const orphans = await orphansOf(site, record.serverId);
     points: points.map((point) => ({
       pointId: point.pointId,
       takenAt: point.takenAt,
@@ -167,11 +172,11 @@ async function viewOf(site: Site, record: ReplicaRecord): Promise<ReplicaView> {
     lagMs: newest ? Math.max(0, site.now() - Date.parse(newest.takenAt)) : null,
     storedBytes: points.reduce((sum, point) => sum + storedBytes(point), 0),
     lastError: record.lastError,
+    ...(orphans.length === 0 ? {} : { orphans }),
+    prepared: await preparedViews(site, record.serverId),
   };
 }
 
 function storedBytes(point: PointManifest): number {
   return point.disks.reduce((sum, disk) => sum + disk.storedBytes, 0);
-    ...(orphans.length === 0 ? {} : { orphans }),
-    prepared: await preparedViews(site, record.serverId),
 }

@@ -1,0 +1,181 @@
+/**
+ * A disk of a point as a copy that stands by itself:
+ *
+ *   chain, read-only  ──blockdev-backup──>  <disk>.qcow2.new  ──whole, closed, fsynced──>  <disk>.qcow2
+ *
+ * The job runs in a target server, so it goes on when the worker dies, and the next attempt finds and watches it. When
+ * the target server dies, the next attempt copies what is missing (missing.ts). The name says whether the copy is whole.
+ *
+ * Chosen by measurement (QEMU 7.2, 1.2 GB in 722 extents on a chain of 11 layers, two cores, medians of six, against
+ * `qemu-img convert` with its fsync): block-stream 1.6 to 4 times as long, one request at a time; blockdev-backup as it
+ * is 1.3 times; with copy_file_range and 8 workers 0.76 times, at the same processor time (bench/copy.ts).
+ */
+import { rename, rm, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CallOptions } from '../platforms/contract';
+import { formatSize } from '../model/durations';
+import { OperatorError, TransientError } from '../model/errors';
+import { runProgram } from '../programs/run';
+import { syncPath, temporarySuffix } from './durable';
+import { exists } from './manifests';
+import { forgetMarks, markMissing, missingBytes, type CopyPair } from './missing';
+import type { ReplicaPlace } from './place';
+import { bytesDone } from './progress';
+import type { Qmp } from './qmp';
+import { addNode, closeNodes, jobs, nodeName, openChain } from './target-graph';
+import { withTargetServer } from './target-server';
+
+export interface DiskToCopy {
+  readonly diskId: string;
+  /** Files of the chain, base first. */
+  readonly chain: readonly string[];
+  readonly virtualSizeBytes: number;
+  /** Where the copy is to be. */
+  readonly path: string;
+}
+
+const pollMs = 50;
+const checkTimeoutMs = 6 * 3600_000;
+const bitmap = 'missing';
+/**
+ * What a killed target server has only in memory is copied again. A slice of 4 KiB maps 32 MiB, so that four lose 128 MiB
+ * at most; QEMU's own choice would lose half of a disk of some gigabytes (measured), and is not quicker.
+ */
+const smallCache = { 'l2-cache-entry-size': 4096, 'l2-cache-size': 4 * 4096 };
+/** Both are x-perf, which QEMU may change; without them the copy is right, and slower. */
+const performance = { 'use-copy-range': true, 'max-workers': 8 };
+
+/**
+ * Copies in the target server of `place`, or goes on with the copy that is there. There and whole: already so. An abort
+ * ends the wait, not the copying.
+ *
+ * @throws OperatorError when the storage is too small, TransientError when the target server or the storage fails; the
+ * next call goes on where this one ended.
+ */
+export async function copyDisk(place: ReplicaPlace, disk: DiskToCopy, options: CallOptions = {}): Promise<void> {
+  if (await exists(disk.path)) return;
+  const partial = disk.path + temporarySuffix;
+  const pair = { copy: partial, top: disk.chain.at(-1)!, virtualSizeBytes: disk.virtualSizeBytes };
+  await withTargetServer(place, async (qmp) => {
+    const id = `copy-${disk.diskId}`;
+    const isThere = (await jobs(qmp)).some((job) => job.id === id);
+    if (isThere || (await begin({ qmp, place, id }, disk, pair, options))) {
+      await watch(qmp, id, disk, options);
+    }
+    await close(qmp, disk, partial);
+  });
+  await assertWhole(disk, pair, options);
+  await syncPath(partial);
+  await rename(partial, disk.path);
+  await syncPath(dirname(disk.path));
+}
+
+/** False: nothing is missing. */
+async function begin(
+  { qmp, place, id }: { qmp: Qmp; place: ReplicaPlace; id: string },
+  disk: DiskToCopy,
+  pair: CopyPair,
+  options: CallOptions,
+): Promise<boolean> {
+  await close(qmp, disk, pair.copy);
+  await makeUsable(pair, options);
+  const missing = await missingBytes(pair, options);
+  if (missing === 0) return false;
+  await assertSpace(disk, missing);
+  const source = await openChain(qmp, disk.chain);
+  await markMissing({ qmp, place }, { source, name: bitmap, pair }, options);
+  const target = await nodeName(pair.copy);
+  await addNode(qmp, { node: target, file: pair.copy, backing: null, readOnly: false, cache: smallCache });
+  await qmp.execute('blockdev-backup', {
+    'job-id': id,
+    device: source,
+    target,
+    sync: 'bitmap',
+    bitmap,
+    'bitmap-mode': 'never',
+    'auto-dismiss': false,
+    'x-perf': performance,
+  });
+  return true;
+}
+
+/** A new image, or the one that was begun, without the clusters that its end left unused; a damaged one is begun anew. */
+async function makeUsable({ copy, virtualSizeBytes }: CopyPair, options: CallOptions): Promise<void> {
+  const limits = { timeoutMs: checkTimeoutMs, signal: options.signal };
+  if (await exists(copy)) {
+    const check = ['check', '-q', '-f', 'qcow2', '-r', 'leaks', copy];
+    const { exitCode } = await runProgram('qemu-img', check, { ...limits, okExitCodes: [0, 1, 2, 3] });
+    if (exitCode === 0) return;
+    await rm(copy, { force: true });
+  }
+  await runProgram('qemu-img', ['create', '-q', '-f', 'qcow2', copy, String(virtualSizeBytes)], limits);
+}
+
+async function watch(qmp: Qmp, id: string, disk: DiskToCopy, options: CallOptions): Promise<void> {
+  for (;;) {
+    options.signal?.throwIfAborted();
+    const job = (await jobs(qmp)).find((entry) => entry.id === id);
+    if (job === undefined) return;
+    const [done, total] = [job['current-progress'], job['total-progress']];
+    options.onProgress?.(bytesDone(`copying ${disk.diskId}`, done, total));
+    if (job.status === 'concluded') {
+      await qmp.execute('job-dismiss', { id });
+      if (job.error === undefined) return;
+      await close(qmp, disk, disk.path + temporarySuffix);
+      throw await copyFailed(disk, job.error, total - done);
+    }
+    await sleep(pollMs);
+  }
+}
+
+/** Closes the copy, with which its last metadata is written, and takes the marks off the source. Not open: already so. */
+async function close(qmp: Qmp, disk: DiskToCopy, partial: string): Promise<void> {
+  await forgetMarks(qmp, await nodeName(disk.chain.at(-1)!), bitmap);
+  if (await exists(partial)) await closeNodes(qmp, [await nodeName(partial)]);
+}
+
+/** Closing an image reports no failure, so its map is read once more: what could not be written is missing there. */
+async function assertWhole(disk: DiskToCopy, pair: CopyPair, options: CallOptions): Promise<void> {
+  const missing = await missingBytes(pair, options);
+  if (missing === 0) return;
+  await assertSpace(disk, missing);
+  throw new TransientError({
+    what: `the copy of ${disk.diskId} is not whole`,
+    found: `${formatSize(missing)} of it missing`,
+    needed: 'all that the point holds',
+    remedy: 'It is tried again and copies only what is missing.',
+  });
+}
+
+async function assertSpace(disk: DiskToCopy, missing: number): Promise<void> {
+  const free = await freeBytesAt(disk.path);
+  if (free < missing) throw tooSmall(disk, free, missing);
+}
+
+const storageFull = /No space left on device|Disk quota exceeded|File too large/;
+
+async function copyFailed(disk: DiskToCopy, error: string, left: number): Promise<Error> {
+  if (storageFull.test(error)) return tooSmall(disk, await freeBytesAt(disk.path), left, error);
+  return new TransientError({
+    what: `${disk.diskId} could not be copied`,
+    found: error,
+    needed: 'storage that can be read and written',
+    remedy: 'It is tried again and copies only what is missing.',
+  });
+}
+
+function tooSmall(disk: DiskToCopy, free: number, needed: number, detail?: string): OperatorError {
+  return new OperatorError({
+    what: `there is no room for the copy of ${disk.diskId} in ${dirname(disk.path)}`,
+    found: `${formatSize(free)} free${detail === undefined ? '' : ` (${detail})`}`,
+    needed: `${formatSize(needed)} more for what is not copied yet`,
+    remedy: 'Free or add storage, then retry: what is copied already is kept. Or abort and choose backup-and-recover.',
+    ...(detail === undefined ? {} : { detail }),
+  });
+}
+
+async function freeBytesAt(path: string): Promise<number> {
+  const { bavail, bsize } = await statfs(dirname(path));
+  return bavail * bsize;
+}
