@@ -125,6 +125,11 @@ export type Recorded<A> = {
   [K in keyof A]: A[K] extends (input: infer I) => Promise<infer R> ? (input: I) => Promise<Outcome<R>> : never;
 };
 
+export interface ReplicateInput extends SessionInput {
+  /** Ends after the first point: the session shows an error, and is to know that it is over. */
+  readonly untilFirstPoint?: boolean;
+}
+
 export interface SessionInput {
   readonly tenantId: string;
   readonly coreId: string;
@@ -133,7 +138,7 @@ export interface SessionInput {
 
 /** Why a stretch of cycles ended without an error. */
 export interface CyclesEnded {
-  readonly because: 'held' | 'stretch-over' | 'gone';
+  readonly because: 'held' | 'stretch-over' | 'first-point' | 'gone';
   /** The run that holds the replica. */
   readonly heldBy: string | null;
   readonly cycles: number;
@@ -143,7 +148,7 @@ export interface CyclesEnded {
 export interface SessionActivities {
   prepareReplica(input: SessionInput): Promise<void>;
   /** Cycles at the server's cadence until a run holds the replica, or for a stretch of time; heartbeats carry progress. */
-  replicate(input: SessionInput): Promise<CyclesEnded>;
+  replicate(input: ReplicateInput): Promise<CyclesEnded>;
   /** Waits until no run holds the replica; `gone`: a commit has taken it away. */
   awaitLetGo(input: SessionInput): Promise<{ gone: boolean }>;
   removeReplica(input: SessionInput): Promise<void>;

@@ -5,6 +5,7 @@
 import type { RecoveryActivities } from './contract';
 import type { EffectsOf } from './attempt';
 import { asMachineDisk, callOptions, machineOf, workAt } from './common';
+import { forgetSourceStopped } from './source';
 import type { ActivityDeps } from './site';
 import { platformOf } from './site';
 
@@ -62,6 +63,7 @@ export function createHandOverEffects(deps: ActivityDeps): EffectsOf<HandOverEff
         }
         await site.replicas.finishCommit(order.server.id, order.runId, callOptions(attempt));
       });
+      await forgetSourceStopped(order, site);
     },
   };
 }

@@ -1,7 +1,7 @@
 /** A last look before power-on: is the machine still the one that this run built, with every disk that it was handed? */
 import { OperatorError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
-import type { Machine } from '../platforms/contract';
+import type { Machine, MachineSpec } from '../platforms/contract';
 
 /**
  * `machines`: all that the platform lists. Between hand-over and power-on hours may pass at a gate, and somebody may help.
@@ -22,6 +22,19 @@ export function assertAsBuilt(order: RecoveryOrder, machines: readonly Machine[]
     needed: 'every disk that was handed over',
     remedy: 'Hand the disks over again: `muster retry RUN --from hand-over --reason …`.',
   });
+}
+
+/** Whether this run built the machine otherwise than the order says now; only one that is off can be built anew. */
+export function isOutdated(machine: Machine, spec: MachineSpec): boolean {
+  const ours = machine.owner?.runId === spec.owner.runId && machine.owner.tenantId === spec.owner.tenantId;
+  if (!ours || machine.power !== 'off') return false;
+  const network = (index: number) => machine.nics.find((nic) => nic.index === index)?.network;
+  return (
+    machine.cpuCount !== spec.cpuCount ||
+    machine.memoryBytes !== spec.memoryBytes ||
+    machine.firmware !== spec.firmware ||
+    spec.nics.some((nic) => network(nic.index) !== nic.network)
+  );
 }
 
 function missing(machineName: string, ours: readonly Machine[]): OperatorError {

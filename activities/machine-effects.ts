@@ -7,7 +7,7 @@ import type { Attempt, EffectsOf } from './attempt';
 import { asMachineDisk, callOptions, machineOf, workAt } from './common';
 
 import { askSource } from './source';
-import { assertAsBuilt } from './machine-check';
+import { assertAsBuilt, isOutdated } from './machine-check';
 import type { ActivityDeps, RecoverySite } from './site';
 import { platformOf } from './site';
 
@@ -35,7 +35,11 @@ export function createMachineEffects(deps: ActivityDeps): EffectsOf<MachineEffec
           network: networks[network] ?? network,
         }));
         const spec = { ...machineOf(order), cpuCount, memoryBytes, firmware, hardware, nics };
-        const { name, uuid } = await platformOf(site, order).create(spec, callOptions(attempt));
+        const platform = platformOf(site, order);
+        // create() returns what is there: one that an earlier attempt built before the order was corrected goes first.
+        const there = platform.given === undefined ? await platform.find(spec.name, callOptions(attempt)) : undefined;
+        if (there !== undefined && isOutdated(there, spec)) await platform.remove(machineOf(order), callOptions(attempt));
+        const { name, uuid } = await platform.create(spec, callOptions(attempt));
         return { name, uuid };
       });
     },

@@ -86,7 +86,7 @@ async function readConsole({ order, site, attempt }: Proving): Promise<string | 
 }
 
 async function proveConsole(proving: Proving): Promise<ProofRung> {
-  const { order, attempt, deps } = proving;
+  const { order, attempt } = proving;
   const startedAt = elapsedMs();
   const limitMs = order.proof.heartbeatTimeoutMs;
   const seen = await until(
@@ -131,7 +131,7 @@ function failOnDiagnosis({ order }: Proving, text: string): void {
 }
 
 async function proveStable(proving: Proving, before: Machine): Promise<ProofRung> {
-  const { order, site, attempt, deps } = proving;
+  const { order, site, attempt } = proving;
   const { stableForMs } = order.proof;
   const platform = platformOf(site, order);
   const first = (await platform.find(before.name, callOptions(attempt)))?.bootId ?? null;

@@ -75,7 +75,7 @@ async function provePower({ order, site, attempt }: Proving): Promise<ProofRung>
 }
 
 async function proveHeartbeat(proving: Proving): Promise<ProofRung> {
-  const { order, site, attempt, deps } = proving;
+  const { order, site, attempt } = proving;
   const startedAt = elapsedMs();
   const limitMs = order.proof.heartbeatTimeoutMs;
   const command = { ...(heartbeatCommand[order.server.os.family] ?? heartbeatCommand.linux!), timeoutMs: 10_000 };
@@ -131,7 +131,7 @@ async function failOnDiagnosis({ order, site, attempt }: Proving): Promise<void>
   });
 }
 
-async function proveStable({ order, site, attempt, deps }: Proving): Promise<ProofRung> {
+async function proveStable({ order, site, attempt }: Proving): Promise<ProofRung> {
   const { stableForMs } = order.proof;
   const { machineName } = order.target;
   const before = (await platformOf(site, order).find(machineName, callOptions(attempt)))?.bootId ?? null;

@@ -7,8 +7,7 @@ import type { Attempt } from './attempt';
 import { choosePoint, verifyPoint } from './choose-point';
 import { callOptions, replicaResource, workAt } from './common';
 import { assertInTime } from './lease';
-import { askSource, orAbort, sourceDeadline, startSourceAgain, stopSource } from './source';
-import { platformOf } from './site';
+import { askSource, forgetSourceStopped, orAbort, sourceDeadline, startSourceAgain, stopSource } from './source';
 import type { ActivityDeps, RecoverySite } from './site';
 import type { EffectsOf } from './attempt';
 
@@ -79,6 +78,7 @@ export function createReplicaEffects(deps: ActivityDeps): EffectsOf<ReplicaEffec
         // A given machine has copies: nothing stands on the run's overlays any more, and they would keep points from merging.
         if (given !== undefined) await site.replicas.drop(order.server.id, order.runId, callOptions(attempt));
       });
+      await forgetSourceStopped(order, site);
       const source = await askSource(deps, order, attempt);
       return { state: source === 'on' ? 'replicating' : 'source-unreachable' };
     },

@@ -5,7 +5,7 @@ import { whileDoing } from '../programs/log';
 import type { ServerSpec } from '../model/server';
 import { whileBeating } from './attempt';
 import { elapsedMs, pause, replicaResource, until } from './common';
-import type { SessionActivities, SiteActivities, CyclesEnded } from './contract';
+import type { CyclesEnded, ReplicateInput, SessionActivities, SiteActivities } from './contract';
 import { withLease } from './lease';
 import { recoverySite, sourceSite } from './site';
 import { Preparer, type PreparingSlot } from './session-prepare';
@@ -24,10 +24,12 @@ export function createSessionActivities(deps: ActivityDeps): SessionActivities &
         underLease(deps, server, 'prepare', signal, (site) => site.replicas.prepare(server, { signal })),
       ),
 
-    replicate: ({ server }) =>
+    replicate: ({ server, untilFirstPoint = false }) =>
       whileDoing({ server: server.name, serverId: server.id, site: server.recoverySiteId }, () =>
         asActivity((signal, beat) =>
-          replicate(deps, server, slot, signal, beat).finally(() => deps.observer?.sessionLeft(server)),
+          replicate(deps, { server, untilFirstPoint }, slot, signal, beat).finally(() =>
+            deps.observer?.sessionLeft(server),
+          ),
         ),
       ),
 
@@ -64,17 +66,19 @@ interface CyclesProgress {
   readonly timeLeftMs: null;
 }
 
+type Wanted = Pick<ReplicateInput, 'server' | 'untilFirstPoint'>;
+
 async function replicate(
   deps: ActivityDeps,
-  server: ServerSpec,
+  wanted: Wanted,
   slot: PreparingSlot,
   signal: AbortSignal,
   beat: (latest: CyclesProgress) => void,
 ): Promise<CyclesEnded> {
-  const preparer = createPreparer(deps, server, slot, signal);
+  const preparer = createPreparer(deps, wanted.server, slot, signal);
   await preparer.begin();
   try {
-    return await cycles(deps, server, preparer, signal, beat);
+    return await cycles(deps, wanted, preparer, signal, beat);
   } finally {
     await preparer.end();
   }
@@ -82,7 +86,7 @@ async function replicate(
 
 async function cycles(
   deps: ActivityDeps,
-  server: ServerSpec,
+  { server, untilFirstPoint }: Wanted,
   preparer: Preparer,
   signal: AbortSignal,
   beat: (latest: CyclesProgress) => void,
@@ -105,6 +109,7 @@ async function cycles(
     if (await oneCycle(deps, server, freezeFilesystems, signal)) {
       taken += 1;
       if (freezeFilesystems) frozenAt = startedAt;
+      if (untilFirstPoint === true) return { because: 'first-point', heldBy: null, cycles: taken };
       await preparer.consider(startedTime);
     }
     beat({

@@ -87,6 +87,11 @@ export async function stopSource(
   return true;
 }
 
+/** The run ends with a server that runs elsewhere: nothing is to be started again. */
+export async function forgetSourceStopped(order: RecoveryOrder, site: RecoverySite): Promise<void> {
+  await rm(marker(site, order), { force: true });
+}
+
 /** Undo of stopSource, best-effort: a source that cannot be reached cannot be started either, and that is said. */
 export async function startSourceAgain(
   deps: ActivityDeps,

@@ -114,9 +114,10 @@ class Session {
   async replicateForAWhile(): Promise<void> {
     this.become('replicating', null);
     const ok = await this.cycle(async () => {
-      const ended = await this.site.replicate(this.input);
+      const untilFirstPoint = this.lastError !== null;
+      const ended = await this.site.replicate({ ...this.input, ...(untilFirstPoint ? { untilFirstPoint } : {}) });
       this.lastError = null;
-      if (ended.because === 'stretch-over') return;
+      if (ended.because === 'stretch-over' || ended.because === 'first-point') return;
       if (ended.because === 'held') this.become('frozen', ended.heldBy);
       const { gone } = ended.because === 'gone' ? { gone: true } : await this.site.awaitLetGo(this.input);
       // A committed recovery has taken the replica: there is nothing left to keep up to date.

@@ -1,5 +1,5 @@
 /** Creating, removing and reading machines of a libvirt host. */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OperatorError } from '../../model/errors';
 import type { CallOptions, Machine, MachineRef, MachineSpec } from '../contract';
@@ -62,7 +62,7 @@ export async function create(host: Host, spec: MachineSpec, options: CallOptions
       if (there) return withSizes(there.machine, options);
       const acceleration = await host.acceleration();
       await mkdir(host.consoleFolder, { recursive: true });
-      const consoleFile = join(host.consoleFolder, `${spec.uuid}.console.log`);
+      const consoleFile = consoleFileOf(host, spec.uuid);
       const xml = domainXml(spec, { acceleration, consoleFile, networks: host.networks });
       await requireNetworks(host, spec, options);
       await host.virsh.run(`${spec.name} cannot be created`, ['define', xmlFile], { ...options, xml });
@@ -76,6 +76,8 @@ export async function create(host: Host, spec: MachineSpec, options: CallOptions
     options.signal,
   );
 }
+
+const consoleFileOf = (host: Host, uuid: string): string => join(host.consoleFolder, `${uuid}.console.log`);
 
 /** The run's own machine; undefined when name and uuid are free. `virsh define` would overwrite what it meets. */
 async function existing(host: Host, spec: MachineSpec, options: CallOptions): Promise<Domain | undefined> {
@@ -123,6 +125,7 @@ export async function remove(host: Host, ref: MachineRef, options: CallOptions =
         .catch((error: unknown) => {
           if (!isUnknownDomain(error)) throw error;
         });
+      await rm(consoleFileOf(host, domain.machine.uuid), { force: true });
     },
     options.signal,
   );

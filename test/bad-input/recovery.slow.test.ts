@@ -5,13 +5,17 @@ import { join } from 'node:path';
 import type { ServerSpec } from '../../model/server';
 import { replicaFolder } from '../../platforms/simulated/replica-files';
 import type { Site } from '../../platforms/simulated/site';
+import { writeFaults } from '../../platforms/faults';
+import { sessionQuery, sessionWorkflowId, workflowQueue } from '../../workflows/messages';
+import { ines } from '../support/order';
 import { decide, live, openWorld, parked, type World } from '../support/world';
+import { faulty, faultsFile } from '../support/world-worker';
 
 jest.setTimeout(120_000);
 
 let world: World;
 beforeAll(async () => {
-  world = await openWorld();
+  world = await openWorld({ recoverySite: faulty });
 });
 afterAll(async () => world?.close());
 
@@ -102,4 +106,47 @@ test('clocks that disagree by an hour are said in the preflight and stop nothing
       found: expect.stringMatching(/1 h 00 min/),
     }),
   );
+});
+
+test('memory that is corrected after the machine was defined is what the machine gets', async () => {
+  const { server } = await lostServer('corrected');
+  await writeFaults(faultsFile(world.folder), [{ method: 'create', when: 'after', error: 'OperatorError', times: 1 }]);
+  const handle = await world.start(world.order(server));
+  const parking = await parked(handle);
+  expect(parking.step).toBe('create-machine');
+  expect(await world.recovery.platform.find('corrected-recovered')).toMatchObject({ memoryBytes: 512 * 1024 ** 2 });
+  await decide(handle, parking, 'provide', { input: { memoryBytes: 768 * 1024 ** 2, cpuCount: 3 } });
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+  expect(await world.recovery.platform.find('corrected-recovered')).toMatchObject({
+    memoryBytes: 768 * 1024 ** 2,
+    cpuCount: 3,
+  });
+});
+
+test('a planned run that has ended leaves no note about the source that it stopped', async () => {
+  const server = await world.server('planned');
+  const handle = await world.start(world.order(server, { intent: 'planned', sourceDeadlineMs: 20_000 }));
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+  expect((await world.production.platform.find('planned'))!.power).toBe('off');
+  const notes = await readdir(join(world.folder, 'leases'));
+  expect(notes.filter((name) => name.includes('source-stopped'))).toEqual([]);
+});
+
+test('an error of a session is shown until the next point, and no longer', async () => {
+  const server = await world.server('mended');
+  await writeFaults(faultsFile(world.folder), [
+    { method: 'cycle', error: 'OperatorError', message: 'a full storage', times: 1 },
+  ]);
+  const session = await world.client.workflow.start('replicationSession', {
+    taskQueue: workflowQueue,
+    workflowId: sessionWorkflowId('default', server.id),
+    args: [{ tenantId: 'default', coreId: 'core1', server, by: ines }],
+  });
+  const shown = async (fits: (error: string | null) => boolean): Promise<void> => {
+    while (!fits((await session.query(sessionQuery)).lastError)) await new Promise((done) => setTimeout(done, 50));
+  };
+  await shown((error) => error !== null && error.includes('a full storage'));
+  await shown((error) => error === null);
+  expect((await world.recovery.replicas.points(server.id)).length).toBeGreaterThan(1);
+  await session.terminate('the test is over');
 });
