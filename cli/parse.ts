@@ -80,6 +80,7 @@ function correction(field: string, value: string): unknown {
     case 'heartbeatTimeoutMs':
       return /^\d+$/.test(value) ? Number(value) : parseDuration(value);
     case 'overwriteDisks':
+    case 'unlockKeys':
       return value.split(',');
     case 'networks':
       return value.split(',').reduce<Record<string, string>>((all, pair) => collectPair(pair, all), {});

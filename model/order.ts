@@ -1,5 +1,6 @@
 /** What a run is asked to do, complete: with Postgres gone, this is all a recovery needs (design: law 5). */
 import type { RecoveryOption, PointId } from './replica';
+import { parseSecretRef } from './secrets';
 import type { HardwareProfile, ServerSpec, SiteId, Firmware } from './server';
 
 export const modes = ['recovery', 'rehearsal'] as const;
@@ -99,6 +100,8 @@ export interface CorrectableInput {
   readonly heartbeatTimeoutMs?: number;
   readonly overwriteDisks?: readonly string[];
   readonly verify?: Verification;
+  /** References as people write them: `file:NAME`. */
+  readonly unlockKeys?: readonly string[];
 }
 
 export const correctableFields = [
@@ -111,6 +114,7 @@ export const correctableFields = [
   'heartbeatTimeoutMs',
   'overwriteDisks',
   'verify',
+  'unlockKeys',
 ] as const satisfies readonly (keyof CorrectableInput)[];
 export type CorrectableField = (typeof correctableFields)[number];
 
@@ -137,6 +141,11 @@ export function correctionProblem(field: CorrectableField, value: unknown): stri
       const isList = Array.isArray(value) && value.every((one) => typeof one === 'string' && one.startsWith('/'));
       return isList ? null : `${field}: needed a list of devices, each by its whole path`;
     }
+    case 'unlockKeys': {
+      const isList =
+        Array.isArray(value) && value.every((one) => typeof one === 'string' && parseSecretRef(one) !== null);
+      return isList ? null : `${field}: needed a list of references, file:NAME or environment:MUSTER_SECRET_NAME`;
+    }
     case 'networks': {
       const isMap =
         typeof value === 'object' && value !== null && Object.values(value).every((v) => typeof v === 'string');
@@ -147,12 +156,14 @@ export function correctionProblem(field: CorrectableField, value: unknown): stri
 
 /** The order with a decision's corrections in it. */
 export function correctOrder(order: RecoveryOrder, input: CorrectableInput): RecoveryOrder {
-  const { point, inoculate, heartbeatTimeoutMs, verify, ...target } = input;
+  const { point, inoculate, heartbeatTimeoutMs, verify, unlockKeys, ...target } = input;
+  const keys = unlockKeys?.flatMap((text) => parseSecretRef(text) ?? []);
   return {
     ...order,
     ...(point === undefined ? {} : { point }),
     ...(inoculate === undefined ? {} : { inoculate }),
     ...(verify === undefined ? {} : { verify }),
+    ...(keys === undefined ? {} : { server: { ...order.server, unlockKeys: keys } }),
     target: { ...order.target, ...target },
     proof: { ...order.proof, ...(heartbeatTimeoutMs === undefined ? {} : { heartbeatTimeoutMs }) },
   };

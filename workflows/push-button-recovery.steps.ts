@@ -54,7 +54,7 @@ const steps = [
     remedy:
       'Read which volume or kernel the message names. A file system that needs repair is repaired on the overlay, then retry. Skip if the system is known to have the drivers.',
     skippable: true,
-    provides: ['inoculate'],
+    provides: ['inoculate', 'unlockKeys'],
   },
   {
     ...defaults,

@@ -1,6 +1,7 @@
 /** Pieces that several schemas share. Durations and sizes carry their unit in the name; times are UTC with milliseconds. */
 import { z } from '@hono/zod-openapi';
 import { isPrintable } from '../../model/names';
+import { secretRefPattern } from '../../model/secrets';
 
 export const time = z.iso.datetime().openapi({ example: '2026-01-31T03:04:05.678Z' });
 /** A longer timer fires at once instead (Node, setTimeout). */
@@ -39,6 +40,14 @@ export const networks = z
 export const machineName = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'needs 1 to 63 of A-Z a-z 0-9 . _ - and starts with a letter or digit');
+/** Where keys of encrypted volumes are, never the keys. */
+export const unlockKeys = z
+  .array(z.string().regex(secretRefPattern, 'is neither file:NAME nor environment:MUSTER_SECRET_NAME'))
+  .max(8)
+  .openapi({
+    description:
+      'Where keys of encrypted volumes are, never the keys: `file:NAME` in the secrets folder of the worker, or `environment:NAME`. Each is tried on each volume',
+  });
 /** Disks of a physical machine that may be overwritten whatever they hold; each named in full, so that none is meant by mistake. */
 export const overwriteDisks = z
   .array(line(1024).regex(/^\//, 'needs the whole path of a device or image file'))

@@ -14,6 +14,7 @@ import {
   serverRef,
   stepRef,
   time,
+  unlockKeys,
 } from './common';
 
 export const runRowSchema = z
@@ -193,6 +194,7 @@ export const decisionSchema = z
         heartbeatTimeoutMs: positiveMilliseconds.min(1000),
         verify: z.enum(verifications),
         overwriteDisks,
+        unlockKeys,
       })
       .partial()
       .nullable()

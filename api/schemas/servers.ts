@@ -1,8 +1,17 @@
 import { z } from '@hono/zod-openapi';
 import { diskControllers, firmwares, nicModels } from '../../model/server';
 import { sessionStates, consistencies } from '../../model/replica';
-import { secretRefPattern } from '../../model/secrets';
-import { line, lines, machineName, milliseconds, positiveMilliseconds, reason, siteId, time } from './common';
+import {
+  line,
+  lines,
+  machineName,
+  milliseconds,
+  positiveMilliseconds,
+  reason,
+  siteId,
+  time,
+  unlockKeys,
+} from './common';
 import { preparedSchema, prepareForSchema } from './prepared';
 
 export const probeSchema = z
@@ -29,14 +38,6 @@ export const cadenceSchema = z.object({
   keepPoints: z.int().min(1).max(1000),
 });
 
-const unlockKeysSchema = z
-  .array(z.string().regex(secretRefPattern, 'is neither file:NAME nor environment:MUSTER_SECRET_NAME'))
-  .max(8)
-  .openapi({
-    description:
-      'Where keys of its encrypted volumes are, never the keys: `file:NAME` in the secrets folder of the worker, or `environment:NAME`. Each is tried on each volume',
-  });
-
 export const newServerSchema = z
   .strictObject({
     name: machineName,
@@ -50,7 +51,7 @@ export const newServerSchema = z
       .max(20)
       .refine((probes) => new Set(probes.map(({ name }) => name)).size === probes.length, 'needs a name for each probe')
       .default([]),
-    unlockKeys: unlockKeysSchema.optional(),
+    unlockKeys: unlockKeys.optional(),
     prepareFor: prepareForSchema.optional(),
   })
   .openapi('NewServer');
@@ -87,7 +88,7 @@ export const serverSchema = z
     recoverySiteId: z.string(),
     cadence: cadenceSchema,
     probes: z.array(probeSchema),
-    unlockKeys: unlockKeysSchema.optional(),
+    unlockKeys: unlockKeys.optional(),
     prepareFor: prepareForSchema.optional(),
   })
   .openapi('Server');

@@ -17,7 +17,7 @@ export function noSystem(volumes: readonly LabelledVolume[]): OperatorError {
       found: seen,
       needed: `a key that opens ${locked.map(({ uuid }) => `LUKS volume ${printable(uuid)}`).join(' or ')}`,
       remedy:
-        'Put the key into a file of the worker’s secrets folder (mode 0600), name it in the server’s unlockKeys (`file:NAME`), then decide "retry"; or skip this step if the system boots on the hardware by itself.',
+        'Put the key into a file of the worker’s secrets folder (mode 0600) and name it: `muster provide RUN --set unlockKeys=file:NAME --reason …`; or skip this step if the system boots on the hardware by itself.',
     });
   }
   return new OperatorError({
@@ -49,7 +49,7 @@ export function missingPart(
     found: volumes.map(describe).join('; '),
     needed: `${printable(missing.spec)}, which the system's fstab names`,
     remedy: volumes.some(({ locked }) => locked !== undefined)
-      ? 'Name the key of the closed volume in the server’s unlockKeys, then decide "retry".'
+      ? 'Name the key of the closed volume: `muster provide RUN --set unlockKeys=file:NAME --reason …`.'
       : 'Look whether all disks of the server are protected, or choose an earlier recovery point.',
   });
 }
