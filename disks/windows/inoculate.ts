@@ -15,7 +15,7 @@ import { planDrivers, type DriverPlan } from './drivers';
 import type { WindowsSystem } from './find-windows';
 import { whileReading, whileWriting } from './mounting';
 import { readFacts, withHive } from './system-facts';
-import { refuseUnclean } from './volume-state';
+import { probeVolume, refuseUnclean } from './volume-state';
 
 export interface WindowsRequest {
   /** Started, with the server's disks added in order; nothing is mounted. */
@@ -44,8 +44,8 @@ const addressWarning =
 export async function inoculateWindows(request: WindowsRequest): Promise<InoculationReport> {
   const { guest, system, stage } = request;
   stage('looking at Windows and its registry', 55);
-  const state = await refuseUnclean(guest, system);
-  const { facts, plans, files, before } = await whileReading(guest, system, () => look(request));
+  const probe = await probeVolume(guest, system);
+  const { state, facts, plans, files, before } = await whileReading(guest, system, () => look(request, probe));
   if (before.length > 0) {
     stage('copying drivers', 75);
     await whileWriting(guest, system, () => copyFiles(guest, before, request.scratch));
@@ -68,12 +68,13 @@ export async function inoculateWindows(request: WindowsRequest): Promise<Inocula
   };
 }
 
-async function look(request: WindowsRequest) {
+async function look(request: WindowsRequest, probe: number) {
   const { guest, system } = request;
+  const state = await refuseUnclean(guest, system, probe);
   const facts = await readFacts(guest, system);
   const plans = await withHive(guest, system.systemHive, (hive) => planDrivers({ ...request, facts }, hive));
   const files = filesOf(plans, system);
-  return { facts, plans, files, before: await lackingFiles(guest, files) };
+  return { state, facts, plans, files, before: await lackingFiles(guest, files) };
 }
 
 function describePlan(plan: DriverPlan): string {

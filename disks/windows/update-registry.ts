@@ -20,7 +20,7 @@ import { identifyPartitions } from './partitions';
 import { asText, describeEdit, expandableValue, regeditText, showKey, type RegistryEdit } from './registry-values';
 import { readFacts, withHive, type WindowsFacts } from './system-facts';
 import { hasDriverDatabase } from './version';
-import { refuseUnclean } from './volume-state';
+import { probeVolume, refuseUnclean } from './volume-state';
 import { criticalDevices, databaseDevices, driverDatabase, enabledService, packageService } from './wanted-registry';
 
 export interface RegistryRequest extends WindowsRequest {
@@ -47,9 +47,13 @@ interface Look {
 export async function updateWindowsRegistry(request: RegistryRequest): Promise<RegistryReport> {
   const { guest, system, stage } = request;
   stage('looking at Windows and its registry', 55);
-  const state = await refuseUnclean(guest, system);
-  await putBackOldHives(request);
-  const before = await whileReading(guest, system, () => look(request));
+  const probe = await probeVolume(guest, system);
+  const first = await whileReading(guest, system, async () => {
+    const state = await refuseUnclean(guest, system, probe);
+    return { state, before: (await isInterrupted(request)) ? null : await look(request) };
+  });
+  const { state } = first;
+  const before = first.before ?? (await lookAfterRestoring(request));
   const changed = [...before.lacking].filter(([, { edits }]) => edits.length > 0);
   const after = changed.length === 0 ? before : await write(request, changed);
   return {
@@ -61,17 +65,20 @@ export async function updateWindowsRegistry(request: RegistryRequest): Promise<R
   };
 }
 
-/** An earlier attempt was lost between keeping the old hive and verifying the new one. */
-async function putBackOldHives({ guest, system }: RegistryRequest): Promise<void> {
-  const hives = [system.systemHive, system.softwareHive];
-  const interrupted = await whileReading(guest, system, async () => {
-    for (const path of hives) if (await wasInterrupted(guest, path)) return true;
-    return false;
-  });
-  if (!interrupted) return;
+const hivesOf = ({ system }: RegistryRequest): string[] => [system.systemHive, system.softwareHive];
+
+/** An earlier attempt was lost between keeping an old hive and verifying the new one. */
+async function isInterrupted(request: RegistryRequest): Promise<boolean> {
+  for (const path of hivesOf(request)) if (await wasInterrupted(request.guest, path)) return true;
+  return false;
+}
+
+async function lookAfterRestoring(request: RegistryRequest): Promise<Look> {
+  const { guest, system } = request;
   await whileWriting(guest, system, async () => {
-    for (const path of hives) await restoreHive(guest, path);
+    for (const path of hivesOf(request)) await restoreHive(guest, path);
   });
+  return whileReading(guest, system, () => look(request));
 }
 
 async function look(request: RegistryRequest): Promise<Look> {

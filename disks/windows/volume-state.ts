@@ -5,7 +5,6 @@
 import { OperatorError } from '../../model/errors';
 import type { Guestfish } from '../guestfish';
 import { placeOf, realPath, type WindowsSystem } from './find-windows';
-import { whileReading } from './mounting';
 import { isDirty, volumeRecordPlace } from './ntfs-record';
 
 const hibernationFile = '/hiberfil.sys';
@@ -18,15 +17,17 @@ export interface VolumeNotes {
   readonly verified: readonly string[];
 }
 
-/** To be called while nothing is mounted. @throws OperatorError with what to do. */
-export async function refuseUnclean(guest: Guestfish, system: WindowsSystem): Promise<VolumeNotes> {
+/** While nothing is mounted: what ntfs-3g.probe(8) answers. @throws OperatorError when the volume is marked for a check. */
+export async function probeVolume(guest: Guestfish, system: WindowsSystem): Promise<number> {
   const { device } = system.volume;
   if (await readDirty(guest, device)) throw unclean(system, 'the mark that it needs a check (dirty)');
-  const probe = Number((await guest.ask('ntfs-3g-probe', ['true', device])).trim());
-  const [memory, pages] = await whileReading(guest, system, async () => [
-    await firstBytes(guest, hibernationFile),
-    await fileSize(guest, pageFile),
-  ]);
+  return Number((await guest.ask('ntfs-3g-probe', ['true', device])).trim());
+}
+
+/** While the volume is mounted for reading. @throws OperatorError with what to do when it may not be written to. */
+export async function refuseUnclean(guest: Guestfish, system: WindowsSystem, probe: number): Promise<VolumeNotes> {
+  const memory = await firstBytes(guest, hibernationFile);
+  const pages = await fileSize(guest, pageFile);
   if (probe === 14 || sleeping.includes(memory)) throw hibernated(system, memory);
   if (probe !== 0) throw unclean(system, probeWords[probe] ?? `ntfs-3g.probe answers ${probe}`);
   return {

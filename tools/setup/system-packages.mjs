@@ -10,10 +10,13 @@ import { readdirSync } from 'node:fs';
 
 export const systemPackages = [
   { name: 'chromium', quick: true, programs: ['chromium'], reason: 'opens reports and console pages in tests' },
+  { name: 'dosfstools', quick: true, programs: ['mkfs.vfat'], reason: 'ESP volumes of test disks' },
   { name: 'e2fsprogs', quick: true, programs: ['mke2fs'], reason: 'ext4 volumes of the demo guest and of test disks' },
   { name: 'fdisk', quick: true, programs: ['sfdisk'], reason: 'partition tables of the demo guest and of test disks' },
   { name: 'fish', quick: true, programs: ['fish'], reason: 'tests of completion in this shell' },
   { name: 'mandoc', quick: true, programs: ['mandoc'], reason: 'checks the manual page in tests' },
+  { name: 'libwin-hivex-perl', quick: true, programs: ['hivexregedit'], reason: 'edits registries of Windows guests' },
+  { name: 'ntfs-3g', quick: true, programs: ['mkntfs', 'ntfsinfo'], reason: 'NTFS volumes of test disks' },
   {
     name: 'openssl',
     quick: true,
@@ -22,6 +25,7 @@ export const systemPackages = [
   },
   { name: 'qemu-system-common', quick: true, programs: ['qemu-storage-daemon'], reason: 'the target server' },
   { name: 'qemu-utils', quick: true, programs: ['qemu-img', 'qemu-io'], reason: 'images, layers and overlays' },
+  { name: 'reglookup', quick: true, programs: ['reglookup'], reason: 'reads registries in tests' },
   {
     name: 'util-linux',
     quick: true,
@@ -29,6 +33,7 @@ export const systemPackages = [
     reason: 'children that die with us; locks',
   },
   { name: 'zsh', quick: true, programs: ['zsh'], reason: 'tests of completion in this shell' },
+  { name: 'chntpw', quick: false, programs: ['chntpw'], reason: 'reads registries in tests' },
   { name: 'cpio', quick: false, programs: ['cpio'], reason: 'the archive that inoculation adds to an initramfs' },
   { name: 'dnsmasq-base', quick: false, programs: ['dnsmasq'], reason: "addresses in libvirt's networks" },
   { name: 'guestfish', quick: false, programs: ['guestfish'], reason: "edits inside guests' disks, in an appliance" },

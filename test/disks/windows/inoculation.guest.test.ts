@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { InoculationReport, RegistryReport } from '../../../disks/contract';
+import { createDiskEditor } from '../../../disks/editor';
 import { startGuestfish, type Guestfish } from '../../../disks/guestfish';
 import type { GuestVolume } from '../../../disks/linux/device-names';
 import { findWindows } from '../../../disks/windows/find-windows';
@@ -136,7 +137,7 @@ test.each([
 const reports: Record<string, { files: InoculationReport; registry: RegistryReport }> = {};
 
 test.each(kinds.flatMap(([name]) => profiles.map((profile) => [name, profile] as const)))(
-  'a Windows on %s is inoculated for %s, and doing it again changes nothing',
+  'a Windows on %s is inoculated for %s',
   async (name, profile) => {
     const volume = volumes[name as 'gpt' | 'mbr'];
     const files = await inoculateWindows(await request(volume, profile));
@@ -145,10 +146,28 @@ test.each(kinds.flatMap(([name]) => profiles.map((profile) => [name, profile] as
     expect(registry.controlSets).toEqual(['ControlSet001', 'ControlSet002']);
     expect(registry.changes).not.toEqual([]);
     if (profile !== 'vmware-lsisas') expect(files.changes).not.toEqual([]);
-    expect((await inoculateWindows(await request(volume, profile))).changes).toEqual([]);
-    expect((await updateWindowsRegistry(await request(volume, profile))).changes).toEqual([]);
   },
 );
+
+test.each(kinds)('doing it again on %s changes nothing', async (name) => {
+  const volume = volumes[name as 'gpt' | 'mbr'];
+  expect((await inoculateWindows(await request(volume, 'kvm-virtio'))).changes).toEqual([]);
+  expect((await updateWindowsRegistry(await request(volume, 'kvm-virtio'))).changes).toEqual([]);
+});
+
+test('a hive that a lost attempt left half written is put back from the old one beside it', async () => {
+  const asked = await request(volumes.gpt, 'kvm-virtio');
+  await guest.ask('mount', [volumes.gpt.device, '/']);
+  const sha256 = await guest.ask('checksum', ['sha256', asked.system.systemHive]);
+  await guest.ask('cp', [asked.system.systemHive, `${asked.system.systemHive}.muster-old`]);
+  await guest.ask('truncate-size', [asked.system.systemHive, '5000']);
+  await guest.ask('umount-all');
+  expect((await updateWindowsRegistry(asked)).changes).toEqual([]);
+  await guest.ask('mount-ro', [volumes.gpt.device, '/']);
+  expect(await guest.ask('checksum', ['sha256', asked.system.systemHive])).toBe(sha256);
+  expect(await guest.ask('ls', ['/WINDOWS/system32/config'])).not.toContain('muster');
+  await guest.ask('umount-all');
+});
 
 test('drive letters are compared with the disks, and what is on none of them is told of', () => {
   expect(reports['gpt kvm-virtio']!.registry.verified).toContain('drive C: is disk0, partition 3');
@@ -244,4 +263,26 @@ test('other tools read what was written: ntfsinfo, ntfscat, reglookup, chntpw an
     const path = exportKey(hiveOf(volume, 'software'), String.raw`\Microsoft\Windows\CurrentVersion`);
     expect(path).toContain(String.raw`"DevicePath"=str(2):"%SystemRoot%\inf;%SystemRoot%\Drivers\Muster"`);
   }
+});
+
+test('the whole toolkit finds the Windows beside a data disk, and a second time changes no byte of either', async () => {
+  const data = join(folder, 'data.raw');
+  execFileSync('truncate', ['-s', '24M', data]);
+  execFileSync('mkntfs', ['-q', '-F', '-Q', data], { stdio: 'ignore' });
+  const paths = [join(folder, 'gpt.raw'), data];
+  const disks = paths.map((path, index) => ({
+    ...{ diskId: `disk${index}`, index, pointId: 'p1', path, format: 'raw' as const, editUri: `file:${path}` },
+    ...{ virtualSizeBytes: statSync(path).size, signatures: [] },
+  }));
+  const digests = () => paths.map((path) => execFileSync('sha256sum', [path], { encoding: 'utf8' }));
+  const before = digests();
+  const editor = createDiskEditor({ scratchFolder: join(folder, 'scratch'), driverFolder: drivers() });
+  const hardware = hardwareProfiles['kvm-virtio']!;
+  const files = await editor.inoculate(disks, hardware);
+  expect(files).toMatchObject({ inoculator: 'windows-drivers', changes: [] });
+  expect(files.operatingSystem).toBe('Windows Server 2022 Standard (10.0 build 20348)');
+  const registry = await editor.updateRegistry(disks, hardware);
+  expect(registry.changes).toEqual([]);
+  expect(registry.verified).toContain(String.raw`in place: ControlSet001\Services\viostor: Start = 0`);
+  expect(digests()).toEqual(before);
 });
