@@ -1,14 +1,14 @@
 /** Effects on the replica: freeze, take, suspend, resume. All under the lease of the server's replica. */
 import { OperatorError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
-import type { PointManifest } from '../model/replica';
 import type { Frozen, RecoveryActivities } from './contract';
 import type { Attempt } from './attempt';
-import { choosePoint, verifyPoint } from './choose-point';
 import { callOptions, replicaResource, workAt } from './common';
+import { choosePoint, verifyPoint } from './choose-point';
 import { assertInTime } from './lease';
 import { askSource, forgetSourceStopped, orAbort, sourceDeadline, startSourceAgain, stopSource } from './source';
 import type { ActivityDeps, RecoverySite } from './site';
+import { platformOf } from './site';
 import type { EffectsOf } from './attempt';
 
 type ReplicaEffects = Pick<
