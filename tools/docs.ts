@@ -12,6 +12,7 @@ import { configurationDocument } from '../stack/configuration-document';
 import { procedures } from '../workflows/procedures';
 import { apiPaths } from './api-paths';
 import { operatingDocument } from './metrics-document';
+import { readmes } from './readmes';
 
 const docs = join(__dirname, '..', 'docs');
 
@@ -78,6 +79,7 @@ export async function generatedDocuments(): Promise<Record<string, string>> {
 
 async function write(): Promise<void> {
   for (const [path, text] of Object.entries(await generatedDocuments())) writeFileSync(join(docs, path), text);
+  for (const [path, text] of Object.entries(readmes())) writeFileSync(join(docs, '..', path), text);
 }
 
 if (require.main === module) void write();

@@ -1,6 +1,6 @@
 /** Set-up on machines that lack something: started for real, with a PATH and a user of its own. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { closedFolder } from '../../tools/setup/libvirt.mjs';
@@ -88,8 +88,11 @@ test.each([
   expect(isNewEnough(version)).toBe(enough);
 });
 
-test('set-up provides the version of Temporal that the stack asks for', () => {
-  expect(setupVersion).toBe(temporalVersion);
+test('set-up, the stack and the Go module name the same version of the Temporal CLI', () => {
+  expect(setupVersion).toMatch(/^\d+\.\d+\.\d+$/);
+  expect(temporalVersion).toBe(setupVersion);
+  const goMod = readFileSync(join(root, 'tools/temporal/go.mod'), 'utf8');
+  expect(/temporalio\/cli v([\d.]+)/.exec(goMod)?.[1]).toBe(setupVersion);
 });
 
 test('the image of the demo guest is looked for without building it', () => {
