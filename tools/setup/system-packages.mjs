@@ -34,7 +34,9 @@ export const systemPackages = [
   },
   { name: 'zsh', quick: true, programs: ['zsh'], reason: 'tests of completion in this shell' },
   { name: 'chntpw', quick: false, programs: ['chntpw'], reason: 'reads registries in tests' },
+  { name: 'btrfs-progs', quick: false, programs: ['mkfs.btrfs'], reason: 'btrfs volumes of test guests' },
   { name: 'cpio', quick: false, programs: ['cpio'], reason: 'the archive that inoculation adds to an initramfs' },
+  { name: 'cryptsetup-bin', quick: false, programs: ['cryptsetup'], reason: 'encrypted volumes of test guests' },
   { name: 'dnsmasq-base', quick: false, programs: ['dnsmasq'], reason: "addresses in libvirt's networks" },
   { name: 'guestfish', quick: false, programs: ['guestfish'], reason: "edits inside guests' disks, in an appliance" },
   { name: 'iptables', quick: false, programs: ['iptables'], reason: "isolation of libvirt's networks" },
@@ -49,6 +51,8 @@ export const systemPackages = [
     found: hasVenv,
     reason: 'environments of the programs from PyPI that tests use',
   },
+  { name: 'mtools', quick: false, programs: ['mcopy', 'mmd'], reason: 'EFI system partitions of test guests' },
+  { name: 'ovmf', quick: false, found: hasUefiFirmware, reason: 'UEFI firmware of virtual machines' },
   { name: 'qemu-system-x86', quick: false, programs: ['qemu-system-x86_64'], reason: 'the machines themselves' },
   {
     name: 'virt-v2v',
@@ -70,6 +74,10 @@ function hasKernel() {
 /** Debian splits what makes environments from Python itself. */
 function hasVenv() {
   return spawnSync('python3', ['-c', 'import ensurepip, venv'], { stdio: 'ignore' }).status === 0;
+}
+
+function hasUefiFirmware() {
+  return namesIn('/usr/share/OVMF').includes('OVMF_CODE_4M.fd');
 }
 
 function namesIn(folder) {
