@@ -59,15 +59,18 @@ export interface LiveRun {
   readonly runId: string;
   readonly state: RunState;
   readonly parkings: readonly Parking[];
-  /** Every event of the run so far, flushed to the journal or not. */
+  /** The events of the run so far, flushed to the journal or not, from the one asked for: as many as one answer carries. */
   readonly events: readonly RunEvent[];
+  /** Where to ask on; null or absent (earlier versions): these are the last. */
+  readonly next?: number | null;
   readonly unflushed: number;
 }
 
 /** People act here (design: law 4). Refused by the validator with a Refusal as type. */
 export const decideUpdate = defineUpdate<DecisionAccepted, [DecisionRequest]>('decide');
 export const abortUpdate = defineUpdate<{ accepted: true }, [{ reason: string; by: Provenance }]>('abort');
-export const liveRunQuery = defineQuery<LiveRun>('liveRun');
+/** `from`: the number of events that the caller has already. */
+export const liveRunQuery = defineQuery<LiveRun, [{ readonly from: number }?]>('liveRun');
 
 export interface SessionView {
   readonly serverId: string;

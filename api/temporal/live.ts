@@ -28,8 +28,10 @@ export function liveCalls(context: TemporalContext): LiveCalls {
   return {
     async live(execution) {
       try {
-        return await context.client.withDeadline(Date.now() + context.queryDeadlineMs, () =>
-          handleOf(execution).query(liveRunQuery),
+        return await wholeRun((from) =>
+          context.client.withDeadline(Date.now() + context.queryDeadlineMs, () =>
+            handleOf(execution).query(liveRunQuery, { from }),
+          ),
         );
       } catch (error) {
         if (isUnanswered(error) || isNotFound(error)) return undefined;
@@ -57,6 +59,17 @@ export function liveCalls(context: TemporalContext): LiveCalls {
       };
     },
   };
+}
+
+/** All pages together; state and parkings as the last page has them, because events are only ever added. */
+export async function wholeRun(ask: (from: number) => Promise<LiveRun>): Promise<LiveRun> {
+  let page = await ask(0);
+  const events = [...page.events];
+  while (typeof page.next === 'number' && page.events.length > 0) {
+    page = await ask(page.next);
+    events.push(...page.events);
+  }
+  return { ...page, events, next: null };
 }
 
 type Payload = Parameters<typeof defaultPayloadConverter.fromPayload>[0];

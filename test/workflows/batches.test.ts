@@ -1,5 +1,6 @@
 import type { RunEvent } from '../../model/events';
-import { maxBatchCharacters, maxBatchEvents, nextBatch } from '../../workflows/runner/batches';
+import { wholeRun } from '../../api/temporal/live';
+import { maxBatchCharacters, maxBatchEvents, nextAnswer, nextBatch } from '../../workflows/runner/batches';
 import { ines } from '../support/order';
 
 const noted = (message: string): RunEvent => ({
@@ -34,4 +35,17 @@ test('an event that is larger than a batch goes alone instead of never', () => {
   const events = [noted('small'), noted('x'.repeat(maxBatchCharacters)), noted('small')];
   expect(nextBatch(events, 0)).toHaveLength(1);
   expect(nextBatch(events, 1)).toHaveLength(1);
+});
+
+test('a run of many megabytes is answered in pages that each come through, and put together whole', async () => {
+  const events = Array.from({ length: 900 }, (_, number) => noted(`${number} ${'ö'.repeat(8_000)}`));
+  const sizes: number[] = [];
+  const run = await wholeRun((from) => {
+    const page = nextAnswer(events, from);
+    sizes.push(Buffer.byteLength(JSON.stringify(page)));
+    return Promise.resolve({ runId: 'run', state: 'running', parkings: [], unflushed: 0, ...page });
+  });
+  expect(run.events).toEqual(events);
+  expect(sizes.length).toBeGreaterThan(3);
+  expect(Math.max(...sizes)).toBeLessThan(4 * 1024 * 1024);
 });

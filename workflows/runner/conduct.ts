@@ -52,7 +52,7 @@ function openRun(order: RecoveryOrder, declaration: ProcedureDeclaration): Run {
     address: '',
   };
   const run = new Run(order, declaration, self, info.parent === undefined ? null : info.parent.workflowId);
-  setHandler(liveRunQuery, () => run.view());
+  setHandler(liveRunQuery, (asked) => run.view(asked?.from ?? 0));
   setHandler(
     decideUpdate,
     (request) => {

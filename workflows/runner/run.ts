@@ -14,6 +14,7 @@ import type { ProcedureDeclaration, RunState, StepDeclaration } from '../../mode
 import type { DiskId } from '../../model/server';
 import { refuse, Parkings } from './parkings';
 import type { Parked } from './parkings';
+import { nextAnswer } from './batches';
 import { RunJournal } from './journal';
 import { logEvent } from './log';
 import type { DecisionRequest, LiveRun } from '../messages';
@@ -173,12 +174,12 @@ export class Run {
     this.raise({ kind: 'abort', reason, by });
   }
 
-  view(): LiveRun {
+  view(from = 0): LiveRun {
     return {
       runId: this.order.runId,
       state: this.state(),
       parkings: this.parkings.list(),
-      events: this.journal.events,
+      ...nextAnswer(this.journal.events, from),
       unflushed: this.journal.unflushed,
     };
   }
