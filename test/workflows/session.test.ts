@@ -1,6 +1,8 @@
 import type { WorkflowHandle } from '@temporalio/client';
+import { preparedOverall } from '../../model/replica';
 import type { ServerSpec } from '../../model/server';
 import {
+  liveRunQuery,
   pauseSessionUpdate,
   removeSessionUpdate,
   resumeSessionUpdate,
@@ -55,8 +57,13 @@ test('a session takes points at its cadence, pauses, resumes, is frozen by a run
   expect(await session.executeUpdate(resumeSessionUpdate, act('done'))).toMatchObject({ state: 'replicating' });
   await more(server, paused);
 
+  const prepared = async () => preparedOverall((await world.recovery.replicas.view(server.id))?.prepared);
+  await until(async () => (await prepared()) === 'prepared');
+
   const run = await world.start(world.order(server));
   const gate = await parked(run);
+  const story = JSON.stringify(await run.query(liveRunQuery));
+  expect(story).toMatch(/What inoculation changed and verified; what was prepared at \S+ was used, because/);
   await until(async () => (await session.query(sessionQuery)).state === 'frozen');
   expect(await session.query(sessionQuery)).toMatchObject({ heldBy: run.runOrder.runId });
   const frozen = await newest(server);
