@@ -18,10 +18,15 @@ export function asMachineDisk(disk: TakenDisk): MachineDisk {
   return { diskId, index, path, format, sizeBytes: virtualSizeBytes };
 }
 
+/** Whether the run's disks are copies, which need nothing of the replica once they are whole. */
+export const takesCopies = (order: RecoveryOrder): boolean => order.option === 'copy-and-recover';
+
 export const replicaResource = (serverId: string): string => `replica/${serverId}`;
+/** Copies are a run's own: its work on them waits for no cycle of the session, and none waits for it. */
+export const copiesResource = (runId: string): string => `copies/${runId}`;
 export const machineResource = (runId: string): string => `machine/${runId}`;
 
-/** The site of an order, and its effects on the replica or the machine under their lease. */
+/** The site of an order, and its effects on the replica, the disks that the run took, or the machine, under their lease. */
 export function workAt(
   deps: ActivityDeps,
   order: RecoveryOrder,
@@ -29,6 +34,7 @@ export function workAt(
 ): {
   site: RecoverySite;
   onReplica: <T>(work: () => Promise<T>) => Promise<T>;
+  onDisks: <T>(work: () => Promise<T>) => Promise<T>;
   onMachine: <T>(work: () => Promise<T>) => Promise<T>;
 } {
   const site = recoverySite(deps.sites, order.target.siteId);
@@ -43,6 +49,7 @@ export function workAt(
   return {
     site,
     onReplica: (work) => under(replicaResource(order.server.id), work),
+    onDisks: (work) => under(takesCopies(order) ? copiesResource(order.runId) : replicaResource(order.server.id), work),
     onMachine: (work) => under(machineResource(order.runId), work),
   };
 }

@@ -60,14 +60,16 @@ export interface RecoveryActivities {
   /** Undo of freeze: replication goes on; a source that we stopped is started again when it can be reached. */
   thawReplica(input: EffectInput): Promise<void>;
   takeDisks(input: EffectInput & { pointId: PointId }): Promise<TakenDisk[]>;
+  /** After the copies were taken: replication goes on. */
+  letReplicaGo(input: EffectInput): Promise<void>;
   dropDisks(input: EffectInput): Promise<void>;
   applySignature(input: EffectInput & { disk: TakenDisk }): Promise<VolumeFound[]>;
   removeSignature(input: EffectInput & { disk: TakenDisk }): Promise<void>;
   inoculateDisks(input: EffectInput & { disks: readonly TakenDisk[] }): Promise<InoculationReport>;
   /** Windows only; Linux has no registry. */
   updateRegistry(input: EffectInput & { disks: readonly TakenDisk[] }): Promise<RegistryReport>;
-  /** destructive: suspended until commit. Otherwise only noted: frozen, and resumed at the end. */
-  suspendReplication(input: EffectInput): Promise<{ state: 'suspended' | 'frozen' }>;
+  /** destructive: suspended until commit. Otherwise only noted: copies let it go on; else frozen, and resumed at the end. */
+  suspendReplication(input: EffectInput): Promise<{ state: 'suspended' | 'frozen' | 'replicating' }>;
   /** Undo of suspend: frozen again, as it was before. */
   unsuspendReplication(input: EffectInput): Promise<void>;
   createMachine(input: EffectInput): Promise<{ name: string; uuid: string }>;

@@ -1,4 +1,4 @@
-/** Effects on the run's overlays: signatures and inoculation. Under the lease of the server's replica. */
+/** Effects on the run's disks: signatures, inoculation, registry. Under the lease of the server's replica, or of the run's copies. */
 import type { InoculateOptions, InoculationReport } from '../disks/contract';
 import type { RecoveryOrder } from '../model/order';
 import type { RecoveryActivities } from './contract';
@@ -13,22 +13,22 @@ type DiskEffects = Pick<RecoveryActivities, 'applySignature' | 'removeSignature'
 export function createDiskEffects(deps: ActivityDeps): EffectsOf<DiskEffects> {
   return {
     async applySignature({ order, disk }, attempt) {
-      const { site, onReplica } = workAt(deps, order, attempt);
-      return onReplica(() => site.disks.applySignatures(disk, callOptions(attempt)));
+      const { site, onDisks } = workAt(deps, order, attempt);
+      return onDisks(() => site.disks.applySignatures(disk, callOptions(attempt)));
     },
 
     async removeSignature({ order, disk }, attempt) {
-      const { site, onReplica } = workAt(deps, order, attempt);
-      await onReplica(() => site.disks.removeSignatures(disk, callOptions(attempt)));
+      const { site, onDisks } = workAt(deps, order, attempt);
+      await onDisks(() => site.disks.removeSignatures(disk, callOptions(attempt)));
     },
 
     async inoculateDisks({ order, disks }, attempt) {
-      const { site, onReplica } = workAt(deps, order, attempt);
+      const { site, onDisks } = workAt(deps, order, attempt);
       const unlockKeys = await Promise.all((order.server.unlockKeys ?? []).map((ref) => deps.secrets(ref)));
       const nics = await targetNics(order, site, attempt);
       const prepared = await preparedFor(site, order);
       const options = { ...callOptions(attempt), nics, unlockKeys, prepared, ...inoculatorFor(site, order) };
-      const report = await onReplica(() => site.disks.inoculate(disks, order.target.hardware, options));
+      const report = await onDisks(() => site.disks.inoculate(disks, order.target.hardware, options));
       const text = Buffer.from(JSON.stringify(report, null, 2));
       await attempt.keep(
         `What inoculation changed and verified${preparedWords(report)}`,
@@ -40,10 +40,8 @@ export function createDiskEffects(deps: ActivityDeps): EffectsOf<DiskEffects> {
     },
 
     async updateRegistry({ order, disks }, attempt) {
-      const { site, onReplica } = workAt(deps, order, attempt);
-      const report = await onReplica(() =>
-        site.disks.updateRegistry(disks, order.target.hardware, callOptions(attempt)),
-      );
+      const { site, onDisks } = workAt(deps, order, attempt);
+      const report = await onDisks(() => site.disks.updateRegistry(disks, order.target.hardware, callOptions(attempt)));
       const text = Buffer.from(JSON.stringify(report, null, 2));
       await attempt.keep('What was changed in the registry and verified', text, 'registry.json', 'application/json');
       return report;

@@ -1,6 +1,6 @@
 /**
  * Effects that move disks between a replica and the run's machine: hand over, take back, release, commit. All under the
- * lease of the server's replica.
+ * lease of the server's replica, or of the run's copies.
  */
 import type { RecoveryActivities } from './contract';
 import type { EffectsOf } from './attempt';
@@ -14,8 +14,8 @@ type HandOverEffects = Pick<RecoveryActivities, 'handOverDisk' | 'takeBackDisk' 
 export function createHandOverEffects(deps: ActivityDeps): EffectsOf<HandOverEffects> {
   return {
     async handOverDisk({ order, disk }, attempt) {
-      const { site, onReplica } = workAt(deps, order, attempt);
-      return onReplica(async () => {
+      const { site, onDisks } = workAt(deps, order, attempt);
+      return onDisks(async () => {
         const handed = await site.replicas.handOver(order.server.id, order.runId, disk.diskId, callOptions(attempt));
         const { overwriteDisks } = order.target;
         await platformOf(site, order).attachDisk(machineOf(order), asMachineDisk(handed), {
@@ -27,8 +27,8 @@ export function createHandOverEffects(deps: ActivityDeps): EffectsOf<HandOverEff
     },
 
     async takeBackDisk({ order, disk }, attempt) {
-      const { site, onReplica } = workAt(deps, order, attempt);
-      await onReplica(async () => {
+      const { site, onDisks } = workAt(deps, order, attempt);
+      await onDisks(async () => {
         const machine = machineOf(order);
         const platform = platformOf(site, order);
         const there = await platform.find(machine.name, callOptions(attempt));
@@ -40,8 +40,8 @@ export function createHandOverEffects(deps: ActivityDeps): EffectsOf<HandOverEff
     },
 
     async releaseDisk({ order, disk }, attempt) {
-      const { site, onReplica } = workAt(deps, order, attempt);
-      return onReplica(() => site.replicas.release(order.server.id, order.runId, disk.diskId, callOptions(attempt)));
+      const { site, onDisks } = workAt(deps, order, attempt);
+      return onDisks(() => site.replicas.release(order.server.id, order.runId, disk.diskId, callOptions(attempt)));
     },
 
     async commitReplica({ order }, attempt) {

@@ -5,7 +5,8 @@ import type { Machine, PlatformHealth } from '../platforms/contract';
 import { formatSize } from '../model/durations';
 import type { RecoveryActivities } from './contract';
 import type { EffectsOf } from './attempt';
-import { callOptions, workAt } from './common';
+import type { PointManifest } from '../model/replica';
+import { callOptions, takesCopies, workAt } from './common';
 
 import { check, type Check } from './preflight-check';
 import { checkGivenMachine } from './preflight-given';
@@ -29,7 +30,7 @@ export function createPreflight(deps: ActivityDeps): EffectsOf<Pick<RecoveryActi
       const checks = [
         ...checkReplica(order, { points, point, view }),
         checkClocks(order, point, deps.now()),
-        checkSpace(order, freeBytes),
+        checkSpace(order, freeBytes, await copiedBytes(order, site, point)),
         ...(platform.given === undefined ? checkNames(order, machines) : []),
         ...(await checkGivenMachine(order, platform, machines, attempt)),
         ...checkHardware(order, site, health),
@@ -57,14 +58,24 @@ function failOnProblems(order: RecoveryOrder, checks: readonly Check[]): void {
   });
 }
 
+/** Copies take what the point holds, and that alone can be known beforehand. */
+async function copiedBytes(
+  order: RecoveryOrder,
+  { replicas }: RecoverySite,
+  point: PointManifest | undefined,
+): Promise<number> {
+  return takesCopies(order) && point !== undefined ? replicas.copySizeBytes(order.server.id, point.pointId) : 0;
+}
+
 /** Inoculation and the first boot write little; a tenth of the disks is room for both. */
-function checkSpace(order: RecoveryOrder, freeBytes: number): Check {
-  const neededBytes = Math.max(
+function checkSpace(order: RecoveryOrder, freeBytes: number, copiedBytes: number): Check {
+  const writtenBytes = Math.max(
     512 * 1024 ** 2,
     Math.round(order.server.disks.reduce((sum, disk) => sum + disk.sizeBytes, 0) / 10),
   );
+  const neededBytes = copiedBytes + writtenBytes;
   return check(
-    'space for the overlays',
+    takesCopies(order) ? 'space for the copies' : 'space for the overlays',
     freeBytes >= neededBytes,
     `${formatSize(freeBytes)} free`,
     `at least ${formatSize(neededBytes)}`,

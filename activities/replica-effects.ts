@@ -3,7 +3,7 @@ import { OperatorError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
 import type { Frozen, RecoveryActivities } from './contract';
 import type { Attempt } from './attempt';
-import { callOptions, replicaResource, workAt } from './common';
+import { callOptions, replicaResource, takesCopies, workAt } from './common';
 import { choosePoint, verifyPoint } from './choose-point';
 import { assertInTime } from './lease';
 import { askSource, forgetSourceStopped, orAbort, sourceDeadline, startSourceAgain, stopSource } from './source';
@@ -16,6 +16,7 @@ type ReplicaEffects = Pick<
   | 'freezeReplica'
   | 'thawReplica'
   | 'takeDisks'
+  | 'letReplicaGo'
   | 'dropDisks'
   | 'suspendReplication'
   | 'unsuspendReplication'
@@ -47,18 +48,27 @@ export function createReplicaEffects(deps: ActivityDeps): EffectsOf<ReplicaEffec
     },
 
     async takeDisks({ order, pointId }, attempt) {
+      const { site, onReplica, onDisks } = workAt(deps, order, attempt);
+      const take = () => site.replicas.take(order.server, pointId, order.option, order.runId, callOptions(attempt));
+      if (!takesCopies(order)) return onReplica(take);
+      // Taken again after the replica was let go: the point must not be merged away while it is copied.
+      await assertInTime(site.leaseFolder, replicaResource(order.server.id), attempt.effect);
+      await site.replicas.hold(order.server.id, order.runId, 'frozen');
+      return onReplica(() => onDisks(take));
+    },
+
+    async letReplicaGo({ order }, attempt) {
       const { site, onReplica } = workAt(deps, order, attempt);
-      return onReplica(() =>
-        site.replicas.take(order.server, pointId, order.option, order.runId, callOptions(attempt)),
-      );
+      await onReplica(() => site.replicas.letGo(order.server.id, order.runId));
     },
 
     async dropDisks({ order }, attempt) {
-      const { site, onReplica } = workAt(deps, order, attempt);
-      await onReplica(() => site.replicas.drop(order.server.id, order.runId, callOptions(attempt)));
+      const { site, onDisks } = workAt(deps, order, attempt);
+      await onDisks(() => site.replicas.drop(order.server.id, order.runId, callOptions(attempt)));
     },
 
     async suspendReplication({ order }, attempt) {
+      if (takesCopies(order)) return { state: 'replicating' };
       if (order.option !== 'destructive') return { state: 'frozen' };
       const { site, onReplica } = workAt(deps, order, attempt);
       await onReplica(() => site.replicas.hold(order.server.id, order.runId, 'suspended'));
@@ -66,18 +76,18 @@ export function createReplicaEffects(deps: ActivityDeps): EffectsOf<ReplicaEffec
     },
 
     async unsuspendReplication({ order }, attempt) {
+      if (takesCopies(order)) return;
       const { site, onReplica } = workAt(deps, order, attempt);
       await onReplica(() => site.replicas.hold(order.server.id, order.runId, 'frozen'));
     },
 
     async resumeReplication({ order }, attempt) {
-      const { site, onReplica } = workAt(deps, order, attempt);
+      const { site, onReplica, onDisks } = workAt(deps, order, attempt);
       const { given } = platformOf(site, order);
-      await onReplica(async () => {
-        await site.replicas.letGo(order.server.id, order.runId);
-        // A given machine has copies: nothing stands on the run's overlays any more, and they would keep points from merging.
-        if (given !== undefined) await site.replicas.drop(order.server.id, order.runId, callOptions(attempt));
-      });
+      await onReplica(() => site.replicas.letGo(order.server.id, order.runId));
+      // A given machine has the bytes: nothing stands on the run's disks any more, and overlays would keep points from merging.
+      const drop = () => site.replicas.drop(order.server.id, order.runId, callOptions(attempt));
+      if (given !== undefined) await onDisks(drop);
       await forgetSourceStopped(order, site);
       const source = await askSource(deps, order, attempt);
       return { state: source === 'on' ? 'replicating' : 'source-unreachable' };

@@ -31,10 +31,10 @@ const steps = [
     ...defaults,
     id: 'take-disks',
     title: 'Take the disks',
-    why: 'Every edit goes to an overlay on the point, never to the point, so that abort is always possible. Nothing can go on without disks, so this step cannot be skipped.',
+    why: 'Every edit goes to an overlay on the point, or with copy-and-recover to a copy of it, never to the point, so that abort is always possible. Copies stand by themselves: once they are whole, replication goes on. Nothing can go on without disks, so this step cannot be skipped.',
     remedy:
-      'Check free space and the target server of this replica (`muster replicas`), then retry: the target server is started again if it is down.',
-    undo: 'The overlays are closed and deleted; the points are as before.',
+      'Check free space and the target server of this replica (`muster replicas`), then retry: the target server is started again if it is down, and what is copied already is not copied again. If the point was merged away since, go back to the freeze (`muster retry RUN --from freeze --reason …`).',
+    undo: 'What was taken is closed and deleted; the points are as before.',
   },
   {
     ...defaults,
@@ -69,7 +69,7 @@ const steps = [
     ...defaults,
     id: 'suspend-replication',
     title: 'Suspend replication, or note that it goes on',
-    why: 'A destructive recovery lets the machine take the replica itself: replication is suspended now and removed on commit. Otherwise it goes on in new layers after the run.',
+    why: 'A destructive recovery lets the machine take the replica itself: replication is suspended now and removed on commit. With backup-and-recover it goes on in new layers after the run; with copy-and-recover it goes on already.',
     remedy: 'Retry; the marker is a file beside the manifests, so check that the replica folder can be written.',
     undo: 'The replica is frozen again as it was before this step.',
     skippable: true,
@@ -137,7 +137,7 @@ const steps = [
     ...defaults,
     id: 'resume-replication',
     title: 'Resume replication, or commit',
-    why: 'With backup-and-recover the replica goes on taking points. A destructive recovery waits here for commit (final: overlay merged, session removed) or roll-back (everything as before). It cannot be skipped: the replica would be held by a run that is over.',
+    why: 'With backup-and-recover the replica goes on taking points; with copy-and-recover it never stopped since the copies were whole. A destructive recovery waits here for commit (final: overlay merged, session removed) or roll-back (everything as before). It cannot be skipped: the replica would be held by a run that is over.',
     remedy:
       'The recovered machine runs; only the marker beside the manifests, or the merge, is missing. See that the replica folder can be written, then retry.',
   },

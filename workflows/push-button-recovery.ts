@@ -5,7 +5,7 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { Recorded, RecoveryActivities } from '../activities/contract';
 import type { RecoveryOrder } from '../model/order';
-import type { TakenDisk } from '../model/replica';
+import type { PointId, TakenDisk } from '../model/replica';
 import { siteQueue } from './messages';
 import { pushButtonDeclaration } from './push-button-recovery.steps';
 import type { PushButtonStep } from './push-button-recovery.steps';
@@ -39,7 +39,7 @@ async function recover(run: Run, order: RecoveryOrder): Promise<string> {
     undo: (input) => site.thawReplica(input),
   });
 
-  const disks = await step('take-disks', (input) => site.takeDisks({ ...input, pointId: frozen.point.pointId }), {
+  const disks = await step('take-disks', takeDisks(site, order, frozen.point.pointId), {
     undo: (input) => site.dropDisks(input),
   });
 
@@ -93,6 +93,15 @@ async function recover(run: Run, order: RecoveryOrder): Promise<string> {
   if (order.option === 'destructive') return commitOrRollBack(run, () => (input) => site.commitReplica(input));
   await step('resume-replication', (input) => site.resumeReplication(input));
   return `${order.server.name} runs as ${run.order.target.machineName} from the point of ${frozen.point.takenAt}.`;
+}
+
+/** Copies stand by themselves: from here on replication goes on, and resume-replication finds it so. */
+function takeDisks(site: Recorded<RecoveryActivities>, order: RecoveryOrder, pointId: PointId): Act<TakenDisk[]> {
+  return async (input) => {
+    const taken = await site.takeDisks({ ...input, pointId });
+    if (order.option === 'copy-and-recover') await site.letReplicaGo(input);
+    return taken;
+  };
 }
 
 /** The source may still answer, or the order wants a person: then a person decides, with the reason before them. */

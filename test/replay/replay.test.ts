@@ -26,6 +26,7 @@ test('the corpus holds every path that a run can take', () => {
   const needed = [
     'succeeded',
     'committed',
+    'copied',
     'rolled-back',
     'approved',
     'provided',

@@ -1,8 +1,10 @@
 import { decide, keepHistory, live, openWorld, parked } from '../support/world';
 import type { World } from '../support/world';
 import { readEffects } from '../../platforms/simulated/effects';
+import { changeSettings } from '../../platforms/simulated/site';
 import { pushButtonDeclaration } from '../../workflows/push-button-recovery.steps';
 import { verifyChain } from '../../record/chain';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 let world: World;
@@ -118,4 +120,64 @@ test('a planned recovery stops the source first and brings its last writes over;
   await decide(handle, gate, 'abort');
   expect(await handle.result()).toMatchObject({ state: 'aborted' });
   expect(await world.production.platform.find('moved')).toMatchObject({ power: 'on' });
+});
+
+test('copies let replication go on while the run still waits, points are merged, and every disk is copied once', async () => {
+  const server = await world.server('copied', { disks: 2 });
+  const handle = await world.start(world.order(server, { option: 'copy-and-recover', powerOn: 'decision' }));
+  const gate = await parked(handle);
+  expect(gate).toMatchObject({ step: 'power-on', kind: 'gate' });
+  expect(await world.recovery.replicas.view(server.id)).toMatchObject({ state: 'replicating', heldBy: null });
+  const [oldest] = await world.recovery.replicas.points(server.id);
+  for (let count = 0; count < server.cadence.keepPoints; count += 1) await world.recovery.replicas.cycle(server);
+  expect(await world.recovery.replicas.points(server.id)).not.toContainEqual(oldest);
+  await decide(handle, gate, 'approve');
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+  expect((await live(handle)).events).toContainEqual(
+    expect.objectContaining({
+      kind: 'step-done',
+      step: 'suspend-replication',
+      data: { result: { state: 'replicating' } },
+    }),
+  );
+  const ran = (await live(handle)).events.filter(({ kind }) => kind === 'step-announced').map(({ step }) => step);
+  expect(ran).toEqual(pushButtonDeclaration.steps.map((step) => step.id));
+  const effects = await readEffects(join(world.folder, 'recovery'));
+  const ofRun = effects.filter(({ runId }) => runId === handle.runOrder.runId).map(({ what }) => what);
+  expect(ofRun.filter((what) => what === 'replicas.take')).toHaveLength(1);
+  await world.recovery.replicas.remove(server.id);
+  expect(await world.recovery.platform.find('copied-recovered')).toMatchObject({ power: 'on' });
+  const answer = { path: '/usr/local/bin/counter-status', args: [], timeoutMs: 1000 };
+  expect((await world.recovery.platform.runInGuest('copied-recovered', answer)).stdout).toContain('"chain":"ok"');
+  await keepHistory(handle, 'copied');
+});
+
+test('a recovery with copies that is aborted leaves neither copies nor a hold behind', async () => {
+  const server = await world.server('copied-back');
+  const before = await world.recovery.replicas.points(server.id);
+  const order = world.order(server, { option: 'copy-and-recover', powerOn: 'decision', finalCycle: 'never' });
+  const handle = await world.start(order);
+  await decide(handle, await parked(handle), 'abort');
+  expect(await handle.result()).toMatchObject({ state: 'aborted' });
+  expect(await world.recovery.replicas.points(server.id)).toEqual(before);
+  expect(await world.recovery.replicas.view(server.id)).toMatchObject({ state: 'replicating', heldBy: null });
+  expect(existsSync(join(world.folder, 'recovery', 'recovered', server.id))).toBe(false);
+});
+
+test('preflight asks for the room that copies take, which overlays do not', async () => {
+  const server = await world.server('copied-wide', { disks: 2 });
+  await world.production.platform.power({ name: 'copied-wide', owner: null }, 'off');
+  const folder = join(world.folder, 'recovery');
+  const [plenty, room] = [1024 ** 4, 512 * 1024 ** 2 + 300 * 1024];
+  await changeSettings(folder, { capacityBytes: plenty });
+  const usedBytes = plenty - (await world.recovery.replicas.freeBytes());
+  // Two disks of 256 KiB: room for what a run writes into overlays, not for copies as well.
+  await changeSettings(folder, { capacityBytes: usedBytes + room });
+  const handle = await world.start(world.order(server, { option: 'copy-and-recover', finalCycle: 'never' }));
+  const stuck = await parked(handle);
+  expect(stuck).toMatchObject({ step: 'preflight', kind: 'stuck' });
+  expect(stuck.cause).toContain('space for the copies');
+  await changeSettings(folder, { capacityBytes: null });
+  await decide(handle, stuck, 'retry');
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
 });
