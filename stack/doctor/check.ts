@@ -2,6 +2,7 @@
 import { isMusterError } from '../../model/errors';
 import { printable } from '../../model/names';
 import { withoutSecrets } from '../../programs/redact';
+import type { StackError } from '../exit-codes';
 import { problem, type Checked, type Finding } from './report';
 
 export interface Check {
@@ -53,8 +54,9 @@ async function runCheck({ id, title, deadlineMs = standardDeadlineMs, look }: Ch
 
 /** What a check threw, in the words of a problem. */
 export function asProblem(error: unknown): Finding {
-  if (isMusterError(error)) {
-    const { what, found, needed, remedy } = error.facts;
+  if (isMusterError(error) || (error as Error).name === 'StackError') {
+    const { facts } = error as StackError;
+    const { what, found, needed, remedy } = facts;
     return problem(found === undefined ? what : `${what}: ${found}`, needed ?? '', remedy ?? '');
   }
   return problem(error instanceof Error ? error.message : String(error), '', '');

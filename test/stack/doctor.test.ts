@@ -61,6 +61,17 @@ test('a program that is missing, too old or broken is named with the package tha
   expect(exitCodeOf(report)).toBe(1);
 });
 
+test('the embedded Temporal server without its program says how to get it', async () => {
+  const bin = { MUSTER_TEMPORAL_ADDRESS: '', MUSTER_TEMPORAL_BIN: '/nowhere/temporal' };
+  const report = await examine({ env: { ...env, ...bin } });
+  expect(at(report, 'tools.temporal')).toMatchObject({
+    state: 'problem',
+    found: expect.stringContaining('/nowhere/temporal'),
+    needed: expect.stringMatching(/^version /),
+    remedy: expect.stringContaining('npm run setup'),
+  });
+});
+
 test('a site of simulated servers asks for none of the programs of real ones', async () => {
   const report = await examine({ env });
   expect(report.checks.map(({ id }) => id)).not.toContain('tools.qemu-img');
