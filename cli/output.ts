@@ -26,9 +26,17 @@ export function createOutput(json: boolean, stream: NodeJS.WriteStream, env: Nod
     interactive,
     colors: pico.createColors(colored),
     line: (text = '') => void stream.write(`${text}\n`),
-    document: (value) => void stream.write(`${JSON.stringify(value, null, 2)}\n`),
+    document: (value) => void stream.write(`${jsonText(value)}\n`),
     error: (text) => void process.stderr.write(`${printableLines(text)}\n`),
   };
+}
+
+/** The same JSON to a program, and nothing to a terminal: JSON itself escapes only the first 32 control characters. */
+export function jsonText(value: unknown, indent = 2): string {
+  return JSON.stringify(value, null, indent).replace(
+    /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 export interface Column {

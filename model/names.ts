@@ -39,7 +39,8 @@ export function machineNameFrom(template: string, facts: MachineNameFacts): stri
     });
   }
   const withServer = (server: string): string => clean(fill(template, { ...facts, serverName: server }));
-  const rest = withServer('').length;
+  // Measured beside a letter: of an empty name the dash that follows it would go, too.
+  const rest = withServer('x').length - 1;
   const name = withServer(clean(facts.serverName).slice(0, Math.max(1, machineNameMaxLength - rest)));
   if (name === '' || name.length > machineNameMaxLength) {
     throw new OperatorError({

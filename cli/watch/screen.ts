@@ -1,7 +1,7 @@
 /** Where a watched run is shown: a terminal with bars at its bottom, plain lines, or one JSON document a line. */
 import { assertNever } from '../../model/errors';
 import type { ActivityProgress, NumberedEvent } from '../documents';
-import type { Output } from '../output';
+import { jsonText, type Output } from '../output';
 import { EventLines } from './event-lines';
 import { liveBlock } from './live-block';
 import { progressLine } from './progress';
@@ -21,7 +21,7 @@ export function createScreen(out: Output, runId: string): Screen {
   switch (kind) {
     case 'json':
       return {
-        event: (event) => void process.stdout.write(`${JSON.stringify(event)}\n`),
+        event: (event) => void process.stdout.write(`${jsonText(event, 0)}\n`),
         progress: () => undefined,
       };
     case 'terminal':

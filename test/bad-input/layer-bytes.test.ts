@@ -1,6 +1,7 @@
 /** Layers whose first bytes are right and whose content is not: only reading them shows it. */
-import { open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
+import { dirname, join } from 'node:path';
 import { sh } from '../replication/support/tools';
 import { openSmallReplica, pointId, server, type SmallReplica } from './support/small-replica';
 
@@ -120,4 +121,32 @@ test('with the manifest put back the point is whole again, also after a cycle', 
   await writeFile(replica.manifestFile(2), manifest);
   expect((await replica.replicas.points(server.id)).map((point) => point.sequence)).toEqual([1, 2, 3, 4]);
   expect((await examine(3)).damage).toEqual([]);
+});
+
+test.each([
+  ['hold.json', (r: SmallReplica) => r.place.hold],
+  ['commit.json', (r: SmallReplica) => r.place.commit],
+])('a damaged %s lets nobody take the replica, and its points are shown', async (name, pathOf) => {
+  const before = await replica.digests();
+  await writeFile(pathOf(replica), '{"format":1,"runId":');
+  for (const call of [() => replica.replicas.cycle(server), () => replica.replicas.beginCommit(server.id, 'run-a')]) {
+    await expect(call()).rejects.toMatchObject({ family: 'OperatorError', message: expect.stringContaining(name) });
+  }
+  const view = await replica.replicas.view(server.id);
+  expect(view).toMatchObject({ points: { length: 3 }, lastError: expect.stringContaining(name) });
+  expect(await replica.digests()).toEqual(before);
+});
+
+test('what is no replica in the folder of replicas, and one that is damaged, hide no other', async () => {
+  const folder = dirname(replica.place.folder);
+  await mkdir(join(folder, 'lost+found'));
+  await writeFile(join(folder, 'notes.txt'), 'do not touch');
+  await mkdir(join(folder, 'server-2'));
+  await writeFile(join(folder, 'server-2', 'server.json'), '{');
+  const views = await replica.replicas.views();
+  expect(views.map(({ serverId, points }) => [serverId, points.length])).toEqual([
+    ['server-1', 3],
+    ['server-2', 0],
+  ]);
+  expect(views[1]!.lastError).toContain('server.json cannot be used: found damaged JSON');
 });
