@@ -62,7 +62,13 @@ test('a block device that is in use on this host is not written, even when the o
 
 test('a write-protected device is refused, even when the order names it', async () => {
   const ref = await claimed();
-  run('blockdev', '--setro', device);
   const disk = await site.newRunDisk();
-  await expectFailure(site.platform.attachDisk(ref, disk), 'OperatorError', /write-protected/);
+  run('blockdev', '--setro', device);
+  try {
+    const named = { overwriteDisks: [device] };
+    await expectFailure(site.platform.attachDisk(ref, disk, named), 'OperatorError', /write-protected/);
+  } finally {
+    // A loop device keeps it for whoever gets it next.
+    run('blockdev', '--setrw', device);
+  }
 });
