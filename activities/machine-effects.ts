@@ -38,7 +38,8 @@ export function createMachineEffects(deps: ActivityDeps): EffectsOf<MachineEffec
         const platform = platformOf(site, order);
         // create() returns what is there: one that an earlier attempt built before the order was corrected goes first.
         const there = platform.given === undefined ? await platform.find(spec.name, callOptions(attempt)) : undefined;
-        if (there !== undefined && isOutdated(there, spec)) await platform.remove(machineOf(order), callOptions(attempt));
+        if (there !== undefined && isOutdated(there, spec))
+          await platform.remove(machineOf(order), callOptions(attempt));
         const { name, uuid } = await platform.create(spec, callOptions(attempt));
         return { name, uuid };
       });

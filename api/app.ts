@@ -81,7 +81,9 @@ function missing(app: OpenAPIHono<ApiEnv>, c: Context<ApiEnv>): Problem {
   if (allow.length === 0) {
     return new Problem('not-found', `There is nothing at ${printable(path)}. /api/v1/openapi.json lists what there is`);
   }
-  return new Problem('method-not-allowed', `${printable(path)} does not take ${method}; it takes ${allow.join(', ')}`, { allow });
+  return new Problem('method-not-allowed', `${printable(path)} does not take ${method}; it takes ${allow.join(', ')}`, {
+    allow,
+  });
 }
 
 function methodsAt(app: OpenAPIHono<ApiEnv>, path: string): string[] {

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { OperatorError } from '../../../model/errors';
 import type { PointManifest } from '../../../model/replica';
 import type { Replicas, ReplicationSource } from '../../../replication/contract';
@@ -42,7 +42,7 @@ export interface SmallReplicaOptions {
 /** Built once per test file. */
 let template: Promise<string> | undefined;
 if (typeof afterAll === 'function') {
-  afterAll(async () => template && rm(await template, { recursive: true, force: true }));
+  afterAll(async () => template && rm(dirname(await template), { recursive: true, force: true }));
 }
 
 export async function openSmallReplica(options: SmallReplicaOptions = {}): Promise<SmallReplica> {
