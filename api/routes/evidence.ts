@@ -11,6 +11,8 @@ import { runParam } from './runs';
 /** What a browser may show inside the sandbox; all else is a download of bytes. */
 const shownTypes = ['image/png', 'text/plain', 'application/json'];
 
+const anyOf = (types: readonly string[]) => Object.fromEntries(types.map((type) => [type, { schema: z.any() }]));
+
 export function evidenceRoutes(register: Register, deps: ApiDeps): void {
   register(
     'getEvidence',
@@ -23,7 +25,7 @@ export function evidenceRoutes(register: Register, deps: ApiDeps): void {
           sha256: z.string().regex(/^[0-9a-f]{64}$/, 'needs 64 hexadecimal digits in lower case'),
         }),
       },
-      responses: { 200: { description: 'The file', content: { 'application/octet-stream': { schema: z.any() } } } },
+      responses: { 200: { description: 'The file', content: anyOf([...shownTypes, 'application/octet-stream']) } },
     },
     async (c) => {
       const { runId, sha256 } = c.req.valid('param');

@@ -16,6 +16,13 @@ export const runParam = z.object({ runId: z.uuid().openapi({ param: { name: 'run
 /** Proxies close connections that are silent for a minute. */
 const keepAliveMs = 15_000;
 
+/** One event of the stream; its data are JSON. */
+const streamedSchema = z.object({
+  id: z.string().optional(),
+  event: z.enum(['event', 'progress', 'end']),
+  data: z.string(),
+});
+
 export function runRoutes(register: Register, deps: ApiDeps, servers: KnownServers, acts: Acts): void {
   const { store, temporal, config } = deps;
 
@@ -77,10 +84,12 @@ export function runRoutes(register: Register, deps: ApiDeps, servers: KnownServe
         '`event: event` carries a RunEvent under its sequence number as id; `progress` what long activities are busy with; `end` closes the stream. Send Last-Event-ID to go on after an event.',
       request: {
         params: runParam,
-        query: z.object({ after: z.coerce.number().int().nonnegative().default(0) }),
-        headers: z.object({ 'last-event-id': z.coerce.number().int().nonnegative().optional() }),
+        query: z.object({ after: z.coerce.number().int().nonnegative().default(0).openapi({ type: 'integer' }) }),
+        headers: z.object({
+          'last-event-id': z.coerce.number().int().nonnegative().optional().openapi({ type: 'integer' }),
+        }),
       },
-      responses: { 200: { description: 'The stream', content: { 'text/event-stream': { schema: z.string() } } } },
+      responses: { 200: { description: 'The stream', content: { 'text/event-stream': { schema: streamedSchema } } } },
     },
     async (c) => {
       const { runId } = c.req.valid('param');

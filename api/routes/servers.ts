@@ -63,6 +63,7 @@ export function serverRoutes(register: Register, deps: ApiDeps, servers: KnownSe
     },
     async (c) => {
       const wanted = c.req.valid('json');
+      refuseUnknownSite(config.siteIds, wanted.recoverySiteId);
       await refuseTakenName(wanted.name);
       const found = await temporal.discoverServer({
         recoverySiteId: wanted.recoverySiteId,
@@ -147,4 +148,13 @@ function documentOf({ unlockKeys, ...server }: ServerSpec): ServerDocument {
   return plain<ServerDocument>(
     unlockKeys === undefined ? server : { ...server, unlockKeys: unlockKeys.map(describeSecretRef) },
   );
+}
+
+/** Without this a misspelt site would be asked for, in vain, until the deadline. */
+function refuseUnknownSite(known: readonly string[], siteId: string): void {
+  if (known.includes(siteId)) return;
+  const message = `is no recovery site that this API is configured with. Known: ${known.join(', ') || 'none'}`;
+  throw new Problem('validation', `body.recoverySiteId ${siteId} ${message}`, {
+    issues: [{ at: 'body.recoverySiteId', message }],
+  });
 }

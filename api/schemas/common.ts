@@ -56,7 +56,7 @@ export const siteId = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'needs 1 to 
 
 /** Why somebody acts: part of the record, so never empty. */
 export const reason = lines(2000)
-  .refine((text) => text.trim() !== '', 'is missing: the record says why somebody acted')
+  .regex(/\S/, 'is missing: the record says why somebody acted')
   .overwrite((text) => text.trim())
   .openapi({ example: 'Site A lost power' });
 
@@ -77,6 +77,6 @@ export const problemSchema = z
 export type ProblemDocument = z.infer<typeof problemSchema>;
 
 export const pageQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(200).default(50),
+  limit: z.coerce.number().int().min(1).max(200).default(50).openapi({ type: 'integer' }),
   after: line(500).optional().openapi({ description: 'The `next` of the page before' }),
 });

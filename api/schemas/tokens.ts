@@ -7,7 +7,7 @@ export const personSchema = z.object({ id: z.string(), name: z.string(), role: z
 export const newTokenSchema = z
   .strictObject({
     name: line(100)
-      .refine((text) => text.trim() !== '', 'is missing')
+      .regex(/\S/, 'is missing')
       .overwrite((text) => text.trim())
       .openapi({ description: 'The person, as the record will name them' }),
     role: z.enum(roles),

@@ -11,7 +11,7 @@ import { findProgram, run } from '../shared/programs.mjs';
 import { CannotProvide } from './step.mjs';
 
 /** Program -> its pins in tools/python. */
-export const pythonPrograms = { 'sushy-emulator': 'redfish.txt' };
+export const pythonPrograms = { 'sushy-emulator': 'redfish.txt', schemathesis: 'schemathesis.txt' };
 
 const pinsFolder = fileURLToPath(new URL('../python', import.meta.url));
 
