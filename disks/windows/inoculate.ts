@@ -36,6 +36,15 @@ const addressWarning =
   'Windows keeps a fixed IP address with the old network card: after the boot the new card asks for one by DHCP until it is set.';
 
 /**
+ * ntfs-3g gives new files to everybody: tried with its options `permissions` and `inherit`, with and without a user
+ * mapping, in the appliance of libguestfs 1.48; the rights were the same each time (ntfssecaudit).
+ */
+const rightsWarning = (paths: readonly string[]): string => {
+  const names = paths.map((path) => `C:${path.replaceAll('/', '\\')}`);
+  return `Everybody who is logged on may change the copied driver files until their rights are reset: icacls <file> /reset for ${names.join(', ')}.`;
+};
+
+/**
  * Copies the driver files that `hardware` needs.
  *
  * @throws OperatorError when the volume may not be written to, its hives cannot be read or a driver lacks; PermanentError
@@ -64,7 +73,7 @@ export async function inoculateWindows(request: WindowsRequest): Promise<Inocula
       ...plans.map(describePlan),
       ...files.map(({ path, sha256 }) => `${path} reads back with sha256 ${sha256}`),
     ],
-    warnings: [addressWarning],
+    warnings: [addressWarning, ...(files.length > 0 ? [rightsWarning(files.map(({ path }) => path))] : [])],
   };
 }
 

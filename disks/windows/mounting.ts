@@ -27,12 +27,8 @@ async function whileMounted<T>(guest: Guestfish, mount: () => Promise<unknown>, 
   return result;
 }
 
-/**
- * New files get the rights that their folder passes on, as Windows itself would do it: without `inherit` ntfs-3g lets
- * everybody change them, and a driver that everybody can change is a way to take the system over.
- */
 async function mountForWriting(guest: Guestfish, system: WindowsSystem): Promise<void> {
-  const { error } = await guest.attempt('mount-options', ['permissions,inherit', system.volume.device, '/']);
+  const { error } = await guest.attempt('mount', [system.volume.device, '/']);
   if (error === null) return;
   throw new OperatorError({
     what: `the Windows volume on ${placeOf(system.volume)} cannot be mounted for writing`,

@@ -32,7 +32,7 @@ let folder: string;
 let guest: Guestfish;
 const drivers = () => join(folder, 'drivers');
 /** Volumes of the hostile disk, from 1. */
-const hostile = { cut: 1, empty: 2, linked: 3, hibernated: 4, logs: 5, escapes: 6, dirty: 7, unclean: 8 };
+const hostile = { cut: 1, empty: 2, linked: 3, hibernated: 4, logs: 5, escapes: 6, dirty: 7, used: 8 };
 const names = Object.keys(hostile) as (keyof typeof hostile)[];
 
 beforeAll(async () => {
@@ -83,7 +83,7 @@ async function fillHostile(name: keyof typeof hostile): Promise<void> {
   if (name === 'dirty') return setDirty(device);
   await guest.ask('mount', [device, '/']);
   if (name === 'hibernated') await guest.ask('write', ['/hiberfil.sys', `hibr${'x'.repeat(5000)}`]);
-  if (name === 'unclean') await guest.ask('write', ['/HiberFil.SYS', 'wake']);
+  if (name === 'used') await guest.ask('write', ['/HiberFil.SYS', 'wake']);
   if (name === 'linked') {
     await guest.ask('mv', ['/WINDOWS', '/elsewhere']);
     await guest.ask('ln-s', ['/elsewhere', '/WINDOWS']);
@@ -145,6 +145,8 @@ test.each(kinds.flatMap(([name]) => profiles.map((profile) => [name, profile] as
     reports[`${name} ${profile}`] = { files, registry };
     expect(registry.controlSets).toEqual(['ControlSet001', 'ControlSet002']);
     expect(registry.changes).not.toEqual([]);
+    const told = files.warnings?.join() ?? '';
+    expect(told.includes(String.raw`C:\WINDOWS\Drivers\Muster\viostor.inf`)).toBe(profile === 'kvm-virtio');
     if (profile !== 'vmware-lsisas') expect(files.changes).not.toEqual([]);
   },
 );
@@ -183,14 +185,11 @@ test.each<[keyof typeof hostile, RegExp]>([
   ['logs', /^OperatorError: .*SYSTEM is not complete by itself: found sequence numbers 8 and 7/],
   ['escapes', /^OperatorError: there is no driver viostor for Windows \?\[31m<script> \(10\.0/],
   ['dirty', /^OperatorError: the Windows volume on disk2, partition 7 was not let go cleanly: found the mark/],
-  ['unclean', /^nothing failed$/],
+  ['used', /^OperatorError: there is no driver viostor for Windows Server 2022/],
 ])('a volume that is "%s" ends in words for a person', async (name, words) => {
   const work = async () => {
-    const asked = await request(
-      volumeOf(`/dev/sdc${hostile[name]}`),
-      'kvm-virtio',
-      name === 'escapes' ? null : drivers(),
-    );
+    const driverFolder = name === 'escapes' || name === 'used' ? null : drivers();
+    const asked = await request(volumeOf(`/dev/sdc${hostile[name]}`), 'kvm-virtio', driverFolder);
     return inoculateWindows(asked);
   };
   expect(await failure(work())).toMatch(words);
