@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Provenance } from '../model/order';
 import type { Person, Store } from '../store/contract';
+import { stickyTimeoutMs } from '../workflows/messages';
 import type { TemporalGateway } from './temporal';
 
 /** Evidence files by content. Absent files are undefined. */
@@ -45,7 +46,7 @@ export const defaultApiConfig: Omit<ApiConfig, 'tenantId' | 'coreId' | 'version'
   tokenStaleMs: 12 * 3_600_000,
   bodyLimitBytes: 256 * 1024,
   updateDeadlineMs: 5_000,
-  queryDeadlineMs: 3_000,
+  queryDeadlineMs: stickyTimeoutMs - 500,
   storeDeadlineMs: 3_000,
   streamEveryMs: 500,
 };

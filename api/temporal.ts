@@ -5,6 +5,7 @@
  * Temporal's own state of a workflow is used to reach it and to see what it is busy with. It is not the audit record.
  */
 import { Client, Connection } from '@temporalio/client';
+import { defaultApiConfig } from './deps';
 import { recoveryCalls, type RecoveryCalls } from './temporal/recoveries';
 import { sessionCalls, type SessionCalls } from './temporal/sessions';
 import { siteCalls, type SiteCalls } from './temporal/sites';
@@ -22,6 +23,7 @@ export interface TemporalOptions {
   readonly namespace: string;
   /** For calls that only need Temporal itself. */
   readonly callDeadlineMs?: number;
+  /** Below workflows/messages.ts' stickyTimeoutMs, which says why. */
   readonly queryDeadlineMs?: number;
   readonly updateDeadlineMs?: number;
   /** For short workflows that ask a site something. */
@@ -44,7 +46,7 @@ export function connectTemporal(options: TemporalOptions): TemporalGateway {
   const context: TemporalContext = {
     client,
     callDeadlineMs: options.callDeadlineMs ?? 5_000,
-    queryDeadlineMs: options.queryDeadlineMs ?? 3_000,
+    queryDeadlineMs: options.queryDeadlineMs ?? defaultApiConfig.queryDeadlineMs,
     updateDeadlineMs: options.updateDeadlineMs ?? 5_000,
     siteDeadlineMs: options.siteDeadlineMs ?? 30_000,
   };

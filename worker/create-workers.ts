@@ -3,7 +3,7 @@ import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/w
 import type { Configuration } from '../config/configuration';
 import { createActivities } from '../activities';
 import { createJournalActivities } from '../activities/journal';
-import { journalQueue, replicationQueue, siteQueue, workflowQueue } from '../workflows/messages';
+import { journalQueue, replicationQueue, siteQueue, stickyTimeoutMs, workflowQueue } from '../workflows/messages';
 import type { Services } from './services';
 
 export interface QueueNames {
@@ -28,7 +28,7 @@ const sessionSlots = 2_000;
 /**
  * Creates the workers; `run` of each starts it. Sources of the settings:
  * - heartbeats at most a second apart bring an abort to a running step in 1 s instead of 3 (measured);
- * - a sticky queue that gives up after 2 s lets workflows go on 5-7 s after a worker was killed, not 13-15 (measured);
+ * - a sticky queue gives up after 2 s (workflows/messages.ts says why, and what depends on it);
  * - the cache counts workflows, not bytes, and its default of 600 per GB can exhaust a small machine (sdk issue 2227).
  */
 export async function createWorkers(options: {
@@ -56,7 +56,7 @@ export async function createWorkers(options: {
       taskQueue: queues.workflows,
       workflowBundle: workflows,
       maxCachedWorkflows: configuration.worker.cachedWorkflows,
-      stickyQueueScheduleToStartTimeout: '2s',
+      stickyQueueScheduleToStartTimeout: stickyTimeoutMs,
     },
     {
       ...common,

@@ -87,6 +87,17 @@ export const sessionQuery = defineQuery<SessionView>('session');
 
 export const recoveryWorkflowType = 'pushButtonRecovery';
 export const sessionWorkflowType = 'replicationSession';
+/**
+ * How long Temporal waits for the worker that has a workflow in memory before any other may take its task: workflows go on
+ * 5-7 s after a worker was killed with 2 s, not 13-15 (measured).
+ *
+ * Queries must be given up sooner. One that a lost worker did not answer goes to another worker after this time, also
+ * while a task of the same workflow is still in flight at the lost one; that worker then runs ahead of the history, and
+ * the run ends in "[TMPRL1100] Nondeterminism error" and stands still for good (seen and reproduced with SDK 1.24.0,
+ * server 1.31: a query of 3 s breaks the workflow, one of 1.5 s does not).
+ */
+export const stickyTimeoutMs = 2_000;
+
 export const workflowQueue = 'muster';
 export const journalQueue = 'journal';
 export const siteQueue = (siteId: string): string => `site:${siteId}`;
