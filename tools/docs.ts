@@ -11,6 +11,7 @@ import type { ProcedureDeclaration, StepDeclaration } from '../model/steps';
 import { configurationDocument } from '../stack/configuration-document';
 import { procedures } from '../workflows/procedures';
 import { apiPaths } from './api-paths';
+import { errorsDocument } from './errors-document';
 import { operatingDocument } from './metrics-document';
 import { readmes } from './readmes';
 
@@ -71,6 +72,7 @@ export async function generatedDocuments(): Promise<Record<string, string>> {
     'man/muster.1': manPage(),
     'operating.md': operatingDocument(page('operating.md')),
     'configuration.md': configurationDocument(page('configuration.md')),
+    'when-it-is-stuck.md': errorsDocument(),
     ...Object.fromEntries(
       Object.values(procedures).map((procedure) => [`procedures/${procedure.name}.md`, procedureDocument(procedure)]),
     ),
