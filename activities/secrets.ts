@@ -6,7 +6,7 @@ import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OperatorError, assertNever } from '../model/errors';
-import { describeSecretRef, parseSecretRef, type SecretRef } from '../model/secrets';
+import { describeSecretRef, parseSecretRef, secretVariablePrefix, type SecretRef } from '../model/secrets';
 
 /** The bytes that a reference means, at most 8 KiB. @throws OperatorError naming the reference, never the value. */
 export type Secrets = (ref: SecretRef) => Promise<Buffer>;
@@ -18,8 +18,6 @@ export interface SecretsSettings {
 }
 
 const maxBytes = 8192;
-/** Other variables of the worker are not for orders to read. */
-const variablePrefix = 'MUSTER_SECRET_';
 
 /** Builds the resolver; nothing is read before it is asked for, and nothing is kept. */
 export function createSecrets(settings: SecretsSettings): Secrets {
@@ -70,8 +68,8 @@ async function readSecretFile(ref: SecretRef, path: string): Promise<Buffer> {
 }
 
 function readVariable(ref: SecretRef, environment: NodeJS.ProcessEnv): Buffer {
-  if (!ref.name.startsWith(variablePrefix)) {
-    throw refused(ref, ref.name, `a variable whose name starts with ${variablePrefix}`, 'Rename the variable.');
+  if (!ref.name.startsWith(secretVariablePrefix)) {
+    throw refused(ref, ref.name, `a variable whose name starts with ${secretVariablePrefix}`, 'Rename the variable.');
   }
   const value = environment[ref.name];
   if (value === undefined) {

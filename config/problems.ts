@@ -19,11 +19,15 @@ export function describeProblem(problem: ConfigurationProblem): string {
   return `${problem.where}: found ${problem.found}, needed ${problem.needed}. ${problem.remedy}`;
 }
 
+/** Somebody may have written the secret itself where only a reference belongs. */
+export const mayHoldSecret = (key: string): boolean => /password|passphrase|secret|token/i.test(key);
+const hidden = (key: string, value: unknown): unknown => (mayHoldSecret(key) ? '…' : value);
+
 /** The value as it was written, shortened; what may hold a secret is never shown. */
 export function showValue(value: unknown, secret = false): string {
-  if (secret) return 'a value that is not shown because it may hold a secret';
   if (value === undefined) return 'nothing';
   if (value === '') return 'an empty value';
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  if (secret) return 'a value that is not shown because it may hold a secret';
+  const text = typeof value === 'string' ? value : JSON.stringify(value, hidden);
   return text.length > 80 ? `"${text.slice(0, 77)}…"` : `"${text}"`;
 }

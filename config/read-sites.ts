@@ -2,7 +2,7 @@
 import { join, resolve } from 'node:path';
 import type { z } from 'zod';
 import type { RecoverySiteConfig, SourceSiteConfig } from './configuration';
-import { showValue, type ConfigurationProblem } from './problems';
+import { mayHoldSecret, showValue, type ConfigurationProblem } from './problems';
 import { sitesSchema, standardSites } from './sites';
 
 export interface Sites {
@@ -42,7 +42,7 @@ function siteProblem(file: string | null, written: object, issue: z.core.$ZodIss
   );
   return {
     where: `${file ?? 'sites'}: ${place.replace(/^\./, '')}`,
-    found: showValue(found),
+    found: showValue(found, mayHoldSecret(String(issue.path.at(-1) ?? ''))),
     needed: issue.message,
     remedy: 'See "Sites" in docs/configuration.md.',
   };

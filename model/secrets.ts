@@ -7,6 +7,9 @@ export interface SecretRef {
   readonly name: string;
 }
 
+/** Only variables with such a name are for orders to read; they are kept from every program that Muster starts. */
+export const secretVariablePrefix = 'MUSTER_SECRET_';
+
 /** `file:NAME` or `environment:NAME`, as people write it. */
 export const secretRefPattern = /^(file|environment):([A-Za-z0-9][A-Za-z0-9._-]{0,99})$/;
 

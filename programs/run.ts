@@ -5,6 +5,7 @@
  * survive a change of credentials, so it is set in the child right before it becomes the program.
  */
 import { execa } from 'execa';
+import { withoutSecretVariables } from './environment';
 import { noteProgram } from './log';
 
 export interface RunOptions {
@@ -75,7 +76,8 @@ export async function runProgram(
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
-    env: { LC_ALL: 'C.UTF-8', ...options.env },
+    extendEnv: false,
+    env: { ...withoutSecretVariables(process.env), LC_ALL: 'C.UTF-8', ...options.env },
   });
   if (options.onLine) {
     const onLine = options.onLine;

@@ -3,6 +3,7 @@
  * kill -9 leaves no stale lock and a reused process id cannot be taken for a holder.
  */
 import { spawn } from 'node:child_process';
+import { withoutSecretVariables } from '../programs/environment';
 import { StackError } from './exit-codes';
 
 export interface FolderLock {
@@ -18,6 +19,7 @@ export async function lockFolder(lockFile: string, who: () => Promise<string>): 
   const flock = ['flock', '--nonblock', '-E', String(takenExitCode), '--no-fork', lockFile, ...holdUntilInputCloses];
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...flock], {
     stdio: ['pipe', 'pipe', 'ignore'],
+    env: withoutSecretVariables(process.env),
     // A group of its own: Ctrl-C in a terminal must not end the lock before the parts have stopped.
     detached: true,
   });

@@ -8,6 +8,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { withoutSecretVariables } from '../programs/environment';
 import { StackError } from './exit-codes';
 import { becomeUser, type SystemUser } from './postgres-binaries';
 
@@ -17,6 +18,8 @@ export interface PartOptions {
   readonly args: readonly string[];
   readonly logFile: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** true: it gets the secrets of the environment, too (MUSTER_SECRET_…). Default: it does not. */
+  readonly needsSecrets?: boolean;
   readonly cwd?: string;
   /** What the kernel sends it when this process dies. */
   readonly deathSignal?: 'KILL' | 'TERM' | 'INT';
@@ -50,9 +53,10 @@ export function wrapCommand(options: Pick<PartOptions, 'file' | 'args' | 'deathS
 export function startPart(options: PartOptions): Part {
   const log = openSync(options.logFile, 'a', 0o600);
   const [command, ...args] = wrapCommand(options);
+  const environment = options.env ?? process.env;
   const child = spawn(command!, args, {
     stdio: ['ignore', log, log],
-    env: options.env ?? process.env,
+    env: options.needsSecrets === true ? environment : withoutSecretVariables(environment),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     // A group of its own: Ctrl-C in a terminal reaches `muster up` alone, which then stops the parts in order.
     detached: true,

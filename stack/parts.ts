@@ -116,6 +116,7 @@ function startOwn({ ownProcess, env, folder }: PartsContext, name: 'worker' | 'a
     file: file!,
     args,
     env,
+    needsSecrets: name === 'worker',
     logFile: join(folder.logs, `${name}.log`),
   });
 }

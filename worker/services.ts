@@ -6,6 +6,7 @@ import { createEvidenceKeeper } from '../activities/evidence';
 import type { Observer } from '../activities/observer';
 import { createSecrets } from '../activities/secrets';
 import type { ActivityDeps } from '../activities/site';
+import { takeSecretVariables } from '../programs/environment';
 import { openStore } from '../store/open-store';
 import type { Store } from '../store/contract';
 import { openSites } from './sites';
@@ -33,7 +34,7 @@ export function createServices(
     activities: {
       sites: openSites(configuration),
       evidence,
-      secrets: createSecrets({ folder: configuration.secretsFolder, environment: process.env }),
+      secrets: createSecrets({ folder: configuration.secretsFolder, environment: takeSecretVariables() }),
       worker: { kind: 'worker', id: worker.id, name: worker.id },
       now: () => Date.now(),
       ...(worker.observer === undefined ? {} : { observer: worker.observer }),

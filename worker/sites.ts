@@ -10,6 +10,7 @@ import type { SiteId } from '../model/server';
 import { createLibvirtPlatform } from '../platforms/libvirt/platform';
 import { openSimulatedSite } from '../platforms/simulated/open';
 import type { ReplicationSource } from '../replication/contract';
+import { takeSecretVariables } from '../programs/environment';
 import { createLibvirtSource } from '../replication/libvirt-source';
 import { createPreparations } from '../replication/preparations';
 import { createReplicas } from '../replication/replicas';
@@ -21,7 +22,7 @@ export function openSites(configuration: Configuration): Sites {
   const sources = new Map(configuration.sources.map((site) => [site.id, openSource(site, configuration)]));
   const copies = new Map([...sources].map(([id, { source }]) => [id, source]));
   const mine = configuration.sites.filter((site) => configuration.worker.sites.includes(site.id));
-  const secrets = createSecrets({ folder: configuration.secretsFolder, environment: process.env });
+  const secrets = createSecrets({ folder: configuration.secretsFolder, environment: takeSecretVariables() });
   const open = (site: RecoverySiteConfig): RecoverySite => {
     const physical = openPhysical(site, secrets);
     return { ...openRecovery(site, copies), ...(physical === undefined ? {} : { physical }) };

@@ -1,6 +1,7 @@
 /** The programs of the host: on PATH, able to run, new enough where a feature needs it. */
 import { access, constants, readdir } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
+import { withoutSecretVariables } from '../../programs/environment';
 import { runBriefly } from '../postgres-binaries';
 import { findTemporal } from '../temporal-binary';
 import type { Check } from './check';
@@ -113,7 +114,10 @@ async function versionOf(
   signal: AbortSignal,
 ): Promise<{ version?: string | undefined; error?: string }> {
   try {
-    const { stdout, stderr } = await runBriefly(path, ['--version'], { env: { ...env, LC_ALL: 'C' }, signal });
+    const { stdout, stderr } = await runBriefly(path, ['--version'], {
+      env: { ...withoutSecretVariables(env), LC_ALL: 'C' },
+      signal,
+    });
     return { version: /\d+\.\d+(\.\d+)?/.exec(stdout || stderr)?.[0] };
   } catch (error) {
     return { error: (error as Error).message.split('\n')[0]! };
