@@ -1,8 +1,10 @@
 /** What an inoculation says that it did: from what was found before and after. */
 import type { InoculationReport } from '../contract';
+import { printable } from '../guestfish-words';
 import type { Addition } from './append';
 import type { LinuxSystem } from './find-system';
 import type { Findings } from './findings';
+import type { KernelPlan } from './kernels';
 
 /** The report of an inoculation; its inoculator is named after what builds the guest's initramfs. */
 export function report(
@@ -21,7 +23,7 @@ export function report(
       how: plan.action === 'none' ? 'already-fit' : additions.has(plan.release) ? 'archive-appended' : 'regenerated',
       modulesAdded: plan.action === 'none' ? [] : plan.missing,
     })),
-    changes: [...before.config.changes, ...before.modules.changes],
+    changes: [...before.config.changes, ...before.modules.changes, ...kernels.flatMap(rewrittenInside)],
     verified: [
       ...after.kernels
         .filter(({ action }) => action === 'none')
@@ -38,3 +40,7 @@ export function report(
     ],
   };
 }
+
+/** Copies of the guest's configuration in an initramfs that named a device that would be gone. */
+const rewrittenInside = ({ initramfsPath, overrides }: KernelPlan): string[] =>
+  [...overrides.keys()].map((name) => `${initramfsPath}: ${printable(name)} in it names volumes by UUID`);

@@ -1,4 +1,4 @@
-/** A guest started by QEMU itself, without libvirt: VMware-like hardware, serial console in a file, agent on a socket. */
+/** A guest started by QEMU itself, without libvirt: any hardware, serial console in a file, agent on a socket. */
 import { randomInt } from 'node:crypto';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
@@ -10,6 +10,8 @@ export interface GuestMachine {
   console(): Promise<string>;
   /** Waits until `look` returns something; fails at the deadline with the console's end. */
   until<T>(what: string, look: () => Promise<T | undefined>, deadlineMs: number): Promise<T>;
+  /** Types on the serial console. */
+  type(text: string): Promise<void>;
   /** One command of the guest agent; undefined while it does not answer. */
   agent(command: string, args?: object): Promise<unknown>;
   /** A program in the guest: its standard output. */
@@ -17,17 +19,25 @@ export interface GuestMachine {
   kill(): Promise<void>;
 }
 
-/** Starts a q35 machine with a pvscsi disk and a vmxnet3 card, as QEMU emulates VMware's. */
-export function startVmwareLike(overlay: string, folder: string): GuestMachine {
-  const name = `m${randomInt(1e9)}`;
-  const serial = `${folder}/${name}.log`;
-  const socket = `${folder}/${name}.sock`;
-  const child = spawn('setpriv', [
-    ...['--pdeathsig', 'KILL', '--', 'qemu-system-x86_64', '-machine', 'q35,accel=tcg', '-m', '768', '-smp', '1'],
-    ...['-nodefaults', '-display', 'none', '-vga', 'std', '-serial', `file:${serial}`],
+/** Devices of a machine as QEMU emulates VMware's: pvscsi and vmxnet3. */
+export const startVmwareLike = (overlay: string, folder: string): GuestMachine =>
+  startMachine(folder, [
     ...['-device', 'pvscsi,id=scsi0,bus=pcie.0,addr=0x10', '-device', 'scsi-hd,drive=d0,bus=scsi0.0'],
     ...['-drive', `if=none,id=d0,file=${overlay},format=qcow2`],
     ...['-device', 'vmxnet3,netdev=n0,mac=52:54:00:12:34:56,bus=pcie.0,addr=0x12', '-netdev', 'user,id=n0,restrict=on'],
+  ]);
+
+/** Starts a q35 machine with these disks and cards; its serial console and its agent's port are added. */
+export function startMachine(folder: string, devices: readonly string[]): GuestMachine {
+  const name = `m${randomInt(1e9)}`;
+  const serial = `${folder}/${name}.log`;
+  const socket = `${folder}/${name}.sock`;
+  const keyboard = `${folder}/${name}.tty`;
+  const child = spawn('setpriv', [
+    ...['--pdeathsig', 'KILL', '--', 'qemu-system-x86_64', '-machine', 'q35,accel=tcg', '-m', '768', '-smp', '1'],
+    ...['-nodefaults', '-display', 'none', '-vga', 'std', '-serial', 'chardev:tty'],
+    ...['-chardev', `socket,id=tty,path=${keyboard},server=on,wait=off,logfile=${serial}`],
+    ...devices,
     ...['-device', 'virtio-serial-pci', '-chardev', `socket,path=${socket},server=on,wait=off,id=ga`],
     ...['-device', 'virtserialport,chardev=ga,name=org.qemu.guest_agent.0'],
   ]);
@@ -46,6 +56,14 @@ export function startVmwareLike(overlay: string, folder: string): GuestMachine {
       }
       throw new Error(`${what}: not within ${deadlineMs} ms. Console:\n${(await readConsole()).slice(-3000)}`);
     },
+    type: (text) =>
+      new Promise((resolve, reject) => {
+        const connection = connect(keyboard, () => connection.end(text));
+        connection
+          .on('error', reject)
+          .on('close', () => resolve())
+          .resume();
+      }),
     agent: (command, args) => askAgent(socket, command, args),
     async run(path, args) {
       const started = (await askAgent(socket, 'guest-exec', { path, arg: args, 'capture-output': true })) as {

@@ -14,6 +14,7 @@ import { npmPackages } from './npm-packages.mjs';
 import { pythonProgramsStep } from './python-programs.mjs';
 import { makeContext, runStep } from './step.mjs';
 import { temporalCli } from './temporal.mjs';
+import { testGuestsStep } from './test-guests.mjs';
 
 const help = `node tools/setup/main.mjs all|quick|demo [--quiet-when-ready]
 
@@ -54,6 +55,7 @@ async function main(args) {
     temporalCli,
     libvirtService,
     demoGuestStep,
+    testGuestsStep,
     pythonProgramsStep,
   ];
   const problems = [];

@@ -1,0 +1,142 @@
+/** The two guests that have nearly everything, inoculated, read by other tools, and started on hardware that they did not know. */
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createDiskEditor } from '../../../disks/editor';
+import type { InoculationReport } from '../../../disks/contract';
+import { hardwareProfiles, type NicSpec } from '../../../model/server';
+import { startMachine, type GuestMachine } from '../guest-machine';
+import { zoo, type Zoo, type ZooGuest } from './build.mjs';
+import * as make from './layouts';
+
+jest.setTimeout(1_800_000);
+
+let folder: string;
+let built: Zoo;
+beforeAll(async () => {
+  built = await zoo();
+  folder = mkdtempSync(join(tmpdir(), 'muster-zoo-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const editor = () => createDiskEditor({ scratchFolder: join(folder, 'scratch') });
+const nics: NicSpec[] = [{ index: 0, macAddress: '52:54:00:12:34:56', model: 'e1000', network: 'prod' }];
+
+function overlays(guest: ZooGuest): string[] {
+  return guest.images.map((image) => {
+    const path = join(folder, image);
+    make.quietly('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', join(built.folder, image), '-F', 'qcow2', path]);
+    return path;
+  });
+}
+
+const asDisks = (paths: readonly string[]) => paths.map((path, index) => make.asDisk(path, index, 'qcow2'));
+
+function asRaw(image: string): string {
+  const raw = join(folder, 'read.raw');
+  make.quietly('qemu-img', ['convert', '-O', 'raw', image, raw]);
+  return raw;
+}
+
+/** Every line that `findmnt` prints of /, /boot and the like: what the guest really runs on. */
+const mounts = (machine: GuestMachine) => machine.run('/usr/bin/findmnt', ['-rn', '-o', 'TARGET,SOURCE,FSTYPE']);
+
+describe('UEFI, GPT, /boot apart, XFS on a volume group across two disks, two kernels, dracut: onto NVMe', () => {
+  let disks: string[];
+  let report: InoculationReport;
+
+  test('both kernels get their drivers and the firmware its loader', async () => {
+    disks = overlays(built.uefiLvm);
+    report = await editor().inoculate(asDisks(disks), hardwareProfiles['physical-nvme']!, { nics });
+    expect(report.inoculator).toBe('dracut');
+    expect(report.kernels.map(({ release, how }) => [release, how])).toEqual([
+      [built.kernelRelease, 'archive-appended'],
+      [built.uefiLvm.olderKernel, 'archive-appended'],
+    ]);
+    expect(report.changes).toContainEqual(expect.stringMatching(/BOOTX64\.EFI: copied from .*shimx64\.efi$/));
+    expect(report.warnings).toEqual([]);
+  });
+
+  test('other tools find them behind each archive of dracut, and the loader where firmware looks', () => {
+    const [now, before] = [asRaw(disks[0]!), join(folder, 'before.raw')];
+    make.quietly('qemu-img', ['convert', '-O', 'raw', join(built.folder, built.uefiLvm.images[0]!), before]);
+    for (const release of [built.kernelRelease, built.uefiLvm.olderKernel]) {
+      const path = `/initrd.img-${release}`;
+      const [whole, old] = [make.readExt4(now, path, 65, folder), make.readExt4(before, path, 65, folder)];
+      expect(whole.subarray(0, old.length).equals(old)).toBe(true);
+      const unpacked = make.unpackArchive(make.quietly('zstd', ['-dc'], whole.subarray(old.length)), folder);
+      const names = execFileSync('find', ['.', '-name', '*.ko'], { cwd: unpacked, encoding: 'utf8' });
+      expect(names).toContain(`/${release}/kernel/drivers/nvme/host/nvme.ko`);
+      expect(readFileSync(join(unpacked, 'etc/cmdline.d/zz-muster.conf'), 'utf8')).toBe('rd.driver.pre=nvme,e1000e\n');
+    }
+    const loader = (path: string) => make.quietly('mtype', ['-i', `${now}@@1M`, `::${path}`]);
+    expect(loader('EFI/BOOT/BOOTX64.EFI').equals(loader('EFI/debian/shimx64.efi'))).toBe(true);
+    expect(loader('EFI/BOOT/grubx64.efi').equals(loader('EFI/debian/grubx64.efi'))).toBe(true);
+    rmSync(before);
+    rmSync(now);
+  });
+
+  test('it starts on NVMe, from firmware that has never seen it', async () => {
+    const variables = join(folder, 'variables.fd');
+    copyFileSync('/usr/share/OVMF/OVMF_VARS_4M.fd', variables);
+    const machine = startMachine(folder, [
+      ...['-drive', 'if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd'],
+      ...['-drive', `if=pflash,format=raw,unit=1,file=${variables}`],
+      ...disks.flatMap((path, n) => ['-drive', `if=none,id=d${n},format=qcow2,file=${path}`]),
+      ...disks.flatMap((_path, n) => ['-device', `nvme,serial=zoo${n},drive=d${n}`]),
+      ...['-device', 'e1000e,netdev=n0,mac=52:54:00:12:34:56', '-netdev', 'user,id=n0,restrict=on'],
+    ]);
+    try {
+      await machine.until('the guest agent', () => machine.agent('guest-ping'), 1_200_000);
+      const text = await mounts(machine);
+      expect(text).toMatch(/^\/ \/dev\/mapper\/zoo-root xfs$/m);
+      expect(text).toMatch(/^\/boot \/dev\/nvme\dn1p2 ext4$/m);
+      expect(text).toMatch(/^\/boot\/efi \/dev\/nvme\dn1p1 vfat$/m);
+      const under = await machine.run('/usr/bin/lsblk', ['-rsno', 'NAME', '/dev/mapper/zoo-root']);
+      expect(under).toMatch(/^nvme0n1$/m);
+      expect(under).toMatch(/^nvme1n1$/m);
+    } finally {
+      await machine.kill();
+    }
+  });
+});
+
+describe('BIOS, MBR, LUKS, btrfs in a subvolume, MODULES=dep: onto virtio', () => {
+  let disks: string[];
+
+  test('with its key the system is found inside the encrypted volume; the key stands nowhere', async () => {
+    disks = overlays(built.biosLuks);
+    const { passphrase } = built.biosLuks;
+    const seen: string[] = [];
+    const report = await editor().inoculate(asDisks(disks), hardwareProfiles['kvm-virtio']!, {
+      nics,
+      unlockKeys: [Buffer.from('not this one'), Buffer.from(passphrase)],
+      onProgress: (progress) =>
+        void seen.push(JSON.stringify(progress), execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })),
+    });
+    expect(report.kernels).toEqual([expect.objectContaining({ how: 'archive-appended' })]);
+    expect(report.changes).toContainEqual(expect.stringMatching(/^\/etc\/crypttab: .*QM00001-part2 -> UUID=/));
+    expect(report.changes).toContainEqual(expect.stringMatching(/^\/boot\/grub\/device\.map: .* commented out$/));
+    expect(seen.join('\n')).toContain('guestfish');
+    expect(seen.join('\n') + JSON.stringify(report)).not.toContain(passphrase);
+  });
+
+  test('it starts on virtio when its passphrase is typed', async () => {
+    const machine = startMachine(folder, [
+      ...['-drive', `if=none,id=d0,format=qcow2,file=${disks[0]!}`, '-device', 'virtio-blk-pci,drive=d0'],
+      ...['-device', 'virtio-net-pci,netdev=n0,mac=52:54:00:12:34:56', '-netdev', 'user,id=n0,restrict=on'],
+    ]);
+    try {
+      const asked = async () => (/unlock disk.*sda2_crypt/.test(await machine.console()) ? true : undefined);
+      await machine.until('the question for the passphrase', asked, 900_000);
+      await machine.type(`${built.biosLuks.passphrase}\n`);
+      await machine.until('the guest agent', () => machine.agent('guest-ping'), 900_000);
+      const text = await mounts(machine);
+      expect(text).toMatch(/^\/ \/dev\/(mapper\/sda2_crypt|dm-0)\[\/@rootfs\] btrfs$/m);
+      expect(text).toMatch(/^\/boot \/dev\/vda1 ext4$/m);
+    } finally {
+      await machine.kill();
+    }
+  });
+});
