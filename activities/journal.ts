@@ -3,24 +3,21 @@ import { Context } from '@temporalio/activity';
 import { whileDoing } from '../programs/log';
 import type { Store } from '../store/contract';
 import type { JournalActivities } from './contract';
-import { unobserved, type Observer } from './observer';
+import type { Observer } from './observer';
 
-export function createJournalActivities(
-  store: Pick<Store, 'journal'>,
-  observer: Observer = unobserved,
-): JournalActivities {
+export function createJournalActivities(store: Pick<Store, 'journal'>, observer?: Observer): JournalActivities {
   return {
     appendJournal: (batch) =>
       whileDoing({ runId: batch.runId, flush: batch.flush }, async () => {
         try {
           const head = await store.journal.append(batch);
-          observer.journalFlushed({
+          observer?.journalFlushed({
             procedure: procedureOf(Context.current().info.workflowType),
             events: batch.events,
           });
           return head;
         } catch (error) {
-          observer.journalFailed(error);
+          observer?.journalFailed(error);
           throw error;
         }
       }),
