@@ -5,6 +5,7 @@ import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import type { Client } from '@temporalio/client';
+import { copiesResource, machineResource, replicaResource } from '../../activities/common';
 import { plainWords } from './end-state';
 import type { ProtectedServer } from './server';
 import type { SitePair } from './sites';
@@ -17,7 +18,8 @@ export interface Owned {
 /** Files that belong to the site and not to a server. */
 const common = ['effects.log', 'settings.json'];
 const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
-/** How often replication merged is a matter of time. */
+/** Whether replication has prepared an inoculation by then, and how often it merged, is a matter of time. */
+const prepared = /^replicas\/SERVER\/prepared\.json$/;
 const pointNumber = /points\/\d+\//g;
 
 /** seed's server -> its files at the recovery site in plain words; `nobodys`: files that belong to none of them. */
@@ -49,7 +51,7 @@ export async function filesAt(
     )(named)
       .replaceAll(uuid, 'UUID')
       .replaceAll(pointNumber, 'points/N/');
-    byServer.get(owner.server.spec.name)!.push(plain);
+    if (!prepared.test(plain)) byServer.get(owner.server.spec.name)!.push(plain);
   }
   return {
     byServer: new Map([...byServer].map(([name, list]) => [name, [...new Set(list)].sort()])),
@@ -61,7 +63,7 @@ export async function filesAt(
 function withLeaseNames(file: string, owned: readonly Owned[]): string {
   if (!file.startsWith('leases/')) return file;
   for (const { server, runId } of owned) {
-    for (const resource of [`replica/${server.spec.id}`, `machine/${runId}`]) {
+    for (const resource of [replicaResource(server.spec.id), copiesResource(runId), machineResource(runId)]) {
       file = file.replace(createHash('sha256').update(resource).digest('hex').slice(0, 32), resource);
     }
   }

@@ -35,7 +35,7 @@ export interface Listeners {
   readonly onLook: (seen: string) => void;
 }
 
-const lookEveryMs = 400;
+const lookEveryMs = 500;
 /** Faults strike once or twice and kills rarely three times in a row: what stays stuck longer will stay so for ever. */
 const mostRetries = 8;
 

@@ -30,7 +30,7 @@ export async function protectServer(
       source: { siteId: `${pair.name}-source`, machineName: name },
       recoverySiteId: pair.name,
       objectives: { rpoMs: 15_000, rtoMs: 600_000 },
-      cadence: { pointEveryMs: 3_000, keepPoints: 4 },
+      cadence: { pointEveryMs: 5_000, keepPoints: 4 },
       probes: [{ name: 'counter', command: ['/usr/local/bin/counter-status'], expectOutput: '"chain":"ok"' }],
     },
   });
