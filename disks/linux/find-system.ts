@@ -44,7 +44,7 @@ export async function findLinux(
   for (const volume of volumes.filter(({ type }) => linuxFilesystems.includes(type))) {
     const { error } = await guest.attempt('mount-ro', [volume.device, '/']);
     if (error !== null) {
-      broken.push({ volume, error });
+      broken.push({ volume, error: await withKernelsWords(guest, error) });
       continue;
     }
     const system = await readSystem(guest, files, volume, volume.device, volumes);
@@ -64,6 +64,17 @@ export async function findLinux(
   if (system.missing[0] !== undefined) throw missingPart(system.missing[0], volumes);
   const { root, id, idLike, prettyName, mounts } = system;
   return { root, id, idLike, prettyName, mounts };
+}
+
+/** mount says the same of every damage; the appliance's kernel knows which it was. */
+async function withKernelsWords(guest: Guestfish, error: string): Promise<string> {
+  const { output } = await guest.attempt('dmesg');
+  const last = output
+    .trimEnd()
+    .split('\n')
+    .slice(-20)
+    .findLast((line) => /error|corrupt|fail|invalid|not found/i.test(line));
+  return last === undefined ? error : `${printable(last.replace(/^\[[^\]]*\] /, ''))} (${error})`;
 }
 
 /** Paths of a mounted btrfs's subvolumes, as its own tools list them. */

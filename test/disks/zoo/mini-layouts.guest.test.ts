@@ -214,7 +214,7 @@ describe('disks that cannot be inoculated are refused with what was found and wh
   });
 
   test('a filesystem that cannot be mounted, and one that its kernel marked as damaged', async () => {
-    await refused(search(index.torn), /ext4 filesystem on disk3 is damaged/, /e2fsck-f/);
+    await refused(search(index.torn), /ext4 filesystem on disk3 is damaged: found EXT4-fs/, /e2fsck-f/);
     await refused(search(index.marked), /ext4 filesystem on disk4 is damaged/, /errors/, /earlier recovery point/);
   });
 
