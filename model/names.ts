@@ -79,11 +79,14 @@ const terminalSequences = new RegExp(
   'g',
 );
 
-/** Foreign text on several lines, safe for a terminal and for HTML that escapes: sequences go, other controls become �. */
+/**
+ * Foreign text on several lines, safe for a terminal and for HTML that escapes: sequences go, other controls become �.
+ * The lookbehinds here and below begin a match where a run begins, so that a long run is read once, not once a character.
+ */
 export function printableLines(text: string): string {
   return text
     .replace(terminalSequences, '')
-    .replace(/\r+\n/g, '\n')
+    .replace(/(?<!\r)\r+\n/g, '\n')
     .replace(/(?![\n\t])[\p{Cc}\p{Cs}\u2028\u2029]/gu, '\ufffd')
     .replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd'); // text direction can make a name read as another
 }
@@ -96,5 +99,5 @@ export function isPrintable(text: string): boolean {
 
 /** The same on one line. */
 export function printable(text: string): string {
-  return printableLines(text).replace(/\s*[\n\t]\s*/g, ' ');
+  return printableLines(text).replace(/(?<!\s)\s*[\n\t]\s*/g, ' ');
 }

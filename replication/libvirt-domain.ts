@@ -1,6 +1,6 @@
 /** What libvirt's description of a running machine says of what is to be protected. Pure: XML in, values out. */
 import { XMLParser } from 'fast-xml-parser';
-import { OperatorError } from '../model/errors';
+import { isMusterError, OperatorError, PermanentError } from '../model/errors';
 import type { DiskController, DiskSpec, Firmware, NicModel, NicSpec } from '../model/server';
 
 interface DomainXml {
@@ -44,8 +44,20 @@ const parser = new XMLParser({
   isArray: (_name, path) => ['disk', 'controller', 'interface'].some((tag) => String(path) === `domain.devices.${tag}`),
 });
 
-/** @throws OperatorError when a disk or NIC is of a kind that Muster cannot protect. */
+/** @throws OperatorError when a disk or NIC is of a kind that Muster cannot protect, PermanentError for what is no domain. */
 export function parseDomain(xml: string): Domain {
+  try {
+    return domainIn(xml);
+  } catch (error) {
+    if (isMusterError(error)) throw error;
+    throw new PermanentError(
+      { what: 'libvirt described a machine in a way that Muster cannot read', detail: xml.slice(0, 4096) },
+      { cause: error },
+    );
+  }
+}
+
+function domainIn(xml: string): Domain {
   const { domain } = parser.parse(xml) as { domain: DomainXml };
   const disks = (domain.devices.disk ?? []).filter((disk) => (disk.device ?? 'disk') === 'disk');
   return {

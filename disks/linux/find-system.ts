@@ -80,7 +80,7 @@ async function withKernelsWords(guest: Guestfish, error: string): Promise<string
 /** Paths of a mounted btrfs's subvolumes, as its own tools list them. */
 async function subvolumesOf(guest: Guestfish): Promise<string[]> {
   const listing = await guest.ask('btrfs-subvolume-list', ['/']);
-  return [...listing.matchAll(/^\s*btrfssubvolume_path: (.*)$/gm)].map((line) => line[1]!).slice(0, maxSubvolumes);
+  return [...listing.matchAll(/^[ \t]*btrfssubvolume_path: (.*)$/gm)].map((line) => line[1]!).slice(0, maxSubvolumes);
 }
 
 /** A system counts only in the subvolume that its own fstab names: snapshots hold the same files. */

@@ -17,7 +17,7 @@ export function defaultRelease(menu: string, environment: string): string | null
   const entries = readMenu(menu);
   const variable = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(environment)?.[1] ?? '';
   const once = menu.includes('${next_entry}') ? variable('next_entry') : '';
-  const written = [...menu.matchAll(/^\s*set default="([^"]*)"/gm)].map((line) => line[1]!);
+  const written = [...menu.matchAll(/^[ \t]*set default="([^"]*)"/gm)].map((line) => line[1]!);
   const standing = written.findLast((value) => value !== '${next_entry}') ?? '0';
   const chosen = once !== '' ? once : standing === '${saved_entry}' ? variable('saved_entry') : standing;
   return choose(entries, chosen === '' ? '0' : chosen)?.release ?? null;
@@ -25,12 +25,16 @@ export function defaultRelease(menu: string, environment: string): string | null
 
 /** GRUB's manual, "default": numbers from 0, titles and ids, `>` between a submenu and what is in it. */
 function choose(entries: readonly Entry[], path: string): Entry | undefined {
-  const [first = '0', ...rest] = path.split('>');
-  const entry = /^\d+$/.test(first)
-    ? entries[Number(first)]
-    : entries.find(({ title, id }) => title === first || id === first);
-  if (entry === undefined || entry.children.length === 0) return entry;
-  return choose(entry.children, rest.length === 0 ? '0' : rest.join('>'));
+  const words = path.split('>');
+  let among = entries;
+  for (let depth = 0; ; depth += 1) {
+    const word = words[depth] ?? '0';
+    const entry = /^\d+$/.test(word)
+      ? among[Number(word)]
+      : among.find(({ title, id }) => title === word || id === word);
+    if (entry === undefined || entry.children.length === 0) return entry;
+    among = entry.children;
+  }
 }
 
 /** update-grub writes one statement a line, and closes each entry with a brace on a line of its own. */

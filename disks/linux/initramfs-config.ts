@@ -67,7 +67,7 @@ async function modulesSetting(files: GuestFiles): Promise<string> {
   const names = (await files.names(`${folder}/conf.d`)).filter((name) => /^[A-Za-z0-9_.-]+$/.test(name));
   let setting = 'most';
   for (const file of [`${folder}/initramfs.conf`, ...names.map((name) => `${folder}/conf.d/${name}`)]) {
-    for (const match of ((await files.text(file)) ?? '').matchAll(/^\s*MODULES=["']?(\w+)/gm)) setting = match[1]!;
+    for (const match of ((await files.text(file)) ?? '').matchAll(/^[ \t]*MODULES=["']?(\w+)/gm)) setting = match[1]!;
   }
   return setting;
 }

@@ -36,6 +36,8 @@ const compressors: Record<Exclude<Compression, 'none'>, (source: string, target:
 };
 const timeoutMs = 120_000;
 const maxUnpackedBytes = 2 * 1024 ** 3;
+/** Of all archives together: what is held in memory of a file that a guest wrote. A large initramfs has some thousand entries. */
+const limits = { entries: 200_000, archives: 1_000, nameBytes: 32 * 1024 * 1024, keptBytes: 64 * 1024 * 1024 };
 
 export interface Initramfs {
   /** How its main part, the last one, is compressed. */
@@ -62,7 +64,13 @@ export async function readInitramfs(
   const entries = new Map<string, number>();
   const kept = new Map<string, Buffer>();
   let libIsLink = false;
+  const spent = { entries: 0, nameBytes: 0, keptBytes: 0 };
   const onEntry = (entry: { name: string; mode: number; sizeBytes: number }, content: Buffer | null) => {
+    spent.entries += 1;
+    spent.nameBytes += entry.name.length;
+    spent.keptBytes += content?.length ?? 0;
+    for (const what of ['entries', 'nameBytes', 'keptBytes'] as const)
+      if (spent[what] > limits[what]) throw unreadable(path, `more ${what} than the ${limits[what]} that are read`);
     entries.set(entry.name, entry.sizeBytes);
     if (entry.name === 'lib') libIsLink = isSymlink(entry.mode);
     if (content !== null) kept.set(entry.name, content);
@@ -93,6 +101,7 @@ async function readPlainParts(
   try {
     const { size } = await file.stat();
     let offset = 0;
+    let archives = 0;
     while (offset < size) {
       const window = Buffer.alloc(Math.min(64 * 1024, size - offset));
       await file.read(window, 0, window.length, offset);
@@ -103,6 +112,8 @@ async function readPlainParts(
       }
       const compression = magics.find(([, magic]) => window.toString('hex', 0, magic.length / 2) === magic)?.[0];
       if (compression !== undefined) return { offsetBytes: offset, sizeBytes: size, compression };
+      archives += 1;
+      if (archives > limits.archives) throw unreadable(path, `more than ${limits.archives} archives`);
       offset = await readPlainArchive(file, offset, size, keep, onEntry);
     }
     return { offsetBytes: size, sizeBytes: size, compression: 'none' };

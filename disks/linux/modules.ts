@@ -76,19 +76,27 @@ export function closureOf(names: readonly string[], index: ModuleIndex, soft = n
   const paths: string[] = [];
   const absent: string[] = [];
   const seen = new Set<string>();
-  const visit = (name: string, optional: boolean) => {
-    if (seen.has(name) || index.builtin.has(name)) return;
+  // What is still to be done, the next one last: a chain may be longer than calls can be nested.
+  const todo: ({ readonly name: string; readonly optional: boolean } | { readonly path: string })[] = names
+    .map((name) => ({ name: name.replaceAll('-', '_'), optional: false }))
+    .reverse();
+  for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
+    if ('path' in next) {
+      paths.push(next.path);
+      continue;
+    }
+    const { name, optional } = next;
+    if (seen.has(name) || index.builtin.has(name)) continue;
     seen.add(name);
     const path = index.paths.get(name);
     if (path === undefined) {
       if (!optional) absent.push(name);
-      return;
+      continue;
     }
+    todo.push({ path });
+    for (const wanted of [...(soft.get(name) ?? [])].reverse()) todo.push({ name: wanted, optional: true });
     // modules.dep lists the last dependency first.
-    for (const needed of [...(index.needs.get(name) ?? [])].reverse()) visit(needed, false);
-    for (const wanted of soft.get(name) ?? []) visit(wanted, true);
-    paths.push(path);
-  };
-  for (const name of names) visit(name.replaceAll('-', '_'), false);
+    for (const needed of index.needs.get(name) ?? []) todo.push({ name: needed, optional: false });
+  }
   return { paths, absent };
 }

@@ -52,11 +52,12 @@ function namesIn(path: string, text: string): Names {
   if (path.endsWith('.yaml') || path.endsWith('.yml')) return netplanNames(text);
   if (path.endsWith('.rules')) return { byName: [], byMac: persistentNames(text) };
   if (path.endsWith('.link')) return linkNames(text);
-  if (path.endsWith('.network')) return { byName: matches(text, /^\s*Name\s*=\s*(.+)$/gm), byMac: [] };
-  if (path.endsWith('.nmconnection')) return { byName: matches(text, /^\s*interface-name\s*=\s*(.+)$/gm), byMac: [] };
+  if (path.endsWith('.network')) return { byName: matches(text, /^[ \t]*Name[ \t]*=[ \t]*(\S.*)$/gm), byMac: [] };
+  if (path.endsWith('.nmconnection'))
+    return { byName: matches(text, /^[ \t]*interface-name[ \t]*=[ \t]*(\S.*)$/gm), byMac: [] };
   const words = matches(
     text,
-    /^\s*(?:auto|allow-\w+|iface|bridge_ports|bridge-ports|bond-slaves|slaves|vlan-raw-device)\s+(.+)$/gm,
+    /^[ \t]*(?:auto|allow-\w+|iface|bridge_ports|bridge-ports|bond-slaves|slaves|vlan-raw-device)[ \t]+(\S.*)$/gm,
   );
   return { byName: words.map((word) => word.replace(/[.:].*$/, '')), byMac: [] };
 }
@@ -67,7 +68,7 @@ const matches = (text: string, pattern: RegExp) =>
 function linkNames(text: string): Names {
   return {
     byName: [],
-    byMac: /^\s*(Permanent)?MACAddress\s*=/m.test(text) ? matches(text, /^\s*Name\s*=\s*(.+)$/gm) : [],
+    byMac: /^[ \t]*(Permanent)?MACAddress[ \t]*=/m.test(text) ? matches(text, /^[ \t]*Name[ \t]*=[ \t]*(\S.*)$/gm) : [],
   };
 }
 
@@ -92,8 +93,12 @@ function netplanNames(text: string): Names {
   return { byName, byMac };
 }
 
+/** The parser takes the square of the length for some texts: a quarter of a second for 16 KiB of quotes (measured). */
+const longestYaml = 32 * 1024;
+
 /** A file that is no YAML configures nothing (netplan refuses it, too). */
 function readEthernets(text: string): Record<string, unknown> {
+  if (text.length > longestYaml) return {};
   try {
     const root: unknown = parse(text, { maxAliasCount: 50 });
     const network = isRecord(root) ? root['network'] : undefined;
@@ -149,12 +154,12 @@ export function rewriteDriverMatch(path: string, text: string, hardware: Hardwar
   const driver = nicDrivers[hardware.nicModel];
   if (path.endsWith('.rules')) {
     // The address says which card is meant; the driver only kept other hardware out.
-    return text.replace(/^([^#\n]*ATTR\{address\}==[^\n]*)$/gm, (line) =>
+    return text.replace(/^([^#\r\n]*ATTR\{address\}==[^\r\n]*)$/gm, (line) =>
       line.replace(/DRIVERS=="(?!\?\*")[^"]*"/, 'DRIVERS=="?*"'),
     );
   }
   const known = /\b(e1000e?|igb|igc|ixgbe|virtio_net|virtio|vmxnet3|tg3|bnx2x?|r8169|8139cp|xen-netfront|hv_netvsc)\b/;
-  const pattern = /\.ya?ml$/.test(path) ? /^(\s*driver:\s*)(\S.*)$/gm : /^(\s*Driver\s*=\s*)(\S.*)$/gm;
+  const pattern = /\.ya?ml$/.test(path) ? /^([ \t]*driver:[ \t]*)(\S.*)$/gm : /^([ \t]*Driver[ \t]*=[ \t]*)(\S.*)$/gm;
   if (!/\.(ya?ml|network|link)$/.test(path) || path.startsWith('/etc/systemd/network/10-muster-')) return text;
   return text.replace(pattern, (line, before: string, value: string) =>
     known.test(value) && !value.includes(driver) ? `${before}${driver}` : line,

@@ -1,6 +1,7 @@
 /** Programs in a guest through qemu-guest-agent (guest-exec), without any route to the guest. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TransientError, isMusterError } from '../../model/errors';
+import { printable } from '../../model/names';
 import type { CallOptions, GuestCommand, GuestResult } from '../contract';
 import { requireDomain, type Host } from './host';
 
@@ -44,7 +45,7 @@ export async function execInGuest(
   if (typeof started !== 'number') return started;
   for (let pollMs = firstPollMs; ; pollMs = Math.min(pollMs * 2, longestPollMs)) {
     const status = await ask(host, uuid, name, { execute: 'guest-exec-status', arguments: { pid: started } }, options);
-    if (status['exited']) return resultOf(status);
+    if (status['exited'] === true) return resultOf(status);
     if (Date.now() > deadline) {
       throw new TransientError({
         what: `${command.path} in ${name} is not done`,
@@ -71,7 +72,7 @@ async function start(
     arguments: { path: command.path, arg: command.args, 'capture-output': true },
   };
   try {
-    return Number((await ask(host, uuid, name, request, options))['pid']);
+    return processId(name, await ask(host, uuid, name, request, options));
   } catch (error) {
     const detail = isMusterError(error) ? (error.facts.detail ?? '') : '';
     if (!/Failed to execute child process|Guest agent command failed.*No such file/i.test(detail)) throw error;
@@ -89,13 +90,50 @@ async function ask(
   const what = `the guest agent of ${name} does not answer`;
   try {
     const text = await host.virsh.run(what, agentArgs(uuid, request), options);
-    return (JSON.parse(text) as { return: Record<string, unknown> }).return;
+    return answerIn(name, text);
   } catch (error) {
     // Whatever keeps an agent from answering can pass: a guest that boots, freezes its file systems, or reboots.
     if (!isMusterError(error) || error.family === 'TransientError') throw error;
     throw new TransientError(error.facts, { cause: error });
   }
 }
+
+/**
+ * The guest writes this text: what is not an answer of the agent's is its failure, not ours.
+ *
+ * @throws TransientError
+ */
+export function answerIn(name: string, text: string): Readonly<Record<string, unknown>> {
+  const answer = parsed(text);
+  const value = isObject(answer) ? answer['return'] : undefined;
+  if (isObject(value)) return value;
+  throw strange(name, text);
+}
+
+/** @throws TransientError */
+export function processId(name: string, answer: Readonly<Record<string, unknown>>): number {
+  const { pid } = answer;
+  if (typeof pid === 'number' && Number.isSafeInteger(pid) && pid >= 0) return pid;
+  throw strange(name, JSON.stringify(answer));
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const strange = (name: string, text: string) =>
+  new TransientError({
+    what: `the guest agent of ${name} answers something else than it was asked`,
+    found: printable(text.slice(0, 200)),
+    needed: 'an answer of qemu-guest-agent',
+  });
 
 export function agentArgs(uuid: string, request: unknown): string[] {
   return [
@@ -109,13 +147,16 @@ export function agentArgs(uuid: string, request: unknown): string[] {
   ];
 }
 
-function resultOf(status: Readonly<Record<string, unknown>>): GuestResult {
-  const out = Buffer.from(String(status['out-data'] ?? ''), 'base64');
-  const err = Buffer.from(String(status['err-data'] ?? ''), 'base64');
+/** What guest-exec-status says of a program that has ended; parts of another type than the agent's are taken as absent. */
+export function resultOf(status: Readonly<Record<string, unknown>>): GuestResult {
+  const bytesIn = (value: unknown) => Buffer.from(typeof value === 'string' ? value : '', 'base64');
+  const wholeIn = (value: unknown) => (Number.isSafeInteger(value) ? (value as number) : undefined);
+  const out = bytesIn(status['out-data']);
+  const err = bytesIn(status['err-data']);
   const cut = [out, err].some((bytes) => bytes.length > longestOutputBytes);
   return {
     // A program ended by a signal has no exit code; a shell would answer 128 + signal.
-    exitCode: Number(status['exitcode'] ?? 128 + Number(status['signal'] ?? 0)),
+    exitCode: wholeIn(status['exitcode']) ?? 128 + (wholeIn(status['signal']) ?? 0),
     stdout: out.subarray(0, longestOutputBytes).toString('utf8'),
     stderr: err.subarray(0, longestOutputBytes).toString('utf8'),
     truncated: cut || status['out-truncated'] === true || status['err-truncated'] === true,

@@ -29,10 +29,13 @@ export interface Domain {
 
 /** @throws PermanentError when the text is not a domain. */
 export function parseDomain(xml: string, state: string, networkNames: Readonly<Record<string, string>>): Domain {
-  const domain = child(parser.parse(xml) as Element, 'domain');
+  const domain = child(elementIn(xml), 'domain');
   const devices = child(domain, 'devices');
   if (!domain || text(domain['uuid']) === '') {
-    throw new PermanentError({ what: 'libvirt described a machine in a way that Muster cannot read', detail: xml });
+    throw new PermanentError({
+      what: 'libvirt described a machine in a way that Muster cannot read',
+      detail: xml.slice(0, 4096),
+    });
   }
   const tag = child(child(domain, 'metadata'), 'muster:machine');
   const scsiModel = list(devices, 'controller').find((controller) => text(controller['@type']) === 'scsi')?.['@model'];
@@ -62,6 +65,15 @@ export function parseDomain(xml: string, state: string, networkNames: Readonly<R
     consoleFile: consoleFileOf(devices),
     networkSources: list(devices, 'interface').map(sourceOf),
   };
+}
+
+/** Undefined for what is no XML. */
+function elementIn(xml: string): Element | undefined {
+  try {
+    return parser.parse(xml) as Element;
+  } catch {
+    return undefined;
+  }
 }
 
 function diskOf(disk: Element, scsiModel: string): Machine['disks'][number] {
