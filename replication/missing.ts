@@ -42,9 +42,7 @@ export async function* missingExtents(pair: CopyPair, options: CallOptions = {})
 
 export async function missingBytes(pair: CopyPair, options: CallOptions = {}): Promise<number> {
   let sum = 0;
-  for await (const extents of missingExtents(pair, options)) {
-    for (const { lengthBytes } of extents) sum += lengthBytes;
-  }
+  for await (const extents of missingExtents(pair, options)) sum += bytesOf(extents);
   return sum;
 }
 
@@ -55,27 +53,32 @@ function standing({ copy, top }: CopyPair): string {
 }
 
 /**
- * Gives the source node a bitmap `name` of what is missing. A bitmap of that name, and marks that an earlier attempt left,
- * are replaced.
+ * Gives the source node a bitmap `name` of what is missing, and returns how many bytes that is. A bitmap of that name, and
+ * marks that an earlier attempt left, are replaced.
  */
 export async function markMissing(
   { qmp, place }: { qmp: Qmp; place: ReplicaPlace },
   { source, name, pair }: { source: string; name: string; pair: CopyPair },
   options: CallOptions = {},
-): Promise<void> {
+): Promise<number> {
   const marks = `marks-${source}`;
+  let markedBytes = 0;
   await forgetMarks(qmp, source, name);
   await qmp.execute('blockdev-add', { driver: 'null-co', 'node-name': marks, size: pair.virtualSizeBytes });
   await qmp.execute('block-dirty-bitmap-add', { node: marks, name, granularity: granularityBytes });
   await exportNode(qmp, marks, marks);
   for await (const extents of missingExtents(pair, options)) {
     if (extents.length > 0) await writeMarks(`nbd+unix:///${marks}?socket=${place.nbdSocket}`, extents, options);
+    markedBytes += bytesOf(extents);
   }
   await endExport(qmp, marks);
   await qmp.execute('block-dirty-bitmap-add', { node: source, name, granularity: granularityBytes });
   await qmp.execute('block-dirty-bitmap-merge', { node: source, target: name, bitmaps: [{ node: marks, name }] });
   await closeNodes(qmp, [marks]);
+  return markedBytes;
 }
+
+const bytesOf = (extents: readonly Extent[]) => extents.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
 
 async function writeMarks(uri: string, extents: readonly Extent[], options: CallOptions): Promise<void> {
   const lines = extents.flatMap(pieces).map(([offset, length]) => `write -q -z ${offset} ${length}\n`);
