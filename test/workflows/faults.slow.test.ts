@@ -39,7 +39,8 @@ const weaknesses: Partial<Record<PushButtonStep, Weakness>> = {
   'register-disks': { rule: { method: 'registerDisk' } },
   'release-disks': { rule: { method: 'release' } },
   'power-on': { rule: { method: 'power' } },
-  'prove-boot': { rule: { method: 'find' } },
+  // create-machine asks first, whether it was there already.
+  'prove-boot': { rule: { method: 'find', after: 1 } },
   'resume-replication': { rule: { method: 'letGo' } },
 };
 
