@@ -10,7 +10,7 @@ import { ok, problem, warning, type Finding } from './report';
 
 interface Tool {
   readonly program: string;
-  /** Debian's package; test/stack/doctor.test.ts holds it to set-up's list. */
+  /** Debian's package; test/stack/doctor.slow.test.ts holds it to set-up's list. */
   readonly package: string;
   readonly why: string;
   /** always: `muster up` itself; libvirt: sites on QEMU; option: one feature, without which the rest works. */
