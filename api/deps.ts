@@ -37,6 +37,8 @@ export interface ApiConfig {
   readonly queryDeadlineMs: number;
   /** Longest wait for Postgres before the API goes on without it. */
   readonly storeDeadlineMs: number;
+  /** Longest wait for a run that has ended to write its record and give its server free. */
+  readonly closingMs: number;
   /** Pause between two looks of an event stream. */
   readonly streamEveryMs: number;
 }
@@ -48,6 +50,7 @@ export const defaultApiConfig: Omit<ApiConfig, 'tenantId' | 'coreId' | 'version'
   updateDeadlineMs: 5_000,
   queryDeadlineMs: stickyTimeoutMs - 500,
   storeDeadlineMs: 3_000,
+  closingMs: 10_000,
   streamEveryMs: 500,
 };
 

@@ -3,7 +3,7 @@
  * values: routes as they are declared, states, steps, queues. docs/operating.md lists them from here.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { closedRunStates, runStates } from '../model/steps';
+import { isClosedRun, runStates } from '../model/steps';
 import type { OpenRuns } from '../store/contract';
 import type { ApiDeps } from './deps';
 import { checkHealth } from './health';
@@ -93,7 +93,7 @@ export async function scrape(metrics: ApiMetrics, deps: ApiDeps): Promise<string
   return metrics.registry.metrics();
 }
 
-const openStates = runStates.filter((state) => !(closedRunStates as readonly string[]).includes(state));
+const openStates = runStates.filter((state) => !isClosedRun(state));
 
 function setRuns(metrics: ApiMetrics, open: readonly OpenRuns[], nowMs: number): void {
   for (const state of openStates) metrics.runs.set({ state }, 0);

@@ -8,7 +8,7 @@
  */
 import type { EvidenceRef, RunEvent } from './events';
 import type { Actor, RecoveryOrder } from './order';
-import { closedRunStates } from './steps';
+import { isClosedRun } from './steps';
 import type { ProcedureDeclaration, RunState } from './steps';
 import type { Clocks } from './clocks';
 import type { ObjectiveResults } from './objectives';
@@ -94,7 +94,7 @@ export function reportModel(
   context: ReportContext,
 ): RunReport {
   const run = runView(events, declaration, context.generatedAt);
-  const closed = isClosed(run.state);
+  const closed = isClosedRun(run.state);
   const exceptions = exceptionsOf(run, closed);
   const { order } = run;
   return {
@@ -124,10 +124,6 @@ export function reportModel(
     versions: { ...run.versions, ...context.versions },
     journal: { events: run.eventCount, headHash: context.headHash, childHashes: run.childHashes },
   };
-}
-
-function isClosed(state: RunState): boolean {
-  return (closedRunStates as readonly RunState[]).includes(state);
 }
 
 /** A proof counts only while its step is done: one that was undone, or gone back behind, proves nothing any more. */

@@ -29,6 +29,8 @@ export type RunState = (typeof runStates)[number];
 
 export const closedRunStates = ['succeeded', 'succeeded-with-exceptions', 'aborted', 'failed'] as const;
 
+export const isClosedRun = (state: RunState): boolean => (closedRunStates as readonly RunState[]).includes(state);
+
 export const decisionKinds = [
   'retry',
   'skip',

@@ -9,6 +9,7 @@ import canonicalize from 'canonicalize';
 import { v7 as uuidv7 } from 'uuid';
 import type { Provenance, RecoveryOrder } from '../../model/order';
 import { isMusterError } from '../../model/errors';
+import { isClosedRun } from '../../model/steps';
 import type { ServerSpec } from '../../model/server';
 import type { ApiDeps } from '../deps';
 import { Problem } from '../problems';
@@ -45,10 +46,43 @@ export async function startRecovery(deps: ApiDeps, push: Push): Promise<StartedR
   const context = { runId, tenantId, coreId, ...at, physicalMachines };
   const order = buildOrder(push.wanted, push.server, context);
   const memo = memoOf(order, key, contentSha256);
-  const started = await temporal.startRecovery(order, memo);
+  const started = await startWhenFree(deps, order, memo);
   if (started.kind === 'started') return answer(memo, false);
   if (started.other?.memo.idempotencyKey === key) return repeated(started.other, contentSha256, push.key);
-  throw occupied(push.server, started.other);
+  throw occupied(push.server, started);
+}
+
+type Started = { kind: 'started' } | { kind: 'occupied'; other: Execution | undefined; ended: boolean };
+
+/**
+ * A run holds its server until its record is written, a moment after its end can be seen: whoever saw the end and pushes
+ * at once waits for that moment.
+ */
+async function startWhenFree(deps: ApiDeps, order: RecoveryOrder, memo: RecoveryMemo): Promise<Started> {
+  const first = await deps.temporal.startRecovery(order, memo);
+  if (first.kind === 'started') return first;
+  const { other } = first;
+  if (!other || other.memo.idempotencyKey === memo.idempotencyKey || !(await hasEnded(deps, other))) {
+    return { ...first, ended: false };
+  }
+  await deps.temporal.untilClosed(other, deps.config.closingMs);
+  const second = await deps.temporal.startRecovery(order, memo);
+  return second.kind === 'started' ? second : { ...second, ended: true };
+}
+
+/** By what the run says of itself, or by its record where no worker answers. */
+async function hasEnded({ temporal, store, config, log }: ApiDeps, execution: Execution): Promise<boolean> {
+  if (!execution.running) return true;
+  const { runId } = execution.memo;
+  try {
+    const live = await temporal.live(execution);
+    if (live) return isClosedRun(live.state);
+    const row = await within(config.storeDeadlineMs, store.runs.get(runId));
+    return row !== undefined && row.closedAt !== null;
+  } catch (error) {
+    log.warn({ err: error, runId }, 'Whether the run that holds the server has ended could not be seen');
+    return false;
+  }
 }
 
 /** Hosts' clocks may differ by an hour and a recovery must start all the same; a day ahead is a slip of the pen. */
@@ -112,7 +146,7 @@ function answer({ runId, serverId, serverName, machineName }: RecoveryMemo, seen
   return { runId, serverId, serverName, machineName, seenBefore };
 }
 
-function occupied(server: ServerSpec, other: Execution | undefined): Problem {
+function occupied(server: ServerSpec, { other, ended }: Extract<Started, { kind: 'occupied' }>): Problem {
   if (!other) {
     return new Problem(
       'recovery-running',
@@ -120,6 +154,13 @@ function occupied(server: ServerSpec, other: Execution | undefined): Problem {
     );
   }
   const { runId, requestedBy } = other.memo;
+  if (ended && other.running) {
+    return new Problem(
+      'recovery-running',
+      `Run ${runId} of ${server.name} has ended, and holds the server until its record is written. Look at \`muster doctor\` for what keeps Postgres from answering, then push again`,
+      { runId },
+    );
+  }
   return new Problem(
     'recovery-running',
     `Run ${runId} recovers ${server.name} already (pushed by ${requestedBy} at ${other.startedAt}). Watch it (\`muster watch ${runId}\`), or abort it first`,

@@ -1,10 +1,10 @@
 /** Starting recoveries and finding them again. A server's lock is its workflow id (design: law 5). */
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { WorkflowExecutionAlreadyStartedError, WorkflowFailedError } from '@temporalio/client';
 import { isUuidV7, timeOfUuidV7 } from '../../model/ids';
 import type { RecoveryOrder } from '../../model/order';
 import { recoveryWorkflowId, recoveryWorkflowType, workflowQueue } from '../../workflows/messages';
 import type { TemporalContext } from '../temporal';
-import { callTemporal, isNotFound } from './errors';
+import { asProblem, callTemporal, isNotFound, isUnanswered } from './errors';
 
 /** Kept with the workflow, so that a run is found and a key is honoured while Postgres is down. */
 export interface RecoveryMemo {
@@ -32,6 +32,8 @@ export interface RecoveryCalls {
     order: RecoveryOrder,
     memo: RecoveryMemo,
   ): Promise<{ kind: 'started' } | { kind: 'occupied'; other: Execution | undefined }>;
+  /** Waits until the execution is closed, at most so long; says whether it is. */
+  untilClosed(execution: Execution, atMostMs: number): Promise<boolean>;
   /** The newest execution for the server, running or closed. */
   latestRecovery(tenantId: string, serverId: string): Promise<Execution | undefined>;
   /** The execution of a run; `serverId` where it is known saves a search. */
@@ -97,6 +99,19 @@ export function recoveryCalls(context: TemporalContext): RecoveryCalls {
       } catch (error) {
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
         return { kind: 'occupied', other: await describe(workflowId) };
+      }
+    },
+
+    async untilClosed({ workflowId, temporalRunId }, atMostMs) {
+      const handle = client.workflow.getHandle(workflowId, temporalRunId, { followRuns: false });
+      try {
+        await client.withDeadline(Date.now() + atMostMs, () => handle.result());
+        return true;
+      } catch (error) {
+        // How it ended is not asked here; a deadline says that it has not.
+        if (error instanceof WorkflowFailedError || isNotFound(error)) return true;
+        if (isUnanswered(error)) return false;
+        throw asProblem(error);
       }
     },
 

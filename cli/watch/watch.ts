@@ -1,6 +1,6 @@
 /** A run, live, until its end: events as lines, long activities as bars. Goes on after a broken connection. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { closedRunStates } from '../../model/steps';
+import { isClosedRun } from '../../model/steps';
 import type { Context } from '../context';
 import type { ActivityProgress, NumberedEvent, RunDetail } from '../documents';
 import { CliError, exitCodeOf } from '../exit-codes';
@@ -87,7 +87,7 @@ async function waitsNow(client: Context['client'], runId: string): Promise<boole
 
 async function finish({ client, out }: Context, runId: string, end: End): Promise<void> {
   const { view } = await client.get<RunDetail>(`/runs/${runId}`);
-  const closed = (closedRunStates as readonly string[]).includes(view.state);
+  const closed = isClosedRun(view.state);
   if (end === 'waits' || !closed) process.exitCode = exitCodeOf('waits-for-people');
   else if (view.state === 'aborted' || view.state === 'failed') process.exitCode = exitCodeOf('run-not-succeeded');
   if (out.json || end === 'waits') return;

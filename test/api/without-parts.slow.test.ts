@@ -58,6 +58,20 @@ test('with Postgres down a recovery is started, decided on and seen through, and
   expect(repeated).toMatchObject({ status: 200, body: { runId, seenBefore: true } });
 }, 60_000);
 
+test('a server is free for whoever saw its run end, though the run still writes its record', async () => {
+  await tools.protectedServer('app02');
+  const { runId } = (await tools.push('app02', { networks: { lan: 'nowhere' } }, 'key-ending-1')).body;
+  await tools.inState(runId, 'stuck');
+  stack.postgres.cut();
+  await call('POST', `/runs/${runId}/abort`, { body: { reason: 'Enough' } });
+  expect((await tools.inState(runId, 'aborted')).source).toBe('live');
+  const early = await tools.push('app02', {}, 'key-ending-2');
+  expect(early).toMatchObject({ status: 409, body: { runId, detail: expect.stringContaining('record is written') } });
+  const pushed = tools.push('app02', {}, 'key-ending-3');
+  stack.postgres.mend();
+  expect(await pushed).toMatchObject({ status: 201 });
+}, 60_000);
+
 test('without a worker a run is read from the journal, an act is pending, and it acts when a worker is back', async () => {
   await tools.protectedServer('db01');
   const { runId } = (await tools.push('db01', { networks: { lan: 'nowhere' } }, 'key-away-1')).body;

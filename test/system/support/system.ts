@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunDetail } from '../../../cli/documents';
 import type { PointManifest } from '../../../model/replica';
 import type { ParkingView, RunView } from '../../../model/run-view';
-import { closedRunStates } from '../../../model/steps';
+import { isClosedRun } from '../../../model/steps';
 import { placeOf, type ReplicaPlace } from '../../../replication/place';
 import { freePort } from '../../../stack/ports';
 import { virsh } from '../../replication/support/demo-machine';
@@ -180,7 +180,7 @@ export async function waiting(system: System, runId: string): Promise<ParkingVie
   return eventually('the run waits for people', 300_000, async () => {
     const view = await system.view(runId);
     const open = view.parkings.find((parking) => parking.until === null);
-    if (open === undefined && closedRunStates.includes(view.state as never)) {
+    if (open === undefined && isClosedRun(view.state)) {
       throw new Error(`The run ended as ${view.state}: ${JSON.stringify(view.parkings)}`);
     }
     return open;
