@@ -52,7 +52,7 @@ const steps = [
     title: 'Inoculate the operating system for its new hardware',
     why: 'The system wakes on other disk and network controllers. Without their drivers in its first boot stage it does not find its root disk.',
     remedy:
-      'Read which volume or kernel the message names. A file system that needs repair is repaired on the overlay, then retry. Skip if the system is known to have the drivers.',
+      'Read which volume or kernel the message names. A file system that needs repair is repaired on the overlay, then retry. Skip if the system is known to have the drivers; `--set inoculate=false` does the same, and for Windows leaves the registry as it is, too.',
     skippable: true,
     provides: ['inoculate', 'unlockKeys'],
   },
@@ -60,7 +60,7 @@ const steps = [
     ...defaults,
     id: 'update-registry',
     title: 'Update the registry',
-    why: 'Windows starts only the drivers that its registry names, and gives drive letters by it. Linux has none: recorded as not applicable.',
+    why: 'Windows starts only the drivers that its registry names, and gives drive letters by it. Linux has none: recorded as not applicable. Part of inoculation: an order without that leaves the registry as it is.',
     remedy:
       'Read which volume, hive or driver the message names (docs/windows.md). Skip if Windows is known to have the drivers of this hardware.',
     skippable: true,

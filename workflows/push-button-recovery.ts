@@ -2,7 +2,7 @@
  * Push-button recovery: one server comes back from its replica on other hardware, and is proven to work.
  * Read it from top to bottom: it is the procedure. What each step is for stands in push-button-recovery.steps.ts.
  */
-import { proxyActivities } from '@temporalio/workflow';
+import { patched, proxyActivities } from '@temporalio/workflow';
 import type { Recorded, RecoveryActivities } from '../activities/contract';
 import type { RecoveryOrder } from '../model/order';
 import type { PointId, TakenDisk } from '../model/replica';
@@ -49,15 +49,19 @@ async function recover(run: Run, order: RecoveryOrder): Promise<string> {
   });
 
   if (run.order.inoculate) {
-    await step('inoculate', (input) => site.inoculateDisks({ ...input, disks }), { whenSkipped: null });
+    await step('inoculate', (input) => site.inoculateDisks({ ...input, disks }), {
+      whenSkipped: null,
+      waived: ({ inoculate }) => !inoculate,
+    });
   } else {
-    steps.notApplicable(run, 'inoculate', 'The order says that this server is to be started without inoculation.');
+    steps.notApplicable(run, 'inoculate', withoutInoculation);
   }
 
-  if (order.server.os.family === 'windows') {
+  const noRegistry = whyNoRegistry(run);
+  if (noRegistry === null) {
     await step('update-registry', (input) => site.updateRegistry({ ...input, disks }), { whenSkipped: null });
   } else {
-    steps.notApplicable(run, 'update-registry', 'This operating system has no registry.');
+    steps.notApplicable(run, 'update-registry', noRegistry);
   }
 
   await step('suspend-replication', (input) => site.suspendReplication(input), {
@@ -93,6 +97,15 @@ async function recover(run: Run, order: RecoveryOrder): Promise<string> {
   if (order.option === 'destructive') return commitOrRollBack(run, () => (input) => site.commitReplica(input));
   await step('resume-replication', (input) => site.resumeReplication(input));
   return `${order.server.name} runs as ${run.order.target.machineName} from the point of ${frozen.point.takenAt}.`;
+}
+
+const withoutInoculation = 'The order says that this server is to be started without inoculation.';
+
+/** The registry is the other half of inoculating a Windows: what the new hardware needs of settings. Null: it is updated. */
+function whyNoRegistry({ order }: Run): string | null {
+  if (order.server.os.family !== 'windows') return 'This operating system has no registry.';
+  // Earlier versions updated it all the same.
+  return !order.inoculate && patched('registry-with-inoculation') ? withoutInoculation : null;
 }
 
 /** Copies stand by themselves: from here on replication goes on, and resume-replication finds it so. */

@@ -3,7 +3,8 @@ import { writeFaults } from '../../platforms/faults';
 import { readOs } from '../../platforms/simulated/disk-bytes';
 import { readEffects } from '../../platforms/simulated/effects';
 import type { RecoveryOrder } from '../../model/order';
-import { decide, live, openWorld, parked } from '../support/world';
+import { ines } from '../support/order';
+import { decide, keepHistory, live, openWorld, parked } from '../support/world';
 import type { RunHandle, World } from '../support/world';
 import { faulty, faultsFile } from '../support/world-worker';
 
@@ -62,4 +63,39 @@ test('the step can be skipped with a reason, which never reads as success', asyn
   await decide(handle, stuck, 'skip', { reason: 'the drivers are installed' });
   expect(await handle.result()).toMatchObject({ state: 'succeeded-with-exceptions' });
   expect(await registryWrites(order)).toEqual([]);
+});
+
+test('without inoculation the registry is left as it is, too', async () => {
+  const order = await lostWindows('win-as-it-is');
+  const handle = await world.start({ ...order, inoculate: false });
+  const unproven = await parked(handle);
+  expect(unproven.step).toBe('prove-boot');
+  for (const step of ['inoculate', 'update-registry'])
+    expect(await stepEvents(handle, step)).toEqual(['step-announced', 'step-not-applicable']);
+  expect(await registryWrites(order)).toEqual([]);
+  await decide(handle, unproven, 'skip', { reason: 'the console shows it running' });
+  expect(await handle.result()).toMatchObject({ state: 'succeeded-with-exceptions' });
+  await keepHistory(handle, 'registry-left');
+});
+
+test('a correction that does without inoculation ends the stuck step as skipped, by that decision', async () => {
+  const order = await lostWindows('win-waived');
+  await writeFaults(rulesFile, [{ method: 'inoculate', error: 'OperatorError', times: 2 }]);
+  const handle = await world.start(order);
+  const stuck = await parked(handle);
+  expect(stuck.step).toBe('inoculate');
+  const reason = 'the drivers were installed at the source';
+  await decide(handle, stuck, 'provide', { input: { inoculate: false }, reason });
+  const unproven = await parked(handle);
+  expect(unproven.step).toBe('prove-boot');
+  const { events } = await live(handle);
+  const ofStep = events.filter((event) => event.step === 'inoculate');
+  expect(ofStep.slice(-2)).toMatchObject([
+    { kind: 'decided', by: ines, data: { decision: 'provide', reason, input: { inoculate: false } } },
+    { kind: 'step-skipped', data: { reason } },
+  ]);
+  expect(await stepEvents(handle, 'update-registry')).toEqual(['step-announced', 'step-not-applicable']);
+  await decide(handle, unproven, 'skip', { reason: 'the console shows it running' });
+  expect(await handle.result()).toMatchObject({ state: 'succeeded-with-exceptions' });
+  await keepHistory(handle, 'waived');
 });

@@ -1,6 +1,7 @@
 /** The loop around every effect and every undo: attempt, record, wait and try again, or park until somebody decides. */
-import { condition, sleep } from '@temporalio/workflow';
+import { condition, patched, sleep } from '@temporalio/workflow';
 import { backoffDelayMs } from '../../model/backoff';
+import type { RecoveryOrder } from '../../model/order';
 import type { DecisionKind } from '../../model/steps';
 import type { DecisionRequest, Parking } from '../messages';
 import { classify, isFamily, lostWorkerDelayMs, lostWorkersBeforeParking } from './failures';
@@ -13,11 +14,18 @@ export type Settled<T> =
   { readonly skipped: false; readonly value: T } | { readonly skipped: true; readonly reason: string };
 
 /**
- * Attempts until it works or a person skips it.
+ * Attempts until it works, a person skips it, or a person's correction at this very step waives it (`waived`, asked of the
+ * order as corrected): then that decision's reason is the reason of the skip.
  *
  * @throws Interrupted when the run is aborted or sent back meanwhile; never for an undo, which nothing interrupts.
  */
-export async function settle<T>(run: Run, place: Place, act: Act<T>, undo: boolean): Promise<Settled<T>> {
+export async function settle<T>(
+  run: Run,
+  place: Place,
+  act: Act<T>,
+  undo: boolean,
+  waived?: Waived,
+): Promise<Settled<T>> {
   for (let budget = newBudget(); ;) {
     const outcome = await attemptOnce(run, place, act, undo);
     if (outcome.ok) return { skipped: false, value: outcome.value };
@@ -30,9 +38,16 @@ export async function settle<T>(run: Run, place: Place, act: Act<T>, undo: boole
     }
     const answer = await park(run, place, outcome.failure, undo);
     if (answer.decision === 'skip') return { skipped: true, reason: answer.reason };
+    // Histories of earlier versions go on with an attempt here. By parking, because one run may have done both.
+    if (waived?.(run.order) === true && patched(`waived-at-${answer.epoch}`)) {
+      return { skipped: true, reason: answer.reason };
+    }
     budget = newBudget();
   }
 }
+
+/** Whether the order, as people have corrected it, does without the step. */
+export type Waived = (order: RecoveryOrder) => boolean;
 
 interface Budget {
   failures: number;

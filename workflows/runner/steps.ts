@@ -1,6 +1,7 @@
 /** The words a procedure is written in: step, eachDisk, notApplicable. */
 import type { DecisionKind } from '../../model/steps';
 import { askPeople, settle } from './attempts';
+import type { Waived } from './attempts';
 import { Interrupted, keyOf } from './run';
 import type { Act, DiskItem, Place, Run } from './run';
 
@@ -12,6 +13,8 @@ export interface StepOptions<T> {
   readonly gate?: () => Promise<{ question: string; because: string; allowed: DecisionKind[] } | null>;
   /** From here on there is no way back. */
   readonly irrevocable?: boolean;
+  /** A correction while the step is stuck may take it out of the order: then it ends as skipped, by that decision. */
+  readonly waived?: Waived;
 }
 
 export async function step<T>(run: Run, id: string, act: Act<T>, options: StepOptions<T> = {}): Promise<T> {
@@ -107,14 +110,14 @@ async function settleWithUndo<T>(
   run: Run,
   place: Place,
   act: Act<T>,
-  options: Pick<StepOptions<T>, 'undo' | 'whenSkipped'>,
+  options: Pick<StepOptions<T>, 'undo' | 'whenSkipped' | 'waived'>,
 ): Promise<{ skipped: false; value: T } | { skipped: true; value: T; reason: string }> {
   // A lost attempt may have acted: what undoes it is registered before it starts, once, however often it is tried.
   if (run.interrupt !== null) throw new Interrupted();
   if (options.undo !== undefined && !run.undos.some((undo) => keyOf(undo) === keyOf(place))) {
     run.undos.push({ ...place, act: options.undo });
   }
-  const settled = await settle(run, place, act, false);
+  const settled = await settle(run, place, act, false, options.waived);
   const value = settled.skipped ? (options.whenSkipped as T) : settled.value;
   run.memory.set(keyOf(place), { value, exception: settled.skipped });
   return settled.skipped ? { skipped: true, value, reason: settled.reason } : { skipped: false, value };
