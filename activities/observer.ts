@@ -1,4 +1,5 @@
 /** What is told of effects while they run, beside the record: for metrics and logs. Nothing here may fail or wait. */
+import type { PrepareResult } from '../disks/contract';
 import type { RunEvent } from '../model/events';
 import type { RecoveryOrder } from '../model/order';
 import type { ServerSpec } from '../model/server';
@@ -32,10 +33,14 @@ export interface Observer {
   /** The effect had to wait so long for the lease on what it changes. */
   leaseHad(resource: 'replica' | 'machine', waitedMs: number): void;
   evidenceKept(sizeBytes: number): void;
+  /** A run has copies of its disks; so many bytes were copied for it by the attempt that completed them. */
+  disksCopied(order: RecoveryOrder, copiedBytes: number): void;
   /** A replica as a session finds it at the start of a stretch; the time of its latest point, where it has one. */
   replicaSeen(server: ServerSpec, points: readonly { readonly takenAt: string }[]): void;
   cycleEnded(server: ServerSpec, report: CycleReport): void;
   cycleFailed(server: ServerSpec, error: unknown): void;
+  /** Inoculations were worked out ahead, or looked at, and what came of it was kept. */
+  inoculationPrepared(server: ServerSpec, results: readonly PrepareResult[]): void;
   /** This worker replicates the server no longer: another one does, a run holds the replica, or it was removed. */
   sessionLeft(server: ServerSpec): void;
   /** Stored. `procedure` is the run's. */
@@ -49,9 +54,11 @@ export const unobserved: Observer = {
   attemptEnded: () => undefined,
   leaseHad: () => undefined,
   evidenceKept: () => undefined,
+  disksCopied: () => undefined,
   replicaSeen: () => undefined,
   cycleEnded: () => undefined,
   cycleFailed: () => undefined,
+  inoculationPrepared: () => undefined,
   sessionLeft: () => undefined,
   journalFlushed: () => undefined,
   journalFailed: () => undefined,

@@ -49,12 +49,16 @@ export function createReplicaEffects(deps: ActivityDeps): EffectsOf<ReplicaEffec
 
     async takeDisks({ order, pointId }, attempt) {
       const { site, onReplica, onDisks } = workAt(deps, order, attempt);
-      const take = () => site.replicas.take(order.server, pointId, order.option, order.runId, callOptions(attempt));
+      const { server, option, runId } = order;
+      const { options, copiedBytes } = countingBytes(attempt);
+      const take = () => site.replicas.take(server, pointId, option, runId, options);
       if (!takesCopies(order)) return onReplica(take);
       // Taken again after the replica was let go: the point must not be merged away while it is copied.
-      await assertInTime(site.leaseFolder, replicaResource(order.server.id), attempt.effect);
-      await site.replicas.hold(order.server.id, order.runId, 'frozen');
-      return onReplica(() => onDisks(take));
+      await assertInTime(site.leaseFolder, replicaResource(server.id), attempt.effect);
+      await site.replicas.hold(server.id, runId, 'frozen');
+      const disks = await onReplica(() => onDisks(take));
+      deps.observer?.disksCopied(order, copiedBytes());
+      return disks;
     },
 
     async letReplicaGo({ order }, attempt) {
@@ -93,6 +97,18 @@ export function createReplicaEffects(deps: ActivityDeps): EffectsOf<ReplicaEffec
       return { state: source === 'on' ? 'replicating' : 'source-unreachable' };
     },
   };
+}
+
+/** The bytes that were copied, as progress tells of them: what an earlier attempt had copied is not among them. */
+function countingBytes(attempt: Attempt): { options: ReturnType<typeof callOptions>; copiedBytes: () => number } {
+  const { signal, onProgress } = callOptions(attempt);
+  const doneByLabel = new Map<string, number>();
+  const counting: typeof onProgress = (progress) => {
+    if (progress.unit === 'bytes') doneByLabel.set(progress.label, progress.done);
+    onProgress(progress);
+  };
+  const copiedBytes = () => [...doneByLabel.values()].reduce((sum, bytes) => sum + bytes, 0);
+  return { options: { signal, onProgress: counting }, copiedBytes };
 }
 
 /** One more cycle where the source still answers; a planned recovery insists on it. The hold is ours again afterwards. */

@@ -9,6 +9,7 @@ import type { KeptPreparation, PrepareResult } from '../disks/contract';
 import { isMusterError } from '../model/errors';
 import { hardwareProfiles, type HardwareProfile, type ServerSpec } from '../model/server';
 import type { PreparationGround, PreparedEntry } from '../replication/prepared-contract';
+import { elapsedMs } from './common';
 import type { ActivityDeps, RecoverySite } from './site';
 import { recoverySite } from './site';
 import { changedAtSource, lookAtSource } from './source-watch';
@@ -32,42 +33,67 @@ export interface PreparerSettings {
   readonly onReplica: <T>(work: () => Promise<T>) => Promise<T>;
   /** For the log: what went wrong and is tried again later. */
   readonly onProblem: (error: unknown) => void;
+  /** Milliseconds for durations; default: elapsedMs. */
+  readonly elapsed?: () => number;
 }
 
 export class Preparer {
   private readonly site: RecoverySite;
   private readonly wanted: readonly HardwareProfile[];
   private readonly ended = new AbortController();
+  private readonly elapsed: () => number;
   private work: Promise<void> | null = null;
-  private lookedAt = 0;
+  /** This and the following ones by `elapsed`. */
+  private lookedAt = -Infinity;
   private answering = false;
   /** What the source showed last, and since when it has shown just that. */
   private shown: { readonly text: string; readonly since: number } | null = null;
-  private retryAt = 0;
+  private retryAt = -Infinity;
 
   constructor(private readonly settings: PreparerSettings) {
     this.site = recoverySite(settings.deps.sites, settings.server.recoverySiteId);
     this.wanted = wantedHardware(this.site, settings.server);
+    this.elapsed = settings.elapsed ?? elapsedMs;
   }
 
   /** Before the first cycle: what a preparation that lost its worker left is cleared. */
   async begin(): Promise<void> {
-    await this.site.preparations.clear(this.settings.server.id);
+    await this.site.preparations.clear(this.settings.server.id).catch((error: unknown) => this.failed(error));
   }
 
-  /** After a cycle that began at that time: starts what is due and waits for none of it. */
+  /** After a cycle that began at that time (by `elapsed`): starts what is due and waits for none of it. Never throws. */
   async consider(cycleStartedAt: number): Promise<void> {
-    const { deps, server, slot } = this.settings;
-    if (this.work !== null || slot.taken || this.wanted.length === 0 || this.ended.signal.aborted) return;
+    if (this.work !== null || this.settings.slot.taken || this.wanted.length === 0) return;
+    if (this.ended.signal.aborted) return;
+    try {
+      await this.startWhatIsDue(cycleStartedAt);
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  private async startWhatIsDue(cycleStartedAt: number): Promise<void> {
+    const { server } = this.settings;
     const entries = await this.site.preparations.entries(server.id);
-    if (deps.now() >= this.retryAt && this.isDue(entries, cycleStartedAt)) {
-      slot.taken = true;
-      const ground = await this.ground();
-      if (ground === null) slot.taken = false;
-      else this.start(() => this.prepareOn(ground, entries).finally(() => (slot.taken = false)));
-    } else if (deps.now() - this.lookedAt >= lookEveryMs) {
-      this.lookedAt = deps.now();
+    if (this.elapsed() >= this.retryAt && this.isDue(entries, cycleStartedAt)) {
+      await this.startPreparing(entries);
+    } else if (this.elapsed() - this.lookedAt >= lookEveryMs) {
+      this.lookedAt = this.elapsed();
       this.start(() => this.look(entries));
+    }
+  }
+
+  private async startPreparing(entries: readonly PreparedEntry[]): Promise<void> {
+    const { slot } = this.settings;
+    const free = () => (slot.taken = false);
+    slot.taken = true;
+    try {
+      const ground = await this.ground();
+      if (ground === null) free();
+      else this.start(() => this.prepareOn(ground, entries).finally(free));
+    } catch (error) {
+      free();
+      throw error;
     }
   }
 
@@ -84,20 +110,23 @@ export class Preparer {
 
   private start(work: () => Promise<void>): void {
     this.work = work()
-      .catch((error: unknown) => {
-        if (this.ended.signal.aborted) return;
-        this.retryAt = this.settings.deps.now() + retryAfterMs;
-        this.settings.onProblem(error);
-      })
+      .catch((error: unknown) => this.failed(error))
       .finally(() => (this.work = null));
+  }
+
+  private failed(error: unknown): void {
+    if (this.ended.signal.aborted) return;
+    this.retryAt = this.elapsed() + retryAfterMs;
+    this.settings.onProblem(error);
   }
 
   private isDue(entries: readonly PreparedEntry[], cycleStartedAt: number): boolean {
     const mine = this.wanted.map(({ id }) => entries.find(({ hardwareId }) => hardwareId === id));
     if (mine.includes(undefined)) return true;
     const everyMs = this.answering ? checkEveryMs.answering : checkEveryMs.silent;
-    const oldest = Math.min(...mine.map((entry) => Date.parse(entry!.checkedAt)));
-    if (this.settings.deps.now() - oldest >= everyMs) return true;
+    // The one duration that outlives a process, so by the clock; a time yet to come says that the clock was set back.
+    const ageMs = this.settings.deps.now() - Math.min(...mine.map((entry) => Date.parse(entry!.checkedAt)));
+    if (ageMs >= everyMs || ageMs < -lookEveryMs) return true;
     // A change in the middle of an update is not worth a preparation: it has to have settled, and the point to hold it.
     const settled = this.shown !== null && this.lookedAt > this.shown.since && cycleStartedAt > this.shown.since;
     return settled && mine.some((entry) => entry!.state === 'outdated');
@@ -114,14 +143,15 @@ export class Preparer {
   }
 
   private async prepareOn(ground: PreparationGround, entries: readonly PreparedEntry[]): Promise<void> {
-    const { id } = this.settings.server;
+    const { deps, server } = this.settings;
     try {
       const results = await this.results(ground, entries);
       this.ended.signal.throwIfAborted();
-      await this.site.preparations.keep(id, ground, results);
+      await this.site.preparations.keep(server.id, ground, results);
+      deps.observer?.inoculationPrepared(server, results);
       this.shown = null;
     } finally {
-      await this.site.preparations.end(id, ground.id);
+      await this.site.preparations.end(server.id, ground.id);
     }
   }
 
@@ -151,7 +181,7 @@ export class Preparer {
     this.answering = found !== null;
     if (found === null) return;
     const text = JSON.stringify([...found]);
-    if (this.shown?.text !== text) this.shown = { text, since: deps.now() };
+    if (this.shown?.text !== text) this.shown = { text, since: this.elapsed() };
     for (const { hardwareId, preparation } of watched) {
       const path = changedAtSource(preparation!.watch, found);
       if (path === null) continue;

@@ -97,7 +97,6 @@ async function cycles(
   let frozenAt = -Infinity;
   for (;;) {
     const startedAt = elapsedMs();
-    const startedTime = deps.now();
     const view = await replicas.view(server.id);
     if (view === undefined) throw notThere(server);
     deps.observer?.replicaSeen(server, view.points);
@@ -110,7 +109,7 @@ async function cycles(
       taken += 1;
       if (freezeFilesystems) frozenAt = startedAt;
       if (untilFirstPoint === true) return { because: 'first-point', heldBy: null, cycles: taken };
-      await preparer.consider(startedTime);
+      await preparer.consider(startedAt);
     }
     beat({
       label: 'Recovery points taken',

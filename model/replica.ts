@@ -63,7 +63,10 @@ export type PreparedState = (typeof preparedStates)[number];
 /** Whether the inoculation for one hardware profile is worked out ahead. */
 export interface PreparedView {
   readonly hardwareId: string;
-  /** outdated: the source has changed since; kept, and used if it fits the point that is recovered. */
+  /**
+   * outdated: the source has changed since; kept, and used if it fits the point that is recovered. failed: it was tried
+   * and cannot be prepared; a run goes the ordinary way.
+   */
   readonly state: PreparedState;
   /** When it was made or tried; null: never. */
   readonly at: string | null;

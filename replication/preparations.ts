@@ -14,7 +14,7 @@ import { createOverlay } from './layers';
 import { layerPath, namesIn, readPoints } from './manifests';
 import { placeOf, safeName, type ReplicaPlace } from './place';
 import type { PreparationGround, Preparations } from './prepared-contract';
-import { keepResults, markKeptOutdated, readEntries, readEntry } from './prepared-store';
+import { keepResults, markKeptOutdated, readEntries, readEntry, whyNoEntry } from './prepared-store';
 
 export interface PreparationsSettings {
   /** The folder of replicas, as for createReplicas. */
@@ -40,7 +40,7 @@ export function createPreparations(settings: PreparationsSettings): Preparations
     entries: (serverId) => readEntries(at(serverId)),
     find: async (serverId, hardwareId) => {
       const entry = await readEntry(at(serverId), hardwareId);
-      if (entry === undefined) return { because: 'nothing was prepared' };
+      if (entry === undefined) return { because: await whyNoEntry(at(serverId), hardwareId) };
       const { preparation, at: preparedAt, because } = entry;
       if (preparation === null || preparedAt === null) return { because: `it could not be prepared: ${because}` };
       return { ...preparation, preparedAt };

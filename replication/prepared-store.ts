@@ -4,7 +4,7 @@
  *   prepared/<hardwareId>.json   what was worked out for that profile, with a digest of its own; written last, in one step
  *   prepared/<id>/               its files, fsynced before; a folder that no document names is a leftover
  *
- * A document that is damaged or of another format counts as none: the next preparation replaces it.
+ * A document that is damaged or of another format is not used, and said so: the next preparation replaces it.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
@@ -13,7 +13,7 @@ import { z } from 'zod';
 import type { Preparation, PrepareResult } from '../disks/contract';
 import { isMusterError } from '../model/errors';
 import { readDocument, syncPath, writeDurably } from './durable';
-import { namesIn } from './manifests';
+import { exists, namesIn } from './manifests';
 import { safeName, type ReplicaPlace } from './place';
 import type { PreparationGround, PreparedEntry } from './prepared-contract';
 
@@ -74,6 +74,12 @@ export async function readEntries(place: ReplicaPlace): Promise<PreparedEntry[]>
 export async function readEntry(place: ReplicaPlace, hardwareId: string): Promise<PreparedEntry | undefined> {
   const value = await readKept(place, hardwareId);
   return value === undefined ? undefined : entryOf(place, value);
+}
+
+/** In words for the record: why no entry can be read. */
+export async function whyNoEntry(place: ReplicaPlace, hardwareId: string): Promise<string> {
+  if (!(await exists(documentPath(place, hardwareId)))) return 'nothing was prepared';
+  return 'what was prepared is damaged, or was kept by another version of Muster';
 }
 
 function entryOf(place: ReplicaPlace, value: Kept): PreparedEntry {

@@ -71,6 +71,12 @@ function attemptMetrics(registers: Registry[]) {
       name: 'muster_evidence_bytes_total',
       help: 'Bytes of evidence that attempts gave',
     }),
+    runCopiedBytes: new Counter({
+      registers,
+      name: 'muster_run_copied_bytes_total',
+      help: "Bytes of a server's disks that runs copied (copy-and-recover)",
+      labelNames: ['server', 'site'],
+    }),
   };
 }
 
@@ -154,6 +160,25 @@ function replicationMetrics(registers: Registry[], now: () => number) {
       registers,
       name: 'muster_replication_copied_bytes_total',
       help: 'Bytes copied from the source',
+      labelNames,
+    }),
+    ...preparationMetrics(registers),
+  };
+}
+
+function preparationMetrics(registers: Registry[]) {
+  const labelNames = ['server', 'site'] as const;
+  return {
+    preparations: new Counter({
+      registers,
+      name: 'muster_preparations_total',
+      help: 'Inoculations worked out ahead or looked at, one for each hardware profile, by how: prepared, still-fits, not-prepared',
+      labelNames: [...labelNames, 'outcome'],
+    }),
+    preparedBytes: new Counter({
+      registers,
+      name: 'muster_prepared_bytes_total',
+      help: 'Bytes of inoculations that were worked out ahead and kept',
       labelNames,
     }),
   };

@@ -1,6 +1,7 @@
 /** How attempts, cycles and flushes end, as metrics and as lines of the worker's log. */
 import type { Logger } from 'pino';
 import type { Observer } from '../activities/observer';
+import type { Preparation, PrepareResult } from '../disks/contract';
 import type { RunEvent } from '../model/events';
 import { isMusterError } from '../model/errors';
 import type { StepState } from '../model/steps';
@@ -25,7 +26,7 @@ export function observe(
   };
 }
 
-type Attempts = 'attemptStarted' | 'attemptEnded' | 'leaseHad' | 'evidenceKept';
+type Attempts = 'attemptStarted' | 'attemptEnded' | 'leaseHad' | 'evidenceKept' | 'disksCopied';
 
 function observeAttempts(
   metrics: WorkerMetrics,
@@ -51,10 +52,13 @@ function observeAttempts(
     evidenceKept(sizeBytes) {
       metrics.evidenceBytes.inc(sizeBytes);
     },
+    disksCopied({ server, target }, copiedBytes) {
+      metrics.runCopiedBytes.inc({ server: server.name, site: target.siteId }, copiedBytes);
+    },
   };
 }
 
-type Replication = 'replicaSeen' | 'cycleEnded' | 'cycleFailed' | 'sessionLeft';
+type Replication = 'replicaSeen' | 'cycleEnded' | 'cycleFailed' | 'inoculationPrepared' | 'sessionLeft';
 
 function observeReplication(metrics: WorkerMetrics, log: Pick<Logger, 'debug' | 'warn'>): Pick<Observer, Replication> {
   return {
@@ -75,12 +79,23 @@ function observeReplication(metrics: WorkerMetrics, log: Pick<Logger, 'debug' | 
       metrics.cycles.inc({ server, site, outcome });
       log.warn({ outcome, error: messageOf(error) }, 'no recovery point was taken');
     },
+    inoculationPrepared({ name: server, recoverySiteId: site }, results) {
+      for (const result of results) {
+        metrics.preparations.inc({ server, site, outcome: outcomeOf(result) });
+        if ('prepared' in result) metrics.preparedBytes.inc({ server, site }, bytesOf(result.prepared));
+      }
+    },
     sessionLeft({ name: server, recoverySiteId: site }) {
       metrics.latestPoints.delete(server);
       metrics.points.remove({ server, site });
     },
   };
 }
+
+const outcomeOf = (result: PrepareResult): string =>
+  'prepared' in result ? 'prepared' : 'stillFits' in result ? 'still-fits' : 'not-prepared';
+
+const bytesOf = ({ files }: Preparation): number => files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 
 type Journal = 'journalFlushed' | 'journalFailed';
 

@@ -15,7 +15,7 @@ export const preparedSchema = z
   .array(
     z.object({
       hardwareId: z.string(),
-      state: z.enum(preparedStates),
+      state: z.enum(preparedStates).openapi({ description: 'failed: not prepared, and `because` says why' }),
       at: time.nullable(),
       because: z.string().nullable().openapi({ description: 'Why it is outdated or could not be made' }),
     }),

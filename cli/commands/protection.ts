@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
 import type { ReplicaDocument, ReplicasDocument } from '../../api/schemas/servers';
-import { preparedOverall } from '../../model/replica';
+import { preparedOverall, type PreparedState } from '../../model/replica';
 import { formatDuration, formatSize, formatTime } from '../../model/durations';
 import { action, requireReason, type Context } from '../context';
 import { exitCodeOf } from '../exit-codes';
@@ -72,7 +72,7 @@ async function replicas({ client, out }: Context, _options: object, name: string
     { title: 'lag', width: 12, right: true },
     { title: 'points', width: 6, right: true },
     { title: 'size', width: 9, right: true },
-    { title: 'prepared', width: 9 },
+    { title: 'prepared', width: 12 },
     { title: 'held by run', width: 12 },
   ];
   const rows = items.map((replica) => [
@@ -81,7 +81,7 @@ async function replicas({ client, out }: Context, _options: object, name: string
     replica.lagMs === null ? '–' : formatDuration(replica.lagMs),
     String(replica.points.length),
     formatSize(replica.storedBytes),
-    preparedOverall(replica.prepared),
+    preparedWord(preparedOverall(replica.prepared)),
     replica.heldBy === null ? '' : `…${replica.heldBy.slice(-8)}`,
   ]);
   out.line(
@@ -121,6 +121,11 @@ function showPrepared(out: Output, { prepared = [] }: ReplicaDocument): void {
   out.line('Inoculation, by hardware profile:');
   for (const { hardwareId, state, at, because } of prepared) {
     const since = at === null ? '' : `, ${formatTime(at)}`;
-    out.line(paragraph(out, `  ${hardwareId}`, `${state}${since}${because === null ? '' : `: ${because}`}`, 18));
+    const why = because === null ? '' : `: ${because}`;
+    const said = state === 'failed' ? `${preparedWord(state)}${why}${since}` : `${preparedWord(state)}${since}${why}`;
+    out.line(paragraph(out, `  ${hardwareId}`, said, 18));
   }
 }
+
+/** That something cannot be prepared is no failure of anybody's: a run inoculates all the same. */
+const preparedWord = (state: PreparedState): string => (state === 'failed' ? 'not prepared' : state);

@@ -137,7 +137,7 @@ async function wholes(additions: ReadonlyMap<string, Addition>): Promise<Map<str
   return whole;
 }
 
-/** What takes update-initramfs takes it in the disaster, too: it works on the system as it then is. */
+/** What update-initramfs or dracut has to build they build in the disaster, too: they work on the system as it then is. */
 function refuseUnprepared(before: Findings, additions: ReadonlyMap<string, Addition>): void {
   const regenerated = before.kernels.find(
     ({ action, release }) => (action === 'append' || action === 'regenerate') && !additions.has(release),
@@ -145,9 +145,10 @@ function refuseUnprepared(before: Findings, additions: ReadonlyMap<string, Addit
   if (regenerated === undefined) return;
   throw new OperatorError({
     what: `the initramfs of kernel ${regenerated.release} cannot be prepared`,
-    found: `kernel ${regenerated.release} needs update-initramfs: ${regenerated.because}`,
+    found: `its initramfs must be rebuilt (kernel ${regenerated.release}: ${regenerated.because})`,
     needed: 'an initramfs that an archive can be appended to',
-    remedy: `Run update-initramfs -u -k ${regenerated.release} at the source.`,
+    remedy:
+      'A run rebuilds it by itself, which takes minutes. To have it prepared, build it at the source compressed with zstd, gzip, xz or lz4 (initramfs-tools: COMPRESS; dracut: compress).',
   });
 }
 

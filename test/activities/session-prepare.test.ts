@@ -17,11 +17,15 @@ let folder: string;
 let site: SimulatedSite;
 let server: ServerSpec;
 let now: number;
+/** The monotonic clock, where it goes another way than the host's. */
+let elapsed: (() => number) | undefined;
 let slot: PreparingSlot;
 /** What stat in the source's guest prints; null: it does not answer. */
 let shown: string | null;
 /** What the disk toolkit is asked for, and what it answers. */
 let asked: string[][];
+/** What the observer was told of. */
+let told: unknown[][];
 let answer: (options: PrepareOptions) => Promise<PrepareResult[]>;
 
 const hardwareId = 'kvm-virtio';
@@ -46,6 +50,8 @@ beforeEach(async () => {
   await site.replicas.prepare(server);
   await site.replicas.cycle(server);
   slot = { taken: false };
+  elapsed = undefined;
+  told = [];
   shown = asMade;
   asked = [];
   answer = async () => [{ hardwareId, prepared: { hardwareId, record: now, files: [], folder: '/nowhere', watch } }];
@@ -73,9 +79,10 @@ function preparer(changes: Partial<ServerSpec> = {}, problems: unknown[] = []): 
     sites: { recovery: new Map([['recovery', recovery]]), source: new Map([['recovery', source]]) },
     now: () => now,
     secrets: async () => Buffer.alloc(0),
+    observer: { inoculationPrepared: (of: ServerSpec, results: unknown) => told.push([of.name, results]) },
   } as unknown as ActivityDeps;
   return new Preparer({
-    ...{ deps, slot, server: { ...server, ...changes } },
+    ...{ deps, slot, server: { ...server, ...changes }, elapsed: () => elapsed?.() ?? now },
     onReplica: (work) => work(),
     onProblem: (error) => problems.push(error),
   });
@@ -83,7 +90,7 @@ function preparer(changes: Partial<ServerSpec> = {}, problems: unknown[] = []): 
 
 /** A cycle at this moment, and whatever is started by it to its end. */
 async function cycle(subject: Preparer): Promise<void> {
-  await subject.consider(now);
+  await subject.consider(elapsed?.() ?? now);
   await subject.settled();
 }
 
@@ -97,6 +104,45 @@ test('inoculation is prepared after the first point, once, for the profiles that
   expect(asked).toEqual([[hardwareId]]);
   expect(await states()).toEqual([['prepared', null]]);
   expect(slot.taken).toBe(false);
+  expect(told).toEqual([[server.name, [expect.objectContaining({ hardwareId })]]]);
+});
+
+test('a host clock that is set back by hours makes nothing wait for hours', async () => {
+  let running = 5 * minute;
+  elapsed = () => running;
+  const subject = preparer();
+  await cycle(subject);
+  now -= 3 * 60 * minute;
+  // Due at once, because it was compared at a time that is yet to come; from then on by what has really passed.
+  await cycle(subject);
+  expect(asked).toHaveLength(2);
+  running += minute;
+  shown = '81a4 11 200 /etc/fstab\n';
+  await cycle(subject);
+  expect(await states()).toEqual([['outdated', '/etc/fstab has changed at the source']]);
+  running += minute;
+  await cycle(subject);
+  await cycle(subject);
+  expect(asked).toHaveLength(3);
+});
+
+test('storage that fails costs the preparation, and neither the cycles nor the other servers of the worker', async () => {
+  const problems: unknown[] = [];
+  const full = () => Promise.reject(Object.assign(new Error('no space left on device'), { code: 'ENOSPC' }));
+  const { begin, clear } = site.preparations;
+  site = { ...site, preparations: { ...site.preparations, begin: full, clear: full } };
+  const subject = preparer({}, problems);
+  await subject.begin();
+  now += 16 * minute;
+  await cycle(subject);
+  expect(problems).toHaveLength(2);
+  expect(slot.taken).toBe(false);
+  Object.assign(site.preparations, { begin, clear });
+  await cycle(subject);
+  expect(asked).toEqual([]);
+  now += 16 * minute;
+  await cycle(subject);
+  expect(asked).toHaveLength(1);
 });
 
 test('without a list it is prepared for all that the site declares, with an empty one for nothing', async () => {

@@ -84,7 +84,7 @@ test('what could not be prepared, and what has changed at the source, is said wi
   expect(await preparations.find(id, hardwareId)).toEqual({ because: 'it could not be prepared: no system' });
 });
 
-test('a damaged or foreign document counts as none', async () => {
+test('a damaged or foreign document is not used, and the reason is said', async () => {
   await keep('first');
   const file = join(site.place.prepared, `${hardwareId}.json`);
   const text = await readFile(file, 'utf8');
@@ -95,7 +95,8 @@ test('a damaged or foreign document counts as none', async () => {
   ]) {
     expect(damaged).not.toBe(text);
     await writeFile(file, damaged);
-    expect(await preparations.find(id, hardwareId)).toEqual({ because: 'nothing was prepared' });
+    const because = 'what was prepared is damaged, or was kept by another version of Muster';
+    expect(await preparations.find(id, hardwareId)).toEqual({ because });
     expect((await site.replicas.view(id))!.prepared).toEqual([]);
   }
 });

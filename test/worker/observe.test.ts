@@ -124,6 +124,28 @@ test('the lag of a server grows until its next point, and is gone when the sessi
   expect(await lag()).toBeUndefined();
 });
 
+test('bytes that were prepared ahead and bytes that runs copied are counted by server', async () => {
+  const hardwareId = 'kvm-virtio';
+  const archive = (sizeBytes: number) => ({ name: 'a', sizeBytes, sha256: 'x' });
+  const preparation = { hardwareId, record: null, files: [archive(1000), archive(24)], folder: '/f', watch: [] };
+  observer.inoculationPrepared(server, [
+    { hardwareId, prepared: preparation },
+    { hardwareId: 'vmware-pvscsi', stillFits: true, watch: [] },
+    { hardwareId: 'pc-ahci', because: 'its initramfs must be rebuilt' },
+  ]);
+  observer.inoculationPrepared(server, [{ hardwareId, prepared: { ...preparation, files: [archive(6)] } }]);
+  observer.disksCopied(order, 4096);
+  const families = await measured();
+  const labels = { server: server.name, site: server.recoverySiteId };
+  expect(valueOf(families, 'muster_prepared_bytes_total', labels)).toBe(1030);
+  for (const [outcome, count] of Object.entries({ prepared: 2, 'still-fits': 1, 'not-prepared': 1 }))
+    expect(valueOf(families, 'muster_preparations_total', { ...labels, outcome })).toBe(count);
+  expect(valueOf(families, 'muster_run_copied_bytes_total', { server: server.name, site: order.target.siteId })).toBe(
+    4096,
+  );
+  expect(badNames(families)).toEqual([]);
+});
+
 test('runs, steps and decisions are counted as the journal gets them, with the age of what was flushed', async () => {
   const event = (kind: string, step: string | null, data: object): RunEvent =>
     ({
