@@ -5,6 +5,7 @@
 import type { RecoveryOrder } from '../model/order';
 import type { EvidenceRef, Failure, RunEvent } from '../model/events';
 import type { DiskId, ServerSpec } from '../model/server';
+import type { MachineHolding, MachineRelease } from '../model/machine-holding';
 import type { DiscoveredServer } from '../replication/contract';
 import type { PointId, PointManifest, ReplicaView, TakenDisk, VolumeSignature } from '../model/replica';
 import type { InoculationReport, RegistryReport, VolumeFound } from '../disks/contract';
@@ -164,4 +165,8 @@ export interface SiteActivities {
     machineName: string;
   }): Promise<DiscoveredServer>;
   viewReplicas(input: { siteId: string }): Promise<ReplicaView[]>;
+  /** The site's physical machines with what holds each; none where it has none. */
+  viewMachines(input: { siteId: string }): Promise<MachineHolding[]>;
+  /** Gives up the claim of `owner` on the machine; free already: `released` is false. */
+  releaseMachine(input: MachineRelease): Promise<{ released: boolean }>;
 }

@@ -3,6 +3,7 @@ import { recorded } from './attempt';
 import type { Recorded, RecoveryActivities, SessionActivities, SiteActivities } from './contract';
 import { createDiskEffects } from './disk-effects';
 import { createHandOverEffects } from './hand-over-effects';
+import { createMachineAnswers } from './machine-answers';
 import { createMachineEffects } from './machine-effects';
 import { createPreflight } from './preflight';
 import { createProof } from './proof';
@@ -21,5 +22,9 @@ export function createActivities(
     ...createMachineEffects(deps),
     ...createProof(deps),
   };
-  return { ...recorded<RecoveryActivities>(effects, deps), ...createSessionActivities(deps) };
+  return {
+    ...recorded<RecoveryActivities>(effects, deps),
+    ...createSessionActivities(deps),
+    ...createMachineAnswers(deps),
+  };
 }

@@ -16,7 +16,9 @@ const stretchMs = 60 * 60 * 1000;
 /** How soon a session notices that a run holds its replica; a recovery's freeze waits for this. */
 const lookEveryMs = 500;
 
-export function createSessionActivities(deps: ActivityDeps): SessionActivities & SiteActivities {
+type OfReplicas = SessionActivities & Pick<SiteActivities, 'discoverServer' | 'viewReplicas'>;
+
+export function createSessionActivities(deps: ActivityDeps): OfReplicas {
   const slot: PreparingSlot = { taken: false };
   return {
     prepareReplica: ({ server }) =>
@@ -239,7 +241,7 @@ function underLease<T>(
 }
 
 /** Not a step of a run: plain results, but the same heartbeats, cancellation and families of failures. */
-function asActivity<T>(
+export function asActivity<T>(
   work: (signal: AbortSignal, beat: Parameters<Parameters<typeof whileBeating>[0]>[0]) => Promise<T>,
 ): Promise<T> {
   return whileBeating(async (beat) => {

@@ -19,6 +19,7 @@ import { registerOn } from './register';
 import { decisionRoutes } from './routes/decisions';
 import { evidenceRoutes } from './routes/evidence';
 import { healthRoutes } from './routes/health';
+import { machineRoutes } from './routes/machines';
 import { metricsRoutes } from './routes/metrics';
 import { protectionRoutes } from './routes/protection';
 import { recoveryRoutes } from './routes/recoveries';
@@ -56,6 +57,7 @@ export function assembleApi(deps: ApiDeps): Api {
   serverRoutes(register, deps, servers);
   protectionRoutes(register, deps, servers);
   replicaRoutes(register, deps, servers);
+  machineRoutes(register, deps, refusals);
   recoveryRoutes(register, deps, servers);
   runRoutes(register, deps, servers, acts);
   decisionRoutes(register, deps, acts, refusals);

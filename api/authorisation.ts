@@ -24,6 +24,8 @@ export const authorisation = {
   removeProtection: plans,
   listReplicas: everybody,
   getReplica: everybody,
+  listMachines: everybody,
+  releaseMachine: plans,
   startRecovery: recovers,
   listRuns: everybody,
   getRun: everybody,

@@ -4,6 +4,7 @@ import { stackCommands } from '../stack/commands';
 import { version } from '../stack/version';
 import { completionCommands } from './commands/completion';
 import { decisionCommands } from './commands/decisions';
+import { machineCommands } from './commands/machines';
 import { protectionCommands } from './commands/protection';
 import { recoverCommand } from './commands/recover';
 import { runCommands } from './commands/runs';
@@ -29,6 +30,7 @@ export function createProgram(): Command {
   stackCommands(program);
   serverCommands(program);
   protectionCommands(program);
+  machineCommands(program);
   recoverCommand(program);
   runCommands(program);
   decisionCommands(program);

@@ -46,6 +46,8 @@ export interface EventData {
     input: CorrectableInput | null;
   };
   'decision-refused': { decision: string; because: string };
+  /** Of no run: in the installation's own chain, before it is done; `ofRun` held the machine. */
+  'release-decided': { siteId: string; machine: string; ofRun: string; reason: string };
   rewound: { from: string; to: string };
   evidence: { evidence: EvidenceRef; what: string };
   measured: { name: string; value: number; unit: 'ms' | 'bytes' | 'count' };

@@ -14,6 +14,7 @@
  *   rejects with the signal's reason.
  * - No retry inside: retrying is the step runner's alone.
  */
+import type { MachineHolding } from '../model/machine-holding';
 import type { DiskController, Firmware, HardwareProfile, DiskId, NicSpec } from '../model/server';
 import type { Progress } from '../model/steps';
 
@@ -138,6 +139,18 @@ export interface GivenMachines {
     disks: readonly Pick<MachineDisk, 'diskId' | 'index' | 'sizeBytes'>[],
     options?: AttachOptions,
   ): Promise<DiskFinding[]>;
+  /** Every machine with what holds it; also claims on machines that are no longer configured. */
+  holdings(options?: CallOptions): Promise<MachineHolding[]>;
+  /**
+   * Gives a run's claim up by the decision of a person, whoever owns the run now; disks stay as they are. Free already:
+   * `released` is false. Claimed by another run meanwhile, or on: OperatorError. `switchedOff` is the person's word for a
+   * machine that no program can ask. Not for a run that lives: the caller has made sure of that.
+   */
+  release(
+    ref: MachineRef & { readonly owner: Owner },
+    word: { readonly switchedOff: boolean },
+    options?: CallOptions,
+  ): Promise<{ readonly released: boolean }>;
 }
 
 export interface Platform {

@@ -61,6 +61,8 @@ export interface Journal {
   rows(runId: string, after?: number, limit?: number): Promise<JournalRow[]>;
   /** One row into the installation's own chain: what was refused at the door. */
   refuse(event: RunEvent): Promise<void>;
+  /** The same for what people did outside any run. */
+  note(event: RunEvent): Promise<void>;
 }
 
 export interface Page<T> {

@@ -10,7 +10,7 @@ import { select, type Database, type Scope } from './database';
 import { insertJournalRows, insertLedgerRow, readJournalRows } from './journal-rows';
 import { projectInto } from './runs';
 
-/** The chain of what was refused at the door; `Journal.rows` reads it under this name. */
+/** The chain of what was refused at the door, and of acts outside any run; `Journal.rows` reads it under this name. */
 export const installationChain = 'installation';
 const ledgerChain = 'ledger';
 const reserved: readonly string[] = [installationChain, ledgerChain];
@@ -23,11 +23,15 @@ export function createJournal(database: Database, scope: Scope): Journal {
       database.query(`the journal of run ${runId} could not be read`, (db) =>
         readJournalRows(db, { ...scope, runId }, after, limit),
       ),
-    refuse: (event) =>
-      database.transaction('a refusal could not be recorded', async (trx) => {
-        await extend(trx, { ...scope, runId: installationChain }, null, [event]);
-      }),
+    refuse: (event) => noteIn(database, scope, 'a refusal could not be recorded', event),
+    note: (event) => noteIn(database, scope, 'an act could not be recorded', event),
   };
+}
+
+function noteIn(database: Database, scope: Scope, failure: string, event: RunEvent): Promise<void> {
+  return database.transaction(failure, async (trx) => {
+    await extend(trx, { ...scope, runId: installationChain }, null, [event]);
+  });
 }
 
 async function append(trx: Knex, batch: Batch): Promise<{ lastSequence: number; lastHash: string }> {

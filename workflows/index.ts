@@ -1,3 +1,3 @@
 export { pushButtonRecovery } from './push-button-recovery';
 export { replicationSession } from './replication-session';
-export { discoverServer, viewReplicas } from './site-questions';
+export { discoverServer, releaseMachine, viewMachines, viewReplicas } from './site-questions';

@@ -1,6 +1,7 @@
 /** Short questions to a site, one activity each, so that the API needs no way of its own to a site. */
 import { proxyActivities } from '@temporalio/workflow';
 import type { SiteActivities } from '../activities/contract';
+import type { MachineRelease } from '../model/machine-holding';
 import { siteQueue } from './messages';
 
 const ask = (siteId: string): SiteActivities =>
@@ -22,4 +23,12 @@ export function discoverServer(input: {
 
 export function viewReplicas(input: { siteId: string }): ReturnType<SiteActivities['viewReplicas']> {
   return ask(input.siteId).viewReplicas(input);
+}
+
+export function viewMachines(input: { siteId: string }): ReturnType<SiteActivities['viewMachines']> {
+  return ask(input.siteId).viewMachines(input);
+}
+
+export function releaseMachine(input: MachineRelease): ReturnType<SiteActivities['releaseMachine']> {
+  return ask(input.siteId).releaseMachine(input);
 }

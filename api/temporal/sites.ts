@@ -1,6 +1,7 @@
 /** Asking a site something, through a short workflow, so that the API itself never touches a platform. */
 import { randomUUID } from 'node:crypto';
 import { WorkflowFailedError } from '@temporalio/client';
+import type { MachineHolding, MachineRelease } from '../../model/machine-holding';
 import type { ReplicaView } from '../../model/replica';
 import type { ServerSpec } from '../../model/server';
 import { workflowQueue } from '../../workflows/messages';
@@ -19,6 +20,10 @@ export interface SiteCalls {
   }): Promise<DiscoveredMachine>;
   /** Every replica of the site. @throws Problem as above. */
   viewReplicas(siteId: string): Promise<ReplicaView[]>;
+  /** The site's physical machines with what holds each. @throws Problem as above. */
+  viewMachines(siteId: string): Promise<MachineHolding[]>;
+  /** Gives a claim up. @throws Problem as above. */
+  releaseMachine(input: MachineRelease): Promise<{ released: boolean }>;
 }
 
 export function siteCalls(context: TemporalContext): SiteCalls {
@@ -39,6 +44,8 @@ export function siteCalls(context: TemporalContext): SiteCalls {
   return {
     discoverServer: (input) => ask<DiscoveredMachine>('discoverServer', input, input.recoverySiteId),
     viewReplicas: (siteId) => ask<ReplicaView[]>('viewReplicas', { siteId }, siteId),
+    viewMachines: (siteId) => ask<MachineHolding[]>('viewMachines', { siteId }, siteId),
+    releaseMachine: (input) => ask<{ released: boolean }>('releaseMachine', input, input.siteId),
   };
 }
 

@@ -56,6 +56,8 @@ export class EventLines {
         );
       case 'decision-refused':
         return say(`refused: ${event.data.decision}: ${event.data.because}`);
+      case 'release-decided':
+        return say(`${event.by.actor.name} released ${event.data.machine}: ${event.data.reason}`);
       case 'rewound':
         return say(`↶ back to ${event.data.to}`);
       case 'evidence': {

@@ -72,7 +72,7 @@ export async function detachDisk(site: PhysicalSite, ref: MachineRef, disk: Mach
     async () => {
       const claim = await site.claims.read(ref.name);
       if (claim === undefined) return;
-      if (!isOwn(claim, ref)) throw taken(site.claims, claim);
+      if (!isOwn(claim, ref)) throw taken(claim);
       const slot = machine.disks.find((one) => one.index === disk.index);
       if (slot === undefined) return;
       const what = `disk ${disk.index} of ${ref.name} cannot be detached`;

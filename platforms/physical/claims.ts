@@ -33,14 +33,12 @@ export interface Claims {
   remove(machine: string): Promise<void>;
   /** What changes one machine takes turns, in all processes of this host. */
   locked<T>(machine: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T>;
-  fileOf(machine: string): string;
 }
 
 export function openClaims(folder: string): Claims {
   const claims = join(folder, 'claims');
   const fileOf = (machine: string): string => join(claims, `${machine}.json`);
   return {
-    fileOf,
     read: (machine) => readJson<Claim>(fileOf(machine)),
     all: async () => {
       const names = await readdir(claims).catch((error: NodeJS.ErrnoException) => {
@@ -66,7 +64,7 @@ export function isOwn(claim: Claim, ref: Pick<MachineRef, 'owner'>): boolean {
 export async function requireClaim(claims: Claims, ref: MachineRef): Promise<Claim> {
   const claim = await claims.read(ref.name);
   if (claim !== undefined && isOwn(claim, ref)) return claim;
-  throw claim === undefined ? notClaimed(ref.name) : taken(claims, claim);
+  throw claim === undefined ? notClaimed(ref.name) : taken(claim);
 }
 
 function notClaimed(machine: string): OperatorError {
@@ -78,11 +76,11 @@ function notClaimed(machine: string): OperatorError {
   });
 }
 
-export function taken(claims: Claims, claim: Claim): OperatorError {
+export function taken(claim: Claim): OperatorError {
   return new OperatorError({
     what: `the machine ${claim.machine} is taken`,
     found: `claimed by run ${claim.owner.runId} on ${claim.claimedAt}`,
     needed: 'a machine that no run has claimed',
-    remedy: `Choose another machine (provide machineName). If what runs on it is no longer needed: switch it off, delete ${claims.fileOf(claim.machine)}, then retry.`,
+    remedy: `Choose another machine (provide machineName). If what runs on it is no longer needed: switch it off, \`muster machines release ${claim.machine} --reason …\`, then retry.`,
   });
 }

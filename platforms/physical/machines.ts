@@ -95,7 +95,7 @@ export async function create(site: PhysicalSite, spec: MachineSpec, options: Cal
     async () => {
       const claims = await site.claims.all();
       const there = claims.find((claim) => claim.machine === spec.name);
-      if (there !== undefined && !isOwn(there, spec)) throw taken(site.claims, there);
+      if (there !== undefined && !isOwn(there, spec)) throw taken(there);
       const power = await powerStateOf(site, machine, there, options);
       if (there !== undefined) return describe(machine, there, power);
       assertFree(site, spec, { claims, power });
@@ -123,7 +123,7 @@ function assertFree(
       what: `${spec.name} cannot be claimed`,
       found: `its uuid ${spec.uuid} on the claim of ${twin.machine}`,
       needed: 'one machine for a run',
-      remedy: `Give ${twin.machine} up first (delete ${site.claims.fileOf(twin.machine)}), then retry.`,
+      remedy: `Give ${twin.machine} up first (\`muster machines release ${twin.machine} --reason …\`), then retry.`,
     });
   }
   if (power === 'off') return;
@@ -170,7 +170,7 @@ export async function remove(site: PhysicalSite, ref: MachineRef, options: CallO
     async () => {
       const claim = await site.claims.read(ref.name);
       if (claim === undefined) return;
-      if (!isOwn(claim, ref)) throw taken(site.claims, claim);
+      if (!isOwn(claim, ref)) throw taken(claim);
       await requireOff(site, machine, claim, { what: `${ref.name} cannot be given up`, options });
       await site.claims.remove(ref.name);
     },

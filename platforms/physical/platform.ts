@@ -8,6 +8,7 @@ import { attachDisk, detachDisk, examine, registerDisk } from './attach';
 import type { PhysicalOptions } from './machine';
 import { create, find, health, list, remove } from './machines';
 import { power } from './power';
+import { holdings, release } from './release';
 import { openPhysicalSite, requireMachine, type PhysicalSite } from './site';
 
 export function createPhysicalPlatform(options: PhysicalOptions): Platform {
@@ -23,7 +24,11 @@ export function createPhysicalPlatform(options: PhysicalOptions): Platform {
       firmwares: [...new Set(options.machines.map(({ firmware }) => firmware))],
       hardware: [...new Set(options.machines.map(({ hardware }) => hardware))],
     },
-    given: { examine: (ref, disks, callOptions) => examine(site, ref, disks, callOptions) },
+    given: {
+      examine: (ref, disks, callOptions) => examine(site, ref, disks, callOptions),
+      holdings: (callOptions) => holdings(site, callOptions),
+      release: (ref, word, callOptions) => release(site, ref, word, callOptions),
+    },
     health: (callOptions) => health(site, callOptions),
     list: (callOptions) => list(site, callOptions),
     find: (name, callOptions) => find(site, name, callOptions),

@@ -11,6 +11,7 @@ import { Client, Connection } from '@temporalio/client';
 import pino from 'pino';
 import { createActivities } from '../../activities';
 import { createJournalActivities } from '../../activities/journal';
+import type { RecoverySite } from '../../activities/site';
 import { assembleApi } from '../../api/app';
 import { defaultApiConfig, type ApiDeps } from '../../api/deps';
 import { connectTemporal } from '../../api/temporal';
@@ -31,6 +32,10 @@ import { proxyTo, type Proxy } from './proxy';
 export const siteId = 'dr';
 const scope = { tenantId: 'main', coreId: 'main' };
 
+export interface WorkerParts {
+  readonly ofSite?: boolean;
+}
+
 export interface TestStack {
   readonly deps: ApiDeps;
   readonly store: Store;
@@ -46,14 +51,21 @@ export interface TestStack {
   saveServer(name: string): Promise<void>;
   /** What the installation's own chain has. */
   refusedRows(): Promise<JournalRow[]>;
-  startWorkers(): Promise<void>;
+  /** All of them, or only those that need no site. */
+  startWorkers(parts?: WorkerParts): Promise<void>;
   /** Ends them as SIGTERM would. */
   stopWorkers(): Promise<void>;
   close(): Promise<void>;
 }
 
+/** What the workers' recovery site is beside the simulated one: its physical machines, say. */
+export type SiteChanges = Partial<RecoverySite>;
+
 /** Call in beforeAll, and `close` in afterAll. */
-export async function openTestStack(changes: Partial<ApiDeps['config']> = {}): Promise<TestStack> {
+export async function openTestStack(
+  changes: Partial<ApiDeps['config']> = {},
+  siteChanges: SiteChanges = {},
+): Promise<TestStack> {
   const database = await openDatabase();
   const url = new URL(database.url);
   const postgres = await proxyTo(url.hostname, Number(url.port));
@@ -77,7 +89,7 @@ export async function openTestStack(changes: Partial<ApiDeps['config']> = {}): P
     clock: () => new Date(),
     log: pino({ level: 'silent' }),
   };
-  const workers = await prepareWorkers(namespace, folder, evidence, store);
+  const workers = await prepareWorkers(namespace, { folder, evidence, store, siteChanges });
   return {
     deps,
     store,
@@ -145,10 +157,13 @@ async function ownNamespace(): Promise<string> {
 
 async function prepareWorkers(
   namespace: string,
-  folder: string,
-  evidence: ReturnType<typeof openEvidenceStore>,
-  store: Store,
-): Promise<{ start(): Promise<void>; stop(): Promise<void>; close(): Promise<void> }> {
+  {
+    folder,
+    evidence,
+    store,
+    siteChanges,
+  }: { folder: string; evidence: ReturnType<typeof openEvidenceStore>; store: Store; siteChanges: SiteChanges },
+): Promise<{ start(parts?: WorkerParts): Promise<void>; stop(): Promise<void>; close(): Promise<void> }> {
   Runtime.install({
     logger: new DefaultLogger('ERROR'),
     telemetryOptions: { logging: { forward: {}, filter: 'ERROR' } },
@@ -157,7 +172,7 @@ async function prepareWorkers(
   const site = openSimulatedSite({ folder: join(folder, 'site'), id: siteId });
   const activities = createActivities({
     sites: {
-      recovery: new Map([[siteId, { ...site, id: siteId, leaseFolder: join(folder, 'leases') }]]),
+      recovery: new Map([[siteId, { ...site, id: siteId, leaseFolder: join(folder, 'leases'), ...siteChanges }]]),
       source: new Map([[siteId, { ...site, id: siteId }]]),
     },
     evidence: { put: (_owner, bytes, name, mediaType) => evidence.put(bytes, name, mediaType) },
@@ -172,16 +187,17 @@ async function prepareWorkers(
     running = undefined;
   };
   return {
-    async start() {
+    async start({ ofSite = true } = {}) {
       const workflowBundle = await testWorkflowBundle();
       // As create-workers.ts has it: a cancel reaches an activity with its next heartbeat, so a pause waits for one.
       const throttle = { maxHeartbeatThrottleInterval: '1s', defaultHeartbeatThrottleInterval: '1s' } as const;
       const common = { connection, namespace, shutdownGraceTime: 100, ...throttle };
       const workers = await Promise.all([
         Worker.create({ ...common, taskQueue: workflowQueue, workflowBundle }),
-        Worker.create({ ...common, taskQueue: siteQueue(siteId), activities: { ...activities } }),
-        Worker.create({ ...common, taskQueue: replicationQueue(siteId), activities: { ...activities } }),
         Worker.create({ ...common, taskQueue: journalQueue, activities: { ...createJournalActivities(store) } }),
+        ...(ofSite ? [siteQueue(siteId), replicationQueue(siteId)] : []).map((taskQueue) =>
+          Worker.create({ ...common, taskQueue, activities: { ...activities } }),
+        ),
       ]);
       running = { workers, ended: Promise.all(workers.map((worker) => worker.run())) };
     },
