@@ -8,6 +8,7 @@ import { json, plain, type Register } from '../register';
 import type { Acts } from '../runs/acts';
 import { executionOf, readRun } from '../runs/read';
 import { streamRun, type StreamMessage } from '../runs/stream';
+import { workerNotice, workerNotices } from '../runs/workers';
 import { runDetailSchema, runsQuery, runsSchema, type RunsDocument } from '../schemas/runs';
 import { within } from '../within';
 
@@ -19,7 +20,7 @@ const keepAliveMs = 15_000;
 /** One event of the stream; its data are JSON. */
 const streamedSchema = z.object({
   id: z.string().optional(),
-  event: z.enum(['event', 'progress', 'end']),
+  event: z.enum(['event', 'progress', 'notice', 'end']),
   data: z.string(),
 });
 
@@ -42,7 +43,9 @@ export function runRoutes(register: Register, deps: ApiDeps, servers: KnownServe
         config.storeDeadlineMs,
         store.runs.list({ ...filter, ...(serverId === undefined ? {} : { serverId }) }),
       );
-      return c.json(plain<RunsDocument>(page), 200);
+      const notices = await workerNotices(deps, page.items);
+      const items = page.items.map((row) => ({ ...row, notice: notices.get(row.runId) ?? null }));
+      return c.json(plain<RunsDocument>({ ...page, items }), 200);
     },
   );
 
@@ -61,11 +64,12 @@ export function runRoutes(register: Register, deps: ApiDeps, servers: KnownServe
       const { runId } = c.req.valid('param');
       const { source, notice, view, execution } = await readRun(deps, runId);
       const busy = execution && (await temporal.progress(execution).catch(() => undefined));
+      const waits = busy && notice === null ? await workerNotice(deps, busy) : null;
       const detail = {
         runId,
         serverName: view.order.server.name,
         source,
-        notice,
+        notice: notice ?? waits,
         view,
         progress: busy?.activities ?? [],
         acts: execution ? await acts.list(execution) : [],
@@ -81,7 +85,7 @@ export function runRoutes(register: Register, deps: ApiDeps, servers: KnownServe
       path: '/runs/{runId}/events',
       summary: 'A run as it happens (server-sent events)',
       description:
-        '`event: event` carries a RunEvent under its sequence number as id; `progress` what long activities are busy with; `end` closes the stream. Send Last-Event-ID to go on after an event.',
+        '`event: event` carries a RunEvent under its sequence number as id; `progress` what long activities are busy with; `notice` that no worker takes the next step, null when one does; `end` closes the stream. Send Last-Event-ID to go on after an event.',
       request: {
         params: runParam,
         query: z.object({ after: z.coerce.number().int().nonnegative().default(0).openapi({ type: 'integer' }) }),
@@ -129,6 +133,8 @@ async function send(stream: SSEStreamingApi, message: StreamMessage): Promise<vo
       });
     case 'progress':
       return stream.writeSSE({ event: 'progress', data: JSON.stringify({ activities: message.activities }) });
+    case 'notice':
+      return stream.writeSSE({ event: 'notice', data: JSON.stringify({ notice: message.notice }) });
     case 'end':
       return stream.writeSSE({ event: 'end', data: JSON.stringify({ complete: message.complete }) });
   }

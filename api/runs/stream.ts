@@ -7,16 +7,19 @@ import type { RunEvent } from '../../model/events';
 import { eventOfRow } from '../../record/row';
 import type { ApiDeps } from '../deps';
 import type { Execution } from '../temporal/recoveries';
-import type { ActivityProgress } from '../temporal/live';
+import type { ActivityProgress, RunProgress } from '../temporal/live';
 import { within } from '../within';
+import { workerNotice } from './workers';
 
 export type StreamMessage =
   | { readonly type: 'event'; readonly sequence: number; readonly event: RunEvent }
   | { readonly type: 'progress'; readonly activities: readonly ActivityProgress[] }
+  /** null: what was said before no longer holds. */
+  | { readonly type: 'notice'; readonly notice: string | null }
   /** `complete` is false when Temporal ended the run without a closing event: outside Muster. */
   | { readonly type: 'end'; readonly complete: boolean };
 
-type Deps = Pick<ApiDeps, 'store' | 'temporal' | 'config' | 'log'>;
+type Deps = Pick<ApiDeps, 'store' | 'temporal' | 'config' | 'clock' | 'log'>;
 
 const pageRows = 500;
 /** Looks without news after Temporal closed the run, before its end is taken as final: the journal may lag a second. */
@@ -32,6 +35,7 @@ export async function* streamRun(
   let last = after;
   let quiet = 0;
   let shown = '[]';
+  let told: string | null = null;
   while (!signal.aborted) {
     const events = await newEvents(deps, runId, execution, last);
     for (const event of events) {
@@ -46,6 +50,8 @@ export async function* streamRun(
       shown = activities;
       yield { type: 'progress', activities: now.activities };
     }
+    const notice = await workerNotice(deps, now);
+    if (notice !== told) yield { type: 'notice', notice: (told = notice) };
     quiet = now.running || events.length > 0 ? 0 : quiet + 1;
     if (quiet > quietLooks) return yield { type: 'end', complete: false };
     await sleep(deps.config.streamEveryMs, undefined, { signal }).catch(() => undefined);
@@ -69,11 +75,8 @@ async function newEvents(
   }
 }
 
-async function progressNow(
-  { temporal }: Deps,
-  execution: Execution | undefined,
-): Promise<{ running: boolean; activities: ActivityProgress[] }> {
-  if (!execution) return { running: false, activities: [] };
+async function progressNow({ temporal }: Deps, execution: Execution | undefined): Promise<RunProgress> {
+  if (!execution) return { running: false, activities: [], waiting: [] };
   // Temporal away is no end: the stream goes on when it is back.
-  return temporal.progress(execution).catch(() => ({ running: true, activities: [] }));
+  return temporal.progress(execution).catch(() => ({ running: true, activities: [], waiting: [] }));
 }

@@ -30,6 +30,7 @@ export const runRowSchema = z
     requestedBy: z.string(),
     startedAt: time,
     closedAt: time.nullable(),
+    notice: z.string().nullable().openapi({ description: 'That no worker takes its next step, and since when' }),
   })
   .openapi('RunRow');
 export const runsSchema = z

@@ -1,12 +1,15 @@
 /** Whether Temporal answers and who polls its queues. */
 import type { TemporalContext } from '../temporal';
 import { callTemporal } from './errors';
+import { toTime } from './live';
 
 export interface HealthCalls {
   /** @throws Problem `part-unavailable`. */
   pingTemporal(): Promise<void>;
   /** Workers that polled this queue within `withinMs`. Temporal forgets pollers after five minutes. */
   pollers(queue: string, kind: 'workflow' | 'activity', withinMs: number): Promise<number>;
+  /** When a worker last asked this queue for work, by Temporal's clock; null: nobody has, as far as Temporal remembers. */
+  lastPoll(queue: string, kind: 'workflow' | 'activity'): Promise<string | null>;
 }
 
 /** temporal.api.enums.v1.TaskQueueType */
@@ -15,23 +18,21 @@ const queueTypes = { workflow: 1, activity: 2 } as const;
 export function healthCalls(context: TemporalContext): HealthCalls {
   const { client } = context;
   const namespace = client.options.namespace;
+  const pollsOf = async (queue: string, kind: keyof typeof queueTypes): Promise<string[]> => {
+    const taskQueue = { name: queue };
+    const answer = await callTemporal(context, () =>
+      client.workflowService.describeTaskQueue({ namespace, taskQueue, taskQueueType: queueTypes[kind] }),
+    );
+    return answer.pollers.flatMap(({ lastAccessTime }) => toTime(lastAccessTime) ?? []);
+  };
   return {
     async pingTemporal() {
       await callTemporal(context, () => client.workflowService.describeNamespace({ namespace }));
     },
     async pollers(queue, kind, withinMs) {
-      const answer = await callTemporal(context, () =>
-        client.workflowService.describeTaskQueue({
-          namespace,
-          taskQueue: { name: queue },
-          taskQueueType: queueTypes[kind],
-        }),
-      );
       const since = Date.now() - withinMs;
-      return answer.pollers.filter((poller) => {
-        const seconds = poller.lastAccessTime?.seconds;
-        return seconds !== undefined && seconds !== null && Number(seconds.toString()) * 1000 >= since;
-      }).length;
+      return (await pollsOf(queue, kind)).filter((at) => Date.parse(at) >= since).length;
     },
+    lastPoll: async (queue, kind) => (await pollsOf(queue, kind)).sort().at(-1) ?? null,
   };
 }

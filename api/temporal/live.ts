@@ -1,4 +1,5 @@
 /** What a running recovery says of itself, and what its long activities are busy with. */
+import type { WorkflowExecutionDescription } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { Progress } from '../../model/steps';
 import { liveRunQuery, type LiveRun } from '../../workflows/messages';
@@ -15,11 +16,27 @@ export interface ActivityProgress {
   readonly at: string | null;
 }
 
+/** What of a run no worker has begun, and on which queue. */
+export interface Waiting {
+  readonly kind: 'workflow' | 'activity';
+  readonly queue: string;
+  /** Since when it stands there, by Temporal's clock. */
+  readonly since: string;
+}
+
+export interface RunProgress {
+  /** False once the execution has closed. */
+  readonly running: boolean;
+  /** From the heartbeats of pending activities. */
+  readonly activities: ActivityProgress[];
+  readonly waiting: Waiting[];
+}
+
 export interface LiveCalls {
   /** The workflow's own answer; undefined when no worker gave one in time or Temporal no longer has it. */
   live(execution: Execution): Promise<LiveRun | undefined>;
-  /** From the heartbeats of pending activities; `running` is false once the execution has closed. */
-  progress(execution: Execution): Promise<{ running: boolean; activities: ActivityProgress[] }>;
+  /** What it is busy with, and what it waits for, as Temporal has it. */
+  progress(execution: Execution): Promise<RunProgress>;
 }
 
 export function liveCalls(context: TemporalContext): LiveCalls {
@@ -43,6 +60,7 @@ export function liveCalls(context: TemporalContext): LiveCalls {
       const pending = description.raw.pendingActivities ?? [];
       return {
         running: description.status.name === 'RUNNING',
+        waiting: waitingOf(description.raw),
         activities: pending.flatMap((activity) => {
           const payload = activity.heartbeatDetails?.payloads?.[0];
           const progress = payload ? toProgress(decode(payload)) : undefined;
@@ -59,6 +77,24 @@ export function liveCalls(context: TemporalContext): LiveCalls {
       };
     },
   };
+}
+
+/** temporal.api.enums.v1: PendingActivityState and PendingWorkflowTaskState have the same number for it. */
+const scheduled = 1;
+
+type Raw = Pick<WorkflowExecutionDescription['raw'], 'pendingActivities' | 'pendingWorkflowTask' | 'executionConfig'>;
+
+function waitingOf({ pendingActivities, pendingWorkflowTask, executionConfig }: Raw): Waiting[] {
+  const activities = (pendingActivities ?? []).filter(({ state }) => state === scheduled);
+  const found = activities.map(({ activityOptions, scheduledTime }) => ({
+    kind: 'activity' as const,
+    queue: activityOptions?.taskQueue?.name,
+    since: toTime(scheduledTime),
+  }));
+  const task = pendingWorkflowTask?.state === scheduled ? pendingWorkflowTask : undefined;
+  const since = toTime(task?.originalScheduledTime ?? task?.scheduledTime);
+  const all = [...found, { kind: 'workflow' as const, queue: executionConfig?.taskQueue?.name, since }];
+  return all.flatMap(({ kind, queue, since: at }) => (queue && at !== null ? [{ kind, queue, since: at }] : []));
 }
 
 /** All pages together; state and parkings as the last page has them, because events are only ever added. */
@@ -105,7 +141,7 @@ export function toProgress(details: unknown): Progress | undefined {
   };
 }
 
-function toTime(
+export function toTime(
   stamp: { seconds?: { toString(): string } | number | null; nanos?: number | null } | null | undefined,
 ): string | null {
   if (!stamp?.seconds) return null;

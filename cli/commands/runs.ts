@@ -5,7 +5,7 @@ import { runStates, type RunState } from '../../model/steps';
 import { action, type Context } from '../context';
 import type { RunDetail, RunsDocument } from '../documents';
 import { CliError } from '../exit-codes';
-import { table } from '../output';
+import { paragraph, table } from '../output';
 import { parseWhole } from '../parse';
 import { findRunId } from '../run-id';
 import { showRun } from '../show-run';
@@ -77,6 +77,9 @@ async function list({ client, out }: Context, { state, server, limit, after }: L
   ]);
   out.line(table(out, columns, rows));
   if (page.next !== undefined) out.line(`More: muster runs --after ${page.next}`);
+  for (const { runId, notice } of page.items) {
+    if (notice !== null) out.line(paragraph(out, `…${runId.slice(-8)}`, notice));
+  }
 }
 
 async function show({ client, out }: Context, _options: object, run: string): Promise<void> {

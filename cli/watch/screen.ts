@@ -1,7 +1,7 @@
 /** Where a watched run is shown: a terminal with bars at its bottom, plain lines, or one JSON document a line. */
 import { assertNever } from '../../model/errors';
 import type { ActivityProgress, NumberedEvent } from '../documents';
-import { jsonText, type Output } from '../output';
+import { jsonText, paragraph, type Output } from '../output';
 import { EventLines } from './event-lines';
 import { liveBlock } from './live-block';
 import { progressLine } from './progress';
@@ -10,6 +10,8 @@ export interface Screen {
   event(event: NumberedEvent): void;
   /** What long activities are busy with now; none: the bars go. */
   progress(activities: readonly ActivityProgress[]): void;
+  /** What keeps the run from going on beside people; null: nothing any more. */
+  notice(text: string | null): void;
 }
 
 /** Plain lines say how far it is at most once in each of these steps of an activity's share. */
@@ -23,6 +25,7 @@ export function createScreen(out: Output, runId: string): Screen {
       return {
         event: (event) => void process.stdout.write(`${jsonText(event, 0)}\n`),
         progress: () => undefined,
+        notice: (text) => void process.stdout.write(`${jsonText({ notice: text }, 0)}\n`),
       };
     case 'terminal':
       return terminal(out, lines);
@@ -39,6 +42,7 @@ function terminal(out: Output, lines: EventLines): Screen {
     event: (event) => lines.of(event).forEach((line) => block.print(line)),
     // One column is left free: a line that fills the terminal wraps and is drawn over wrongly.
     progress: (activities) => block.draw(activities.map(({ progress }) => progressLine(progress, out.width - 1))),
+    notice: (text) => block.print(noticeLine(out, text)),
   };
 }
 
@@ -46,6 +50,7 @@ function plain(out: Output, lines: EventLines): Screen {
   const told = new Map<string, number>();
   return {
     event: (event) => lines.of(event).forEach((line) => out.line(line)),
+    notice: (text) => out.line(noticeLine(out, text)),
     progress(activities) {
       for (const { activityId, progress } of activities) {
         const { done, total } = progress;
@@ -58,3 +63,6 @@ function plain(out: Output, lines: EventLines): Screen {
     },
   };
 }
+
+const noticeLine = (out: Output, text: string | null): string =>
+  paragraph(out, 'note', text ?? 'A worker has taken it; the run goes on.');

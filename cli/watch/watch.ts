@@ -65,6 +65,7 @@ async function follow(
     for await (const { event, data } of readEvents(response.body as unknown as AsyncIterable<Uint8Array>)) {
       if (event === 'end') return 'ended';
       if (event === 'progress') screen.progress((JSON.parse(data) as { activities: ActivityProgress[] }).activities);
+      if (event === 'notice') screen.notice((JSON.parse(data) as { notice: string | null }).notice);
       if (event !== 'event') continue;
       const happened = JSON.parse(data) as NumberedEvent;
       seen(happened.sequence);

@@ -10,15 +10,18 @@ export interface Ran {
 
 const root = join(__dirname, '..', '..');
 
-/** Only these variables, so that a developer's own configuration changes nothing. */
-export async function muster(args: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
-  const result = await execa('node', [join(root, 'bin', 'muster'), ...args], {
+/** Started, for who wants to see what it prints meanwhile. Only these variables: a developer's own configuration changes nothing. */
+export const startMuster = (args: readonly string[], env: Record<string, string> = {}) =>
+  execa('node', [join(root, 'bin', 'muster'), ...args], {
     reject: false,
     extendEnv: false,
     env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', MUSTER_DATA_FOLDER: '/nonexistent/muster', ...env },
     cwd: root,
     timeout: 60_000,
   });
+
+export async function muster(args: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
+  const result = await startMuster(args, env);
   return { exitCode: result.exitCode ?? -1, stdout: result.stdout, stderr: result.stderr };
 }
 

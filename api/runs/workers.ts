@@ -1,0 +1,59 @@
+/**
+ * Runs that wait for a worker that nobody is: Temporal keeps their work in a queue without a word. What a reader is told
+ * of it, by the queue's own note of who last asked for work.
+ */
+import { isClosedRun } from '../../model/steps';
+import type { RunRow } from '../../store/contract';
+import { siteQueue } from '../../workflows/messages';
+import type { ApiDeps } from '../deps';
+import type { RunProgress, Waiting } from '../temporal/live';
+import { within } from '../within';
+
+type Deps = Pick<ApiDeps, 'temporal' | 'config' | 'clock' | 'log'>;
+
+/** A worker that is idle takes work at once; one that comes up needs a moment. */
+const graceMs = 5_000;
+/** Open runs of one page that are looked at; more are shown without a notice. */
+const mostLooked = 20;
+
+/** null: nothing waits, somebody asked for work since it does, or nobody can say. */
+export async function workerNotice(deps: Deps, { waiting }: Pick<RunProgress, 'waiting'>): Promise<string | null> {
+  const due = waiting.filter(({ since }) => deps.clock().getTime() - Date.parse(since) >= graceMs);
+  const notices = await Promise.all(due.map((one) => noticeOf(deps, one)));
+  return notices.find((notice) => notice !== null) ?? null;
+}
+
+async function noticeOf({ temporal, config, log }: Deps, { kind, queue, since }: Waiting): Promise<string | null> {
+  const site = config.siteIds.find((id) => siteQueue(id) === queue);
+  if (kind === 'activity' && site === undefined) return null;
+  const lastPoll = await temporal.lastPoll(queue, kind).catch((error: unknown) => {
+    log.warn({ err: error, queue }, 'Temporal did not say who polls');
+    return since;
+  });
+  if (lastPoll !== null && lastPoll >= since) return null;
+  const whose = site === undefined ? 'No worker for this run' : `No worker for site ${site}`;
+  // The next poll of a worker with all slots taken comes when one is free.
+  return `${whose} since ${lastPoll ?? since}: its next step waits for one. Start one (\`muster up\` or \`muster worker\`); if one runs, all its slots are taken.`;
+}
+
+/** By run id; only of open runs whose work does not wait for people. A list of runs does not wait for Temporal. */
+export async function workerNotices(deps: Deps, rows: readonly RunRow[]): Promise<ReadonlyMap<string, string>> {
+  const busy = rows.filter(({ state }) => !isClosedRun(state) && state !== 'waiting' && state !== 'held');
+  const looked = await Promise.all(
+    busy.slice(0, mostLooked).map(async ({ runId, serverId }) => {
+      try {
+        const notice = await within(deps.config.queryDeadlineMs, noticeOfRun(deps, runId, serverId));
+        return notice === null ? [] : [[runId, notice] as const];
+      } catch (error) {
+        deps.log.warn({ err: error, runId }, 'Temporal did not say what a run waits for');
+        return [];
+      }
+    }),
+  );
+  return new Map(looked.flat());
+}
+
+async function noticeOfRun(deps: Deps, runId: string, serverId: string): Promise<string | null> {
+  const execution = await deps.temporal.findRecovery(deps.config.tenantId, runId, serverId);
+  return execution === undefined ? null : workerNotice(deps, await deps.temporal.progress(execution));
+}
