@@ -19,6 +19,7 @@ import { startGuestfish, type Guestfish } from './guestfish';
 import { chooseInoculator } from './linux/choose';
 import { inoculateLinux } from './linux/inoculate';
 import { prepareLinux } from './linux/prepare';
+import { listVolumes } from './linux/volumes';
 import { refuseDamaged } from './refuse-damaged';
 import { applyVerified, removeVerified } from './signature-edits';
 import { findVolumes } from './signatures';
@@ -78,9 +79,11 @@ async function inoculate(
   const report = await withAppliance(settings, disks, options, async (guest, scratch) => {
     const { signal } = options;
     const driverFolder = settings.driverFolder ?? null;
+    stage('looking for the operating system', 50);
+    const volumes = await listVolumes(guest, options.unlockKeys);
     const done =
-      (await inoculateIfWindows({ guest, hardware, driverFolder, scratch, stage, signal })) ??
-      (await inoculateLinux({ guest, diskCount: disks.length, hardware, scratch, stage, options }));
+      (await inoculateIfWindows({ guest, hardware, driverFolder, scratch, stage, signal }, volumes)) ??
+      (await inoculateLinux({ guest, diskCount: disks.length, volumes, hardware, scratch, stage, options }));
     stage('closing the disks', 97);
     return done;
   });

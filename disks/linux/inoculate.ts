@@ -13,7 +13,7 @@ import { guestFiles, type GuestFiles } from '../guest-files';
 import type { Guestfish } from '../guestfish';
 import { appendToGuest, buildAddition, verifyAppended, type Addition } from './append';
 import { resolverFor } from './device-names';
-import { findLinux, listVolumes, type LabelledVolume, type LinuxSystem } from './find-system';
+import { findLinux, type LabelledVolume, type LinuxSystem } from './find-system';
 import { compare, isFit, mountAll, refuseLacking, refuseUnfit, type Findings } from './findings';
 import type { KernelPlan } from './kernels';
 import { regenerate } from './regenerate';
@@ -25,6 +25,7 @@ export interface InoculationRequest {
   /** Started, with the server's disks added in order. */
   readonly guest: Guestfish;
   readonly diskCount: number;
+  readonly volumes: readonly LabelledVolume[];
   readonly hardware: HardwareProfile;
   /** An empty folder. */
   readonly scratch: string;
@@ -40,26 +41,20 @@ export interface InoculationRequest {
  * not read back; TransientError when the appliance fails. The disks may be given again after any of them.
  */
 export async function inoculateLinux(request: InoculationRequest): Promise<InoculationReport> {
-  const { guest, stage, options } = request;
+  const { guest, options } = request;
   const files = guestFiles(guest, request.scratch);
-  stage('looking for the operating system', 50);
-  const volumes = await listVolumes(guest, options.unlockKeys);
   const prepared = options.prepared ?? { because: 'nothing was prepared' };
   const preparedAt = 'because' in prepared ? null : prepared.preparedAt;
-  const use = 'because' in prepared ? prepared : await usePrepared(request, files, volumes, prepared);
+  const use = 'because' in prepared ? prepared : await usePrepared(request, files, prepared);
   if ('report' in use) {
     return { ...use.report, prepared: { used: true, because: 'the disks hold what it was made from', preparedAt } };
   }
-  const done = await ordinaryWay(request, files, volumes);
+  const done = await ordinaryWay(request, files);
   return { ...done, prepared: { used: false, because: use.because, preparedAt } };
 }
 
-async function ordinaryWay(
-  request: InoculationRequest,
-  files: GuestFiles,
-  volumes: readonly LabelledVolume[],
-): Promise<InoculationReport> {
-  const { guest, stage } = request;
+async function ordinaryWay(request: InoculationRequest, files: GuestFiles): Promise<InoculationReport> {
+  const { guest, volumes, stage } = request;
   const system = await findLinux(guest, files, volumes);
   const resolve = resolverFor(volumes, request.diskCount);
   const look = async (): Promise<Findings> => {

@@ -10,7 +10,7 @@ import { isMusterError } from '../../model/errors';
 import type { InoculationReport, KeptPreparation } from '../contract';
 import type { GuestFiles } from '../guest-files';
 import { appendToGuest, verifyAppended, type Appendix } from './append';
-import { refuseErrors, type LabelledVolume, type LinuxSystem } from './find-system';
+import { refuseErrors, type LinuxSystem } from './find-system';
 import type { InoculationRequest } from './inoculate';
 import { deviceOf } from './mounts';
 import { basisOf, readRecord, unpackSystem, volumesDigest, type PreparedRecord } from './prepared-record';
@@ -23,15 +23,14 @@ export type UseOfPrepared = { readonly report: InoculationReport } | { readonly 
 export async function usePrepared(
   request: InoculationRequest,
   files: GuestFiles,
-  volumes: readonly LabelledVolume[],
   prepared: KeptPreparation,
 ): Promise<UseOfPrepared> {
   const record = readRecord(prepared.record);
-  const misfit = await misfitOf(request, volumes, prepared, record);
+  const misfit = await misfitOf(request, prepared, record);
   if (record === null || misfit !== null) return { because: misfit ?? 'it was kept in another form' };
   const system = unpackSystem(record.system);
   request.stage('looking whether what was prepared still fits', 60);
-  const changed = await mountUnchanged(request, files, volumes, system, record);
+  const changed = await mountUnchanged(request, files, system, record);
   const because = changed ?? (await writeAndReadBack(request, files, system, record, prepared));
   if (because === null) return { report: record.report };
   await request.guest.ask('umount-all');
@@ -40,8 +39,7 @@ export async function usePrepared(
 
 /** What can be said without the guest's filesystems. */
 async function misfitOf(
-  { hardware, options, diskCount }: InoculationRequest,
-  volumes: readonly LabelledVolume[],
+  { hardware, options, diskCount, volumes }: InoculationRequest,
   { files, folder, hardwareId }: KeptPreparation,
   record: PreparedRecord | null,
 ): Promise<string | null> {
@@ -59,9 +57,8 @@ async function misfitOf(
 }
 
 async function mountUnchanged(
-  { guest }: InoculationRequest,
+  { guest, volumes }: InoculationRequest,
   files: GuestFiles,
-  volumes: readonly LabelledVolume[],
   system: LinuxSystem,
   record: PreparedRecord,
 ): Promise<string | null> {

@@ -2,8 +2,8 @@
 import { OperatorError } from '../../model/errors';
 import type { InoculationReport, RegistryReport } from '../contract';
 import { guestFiles } from '../guest-files';
-import type { Guestfish } from '../guestfish';
-import { perishableDevice, type GuestVolume } from '../linux/device-names';
+import type { GuestVolume } from '../linux/device-names';
+import { listVolumes } from '../linux/volumes';
 import { findWindows, placeOf } from './find-windows';
 import { inoculateWindows, type WindowsRequest } from './inoculate';
 import { updateWindowsRegistry } from './update-registry';
@@ -13,16 +13,18 @@ export type UnlocatedRequest = Omit<WindowsRequest, 'system'>;
 
 /** Types of volumes that a Linux may lie on. */
 const linuxTypes = /^(ext[234]|xfs|btrfs|f2fs|jfs|LVM2_member|crypto_LUKS|linux_raid_member)$/;
-const maxVolumes = 256;
 
 /**
  * Inoculates the Windows on the disks; null where there is none, which is for the inoculation of Linux to find.
  *
  * @throws OperatorError as findWindows and inoculateWindows, and when there is a Linux beside it.
  */
-export async function inoculateIfWindows(request: UnlocatedRequest): Promise<InoculationReport | null> {
+export async function inoculateIfWindows(
+  request: UnlocatedRequest,
+  all: readonly GuestVolume[],
+): Promise<InoculationReport | null> {
   const { guest } = request;
-  const volumes = await listVolumes(guest);
+  const volumes = all.filter(isReadable);
   if (!volumes.some(({ type }) => type === 'ntfs' || type === 'BitLocker')) return null;
   const { system, obstacle } = await findWindows(guest, volumes);
   const linux = volumes.filter(({ type }) => linuxTypes.test(type));
@@ -34,28 +36,14 @@ export async function inoculateIfWindows(request: UnlocatedRequest): Promise<Ino
 
 /** @throws OperatorError when there is no Windows on the disks. */
 export async function updateRegistryOf(request: UnlocatedRequest): Promise<RegistryReport> {
-  const volumes = await listVolumes(request.guest);
+  const volumes = (await listVolumes(request.guest)).filter(isReadable);
   const { system, obstacle } = await findWindows(request.guest, volumes);
   if (system === null) throw obstacle ?? noWindows(volumes);
   return updateWindowsRegistry({ ...request, system, volumes });
 }
 
-/** Partitions and bare disks with blkid's type: Windows lies on nothing else that can be read here. */
-async function listVolumes(guest: Guestfish): Promise<GuestVolume[]> {
-  const lines = async (command: string) => (await guest.ask(command)).split('\n').filter((line) => line !== '');
-  const partitions = await lines('list-partitions');
-  const bare = (await lines('list-devices')).filter((disk) => !partitions.some((one) => one.startsWith(disk)));
-  const volumes: GuestVolume[] = [];
-  for (const device of [...partitions, ...bare].slice(0, maxVolumes)) {
-    const { output } = await guest.attempt('vfs-type', [device]);
-    const place = perishableDevice(device);
-    volumes.push({
-      ...{ disk: place?.disk ?? -1, partition: place?.partition ?? null },
-      ...{ device, type: output.trim(), uuid: '' },
-    });
-  }
-  return volumes;
-}
+/** Windows lies on partitions and bare disks; on nothing else that can be read here. */
+const isReadable = ({ disk }: GuestVolume) => disk >= 0;
 
 async function holdsLinux({ guest, scratch }: UnlocatedRequest, volume: GuestVolume): Promise<boolean> {
   const { error } = await guest.attempt('mount-ro', [volume.device, '/']);
