@@ -8,17 +8,14 @@ import type { Guestfish } from '../guestfish';
 import { printable } from '../guestfish-words';
 import { damaged, missingPart, noSystem, severalSystems } from './find-errors';
 import { btrfsMountable, deviceOf, fstabEntries, mountsOf, subvolumeOf, type Mounts } from './mounts';
+import { readOsRelease, type OsRelease } from './os-release';
 import { placeOf, type LabelledVolume } from './volumes';
 
 export { listVolumes, type LabelledVolume } from './volumes';
 
-export interface LinuxSystem {
+export interface LinuxSystem extends OsRelease {
   /** What the appliance mounts as its root. */
   readonly root: string;
-  /** os-release. */
-  readonly id: string;
-  readonly idLike: readonly string[];
-  readonly prettyName: string;
   /** Mount point -> what the appliance mounts there, outer ones first: the parts of the system that inoculation needs. */
   readonly mounts: ReadonlyMap<string, string>;
 }
@@ -115,15 +112,12 @@ async function readSystem(
   const release = (await files.text('/etc/os-release')) ?? '';
   if (release === '' && !(await files.isFile('/etc/debian_version'))) return null;
   await refuseErrors(guest, volume);
-  const value = (key: string) => new RegExp(`^${key}=(.*)$`, 'm').exec(release)?.[1]?.replace(/^["']|["']$/g, '') ?? '';
   const crypttab = (await files.text('/etc/crypttab')) ?? '';
   const mounts = mountsOf((await files.text('/etc/fstab')) ?? '', { ...volume, mountable }, volumes, crypttab);
   return {
     root: mountable,
     place: placeOf(volume),
-    id: printable(value('ID')) || 'debian',
-    idLike: printable(value('ID_LIKE')).split(' ').filter(Boolean),
-    prettyName: printable(value('PRETTY_NAME')) || 'Debian (no os-release)',
+    ...readOsRelease(release),
     mounts: mounts.points,
     missing: mounts.missing,
   };

@@ -22,9 +22,10 @@ export function mountsOf(
 ): Mounts {
   const points = new Map([['/', root.mountable ?? root.device]]);
   const missing: { point: string; spec: string }[] = [];
+  const opened = crypttabEntries(crypttab);
   for (const { spec, point, options } of fstabEntries(fstab)) {
     if (!neededMounts.includes(point)) continue;
-    const volume = volumeOf(spec, volumes, crypttab);
+    const volume = volumeOf(spec, volumes, opened);
     if (volume !== undefined) points.set(point, mountableOf(volume, options));
     else if (indispensable.includes(point) && !options.includes('noauto') && !options.includes('nofail')) {
       missing.push({ point, spec });
@@ -71,7 +72,15 @@ function mountableOf(volume: LabelledVolume, options: readonly string[]): string
   return subvolume === undefined ? volume.device : btrfsMountable(volume.device, subvolume);
 }
 
-function volumeOf(spec: string, volumes: readonly LabelledVolume[], crypttab: string): LabelledVolume | undefined {
+/** crypttab(5): name -> device; the first of two lines with one name. */
+function crypttabEntries(crypttab: string): Map<string, string | undefined> {
+  const fields = crypttab.split('\n').map((line) => line.trim().split(/\s+/));
+  return new Map(fields.reverse().map(([name, device]) => [name!, device]));
+}
+
+type Crypttab = ReadonlyMap<string, string | undefined>;
+
+function volumeOf(spec: string, volumes: readonly LabelledVolume[], crypttab: Crypttab): LabelledVolume | undefined {
   const tag = /^(UUID|LABEL|PARTUUID)=["']?([^"']+)["']?$/.exec(spec) ?? byLink(spec);
   if (tag !== null) {
     const wanted = tag[2]!.toLowerCase();
@@ -90,16 +99,13 @@ function volumeOf(spec: string, volumes: readonly LabelledVolume[], crypttab: st
 }
 
 /** What crypttab opens under that name. */
-function openedAs(name: string, volumes: readonly LabelledVolume[], crypttab: string): LabelledVolume | undefined {
-  const entry = crypttab
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
-    .find(([target]) => target === name);
-  const container = entry?.[1] === undefined ? undefined : volumeOf(entry[1], volumes, '');
+function openedAs(name: string, volumes: readonly LabelledVolume[], crypttab: Crypttab): LabelledVolume | undefined {
+  const device = crypttab.get(name);
+  const container = device === undefined ? undefined : volumeOf(device, volumes, new Map());
   const inside = volumes.filter((volume) => volume.inside !== undefined);
   if (container !== undefined) return inside.find((volume) => volume.inside!.uuid === container.uuid);
   // A name by the old controller (by-id, by-path) says nothing here; with one opened volume there is no doubt.
-  return entry !== undefined && inside.length === 1 ? inside[0] : undefined;
+  return crypttab.has(name) && inside.length === 1 ? inside[0] : undefined;
 }
 
 function byLink(spec: string): RegExpExecArray | null {

@@ -11,6 +11,8 @@ export interface InfEntry {
 export type Inf = ReadonlyMap<string, readonly InfEntry[]>;
 
 const maxLines = 50_000;
+/** Before and after strings are filled in (Microsoft's "General syntax rules for INF files"); what is longer is cut. */
+const longestValue = 4096;
 
 /** Reads the text of an .inf file; what is no entry is left out. */
 export function parseInf(bytes: Buffer): Inf {
@@ -21,10 +23,7 @@ export function parseInf(bytes: Buffer): Inf {
       return key === null ? [] : [[key.toLowerCase(), unquote(values[0] ?? '')] as const];
     }),
   );
-  const fill = (text: string) =>
-    text.replace(/%([^%\s]*)%/g, (whole, name: string) =>
-      name === '' ? '%' : (strings.get(name.toLowerCase()) ?? whole),
-    );
+  const fill = (text: string) => filledIn(text, strings);
   const sections = new Map<string, InfEntry[]>();
   for (const [name, lines] of raw) {
     const entries = lines.map((line): InfEntry => {
@@ -34,6 +33,16 @@ export function parseInf(bytes: Buffer): Inf {
     sections.set(name, entries);
   }
   return sections;
+}
+
+function filledIn(text: string, strings: ReadonlyMap<string, string>): string {
+  let length = 0;
+  const filled = text.slice(0, longestValue).replace(/%([^%\s]*)%/g, (whole, name: string) => {
+    const value = name === '' ? '%' : (strings.get(name.toLowerCase()) ?? whole);
+    length += value.length;
+    return length > longestValue ? '' : value;
+  });
+  return filled.slice(0, longestValue);
 }
 
 /** The values of the first entry of that name; empty where there is none. */
@@ -49,16 +58,20 @@ function decode(bytes: Buffer): string {
 function rawSections(text: string): Map<string, string[]> {
   const sections = new Map<string, string[]>();
   let lines: string[] | undefined;
-  let held = '';
+  let held: string[] = [];
   for (const line of text.split(/\r\n|\r|\n/, maxLines)) {
-    const clean = held + withoutComment(line).trim();
-    held = '';
+    const part = withoutComment(line).trim();
+    if (part.endsWith('\\')) {
+      held.push(part.slice(0, -1));
+      continue;
+    }
+    const clean = held.join('') + part;
+    held = [];
     const name = /^\[([^\]]+)\]$/.exec(clean)?.[1]?.trim().toLowerCase();
     if (name !== undefined) {
       lines = sections.get(name) ?? [];
       sections.set(name, lines);
-    } else if (clean.endsWith('\\')) held = clean.slice(0, -1);
-    else if (clean !== '') lines?.push(clean);
+    } else if (clean !== '') lines?.push(clean);
   }
   return sections;
 }

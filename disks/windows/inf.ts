@@ -68,14 +68,14 @@ export function readInf(bytes: Buffer, windows: WindowsVersion): InfDriver | nul
 
 /** The models of all makers, out of the section that fits this Windows best. */
 function modelsFor(inf: Inf, windows: WindowsVersion) {
-  return (inf.get('manufacturer') ?? []).flatMap(({ key, values }) => {
+  const sections = (inf.get('manufacturer') ?? []).flatMap(({ key, values }) => {
     const section = (values[0] ?? key ?? '').toLowerCase();
     const decorations = values.slice(1).filter((decoration) => fits(decoration, windows));
     const best = decorations.sort((a, b) => targetOf(b) - targetOf(a))[0];
-    const entries = inf.get(best === undefined ? section : `${section}.${best.toLowerCase()}`) ?? [];
     const undecorated = values.length <= 1 && windows.architecture !== 'x86';
-    return undecorated ? [] : entries.filter((entry) => entry.values.length > 1);
+    return undecorated ? [] : [best === undefined ? section : `${section}.${best.toLowerCase()}`];
   });
+  return [...new Set(sections)].flatMap((name) => (inf.get(name) ?? []).filter(({ values }) => values.length > 1));
 }
 
 /** `NTamd64.10.0...17763`: architecture, then the least version and build. */
@@ -108,18 +108,19 @@ function serviceOf(inf: Inf, configuration: string, windows: WindowsVersion) {
   const program = (infValues(inf, details, 'ServiceBinary')[0] ?? '').split(/[\\/]/).at(-1)!;
   if (!plainName.test(service) || !plainName.test(program)) return null;
   const group = infValues(inf, details, 'LoadOrderGroup')[0] ?? null;
+  const sections = infValues(inf, details, 'AddReg').map((name) => name.toLowerCase());
   return {
     ...{ service, program, group: group === null ? null : group.slice(0, 100) },
     serviceType: number(infValues(inf, details, 'ServiceType')[0]),
     startType: number(infValues(inf, details, 'StartType')[0]),
     errorControl: number(infValues(inf, details, 'ErrorControl')[0]),
-    settings: infValues(inf, details, 'AddReg').flatMap((name) => settingsOf(inf, name)),
+    settings: [...new Set(sections)].flatMap((name) => settingsOf(inf, name)),
   };
 }
 
 /** HKR lines of a service's AddReg section: numbers and texts, which are all that drivers of disks and networks use. */
 function settingsOf(inf: Inf, section: string): ServiceSetting[] {
-  return (inf.get(section.toLowerCase()) ?? []).flatMap(({ values: [root, subkey = '', name = '', flags, text] }) => {
+  return (inf.get(section) ?? []).flatMap(({ values: [root, subkey = '', name = '', flags, text] }) => {
     const value = text === undefined ? null : settingValue(number(flags), text);
     const plain = /^([A-Za-z0-9_ .-]{1,64}(\\|$)){0,8}$/.test(subkey) && /^[A-Za-z0-9_ .-]{0,64}$/.test(name);
     return root?.toUpperCase() === 'HKR' && value !== null && plain ? [{ subkey, name, value }] : [];
