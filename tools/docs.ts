@@ -59,8 +59,8 @@ function stepSection(step: StepDeclaration, index: number): string[] {
 }
 
 /**
- * Path below docs/ -> text as it should be. Procedures are made as a whole; the other pages are written by hand around
- * generated parts, and are read first.
+ * Path from docs/ -> text as it should be: its pages, and the READMEs of the folders. Procedures are made as a whole; the
+ * other pages are written by hand around generated parts, and are read first.
  *
  * @throws when such a page is missing, or one of its markers
  */
@@ -76,12 +76,12 @@ export async function generatedDocuments(): Promise<Record<string, string>> {
     ...Object.fromEntries(
       Object.values(procedures).map((procedure) => [`procedures/${procedure.name}.md`, procedureDocument(procedure)]),
     ),
+    ...Object.fromEntries(Object.entries(readmes()).map(([path, text]) => [`../${path}`, text])),
   };
 }
 
 async function write(): Promise<void> {
   for (const [path, text] of Object.entries(await generatedDocuments())) writeFileSync(join(docs, path), text);
-  for (const [path, text] of Object.entries(readmes())) writeFileSync(join(docs, '..', path), text);
 }
 
 if (require.main === module) void write();

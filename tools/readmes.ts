@@ -1,5 +1,5 @@
 /** The tables of files in the folders' READMEs, made from the first sentence of each file's own comment. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { table } from '../config/documentation';
 
@@ -16,6 +16,7 @@ export const folders = [
   'config',
   'disks/linux',
   'platforms/libvirt',
+  'platforms/physical',
   'replication',
   'stack',
   'stack/doctor',
@@ -24,11 +25,10 @@ export const folders = [
   'workflows/runner',
 ] as const;
 
-/** Path of each README below the checkout -> its text with the table as it should be. */
+/** Path of each README below the checkout -> its text with the table as it should be. @throws when one is missing, or its table */
 export function readmes(): Record<string, string> {
-  const present = folders.filter((folder) => existsSync(join(root, folder, 'README.md')));
   return Object.fromEntries(
-    present.map((folder) => {
+    folders.map((folder) => {
       const text = readFileSync(join(root, folder, 'README.md'), 'utf8');
       return [`${folder}/README.md`, withTable(text, filesOf(folder))];
     }),

@@ -1,4 +1,4 @@
-import { firstSentence, folders, readmes, withTable } from '../../tools/readmes';
+import { firstSentence, withTable } from '../../tools/readmes';
 
 test('the first sentence is whole: neither a colon nor the name of a file ends it', () => {
   const source = `/**\n * Servers by name, remembered in memory (design: law 5), as read by\n * store.ts e.g. at night. Postgres is asked first.\n *\n * More.\n */\nimport x from 'y';`;
@@ -22,8 +22,4 @@ test('a table is replaced, and what stands around it is kept', () => {
   );
   expect(withTable(after, [{ name: 'new.ts', sentence: 'This | that.' }])).toBe(after);
   expect(() => withTable('# T\n', [])).toThrow('no table');
-});
-
-test('every folder that is listed has its README with a table', () => {
-  expect(Object.keys(readmes())).toEqual(folders.map((folder) => `${folder}/README.md`));
 });
