@@ -5,20 +5,18 @@ import type { MachineConfig, RecoverySiteConfig } from '../config/configuration'
 import { OperatorError } from '../model/errors';
 import { parseSecretRef } from '../model/secrets';
 import type { Platform } from '../platforms/contract';
-import type { MachinePower, PhysicalMachine, SerialConsole } from '../platforms/physical/machine';
+import type { MachinePower, PhysicalMachine, PhysicalOptions, SerialConsole } from '../platforms/physical/machine';
 import { createPhysicalPlatform } from '../platforms/physical/platform';
 
 /** Undefined for a site without any. Opens nothing that needs an answer. */
 export function openPhysical(site: RecoverySiteConfig, secret: Secrets): Platform | undefined {
-  if (site.machines.length === 0) return undefined;
-  const folder = join(site.folder, 'physical');
-  return createPhysicalPlatform({
-    id: site.id,
-    folder,
-    machines: site.machines.map(machineOf),
-    secret,
-    clock: Date.now,
-  });
+  return site.machines.length === 0 ? undefined : createPhysicalPlatform(physicalOptions(site, secret));
+}
+
+/** The machines as their platform knows them, and where it keeps what it knows of them. */
+export function physicalOptions(site: RecoverySiteConfig, secret: Secrets): PhysicalOptions {
+  const { id, machines } = site;
+  return { id, folder: join(site.folder, 'physical'), machines: machines.map(machineOf), secret, clock: Date.now };
 }
 
 function machineOf({ nics, disks, power, serialConsole, ...machine }: MachineConfig): PhysicalMachine {

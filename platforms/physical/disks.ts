@@ -35,20 +35,13 @@ export async function judgeDisk(
   sizeBytes: number,
   options: AttachOptions = {},
 ): Promise<Verdict & { facts: DeviceFacts; record: DiskRecord | undefined }> {
-  const { device, serial } = place.slot;
+  const { device } = place.slot;
   const facts = await readDevice(device, options);
   const record = await readRecord(recordFile(place.folder, { device, serial: facts.serial }));
   const known = { facts, record };
-  const bad = (found: string, needed: string) => ({ ...known, ok: false, found: `${device}: ${found}`, needed });
-  if (serial !== null && facts.serial !== serial) {
-    const needed = `serial ${serial}`;
-    return bad(facts.serial === null ? 'a disk that says no serial' : `serial ${facts.serial}`, needed);
-  }
-  if (facts.partition) return bad('a partition', 'a whole disk');
-  if (facts.readOnly) return bad('a disk that is write-protected', 'a disk that can be written');
-  if (facts.sizeBytes < sizeBytes) return bad(formatSize(facts.sizeBytes), `at least ${formatSize(sizeBytes)}`);
-  const content = await readContent(facts, options);
-  const held = whatItHolds(place, record, content);
+  const unfit = unfitness(place.slot, facts, sizeBytes);
+  if (unfit !== null) return { ...known, ok: false, found: `${device}: ${unfit.found}`, needed: unfit.needed };
+  const held = whatItHolds(place, record, await readContent(facts, options));
   const what = { ...known, found: `${device}: ${held.words}` };
   if (held.ours || (options.overwriteDisks ?? []).includes(device))
     return { ...what, ok: true, needed: 'a disk that may be written' };
@@ -56,6 +49,22 @@ export async function judgeDisk(
 }
 
 /** `ours`: blank, or put there by Muster and never started as a system of its own. */
+/** What keeps the disk from being written whatever the order says; null: nothing. */
+export function unfitness(
+  { serial }: MachineDevice,
+  facts: DeviceFacts,
+  sizeBytes: number,
+): { readonly found: string; readonly needed: string } | null {
+  if (serial !== null && facts.serial !== serial) {
+    const found = facts.serial === null ? 'a disk that says no serial' : `serial ${facts.serial}`;
+    return { found, needed: `serial ${serial}` };
+  }
+  if (facts.partition) return { found: 'a partition', needed: 'a whole disk' };
+  if (facts.readOnly) return { found: 'a disk that is write-protected', needed: 'a disk that can be written' };
+  if (facts.sizeBytes >= sizeBytes) return null;
+  return { found: formatSize(facts.sizeBytes), needed: `at least ${formatSize(sizeBytes)}` };
+}
+
 function whatItHolds(
   { owner }: DiskPlace,
   record: DiskRecord | undefined,

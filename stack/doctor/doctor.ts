@@ -11,9 +11,11 @@ import { apiChecks, workerChecks } from './api';
 import { runChecks, type Check } from './check';
 import { folderChecks } from './folders';
 import { libvirtUserChecks } from './libvirt-user';
+import { machineChecks } from './machines';
 import { placeFor, type Place } from './place';
 import { postgresChecks } from './postgres';
 import { ok, problem, reportOf, warning, type Report } from './report';
+import { secretChecks } from './secrets';
 import { siteChecks } from './sites';
 import { spaceChecks } from './space';
 import { temporalChecks } from './temporal';
@@ -52,6 +54,7 @@ function everyCheck(place: Place, scratchFolder: string): Check[] {
     ...toolChecks(place),
     ...accelerationChecks(place, scratchFolder),
     ...folderChecks(place),
+    ...secretChecks(place),
     ...libvirtUserChecks(place),
     ...spaceChecks(place),
     ...postgresChecks(place),
@@ -59,6 +62,7 @@ function everyCheck(place: Place, scratchFolder: string): Check[] {
     ...apiChecks(place),
     ...workerChecks(place),
     ...siteChecks(place, scratchFolder),
+    ...machineChecks(place),
   ];
 }
 

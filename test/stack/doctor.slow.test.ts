@@ -124,7 +124,7 @@ test('Postgres behind a door: open, its version, schema and rights are right; sh
       const shut = await examine({ env: withPostgres });
       expect(at(shut, 'postgres.connection')).toMatchObject({ state: 'problem' });
       expect(at(shut, 'postgres.connection')!.remedy).toContain(`127.0.0.1:${door.port}`);
-      expect(shut.notAsked).toEqual(['postgres.schema', 'postgres.rights', 'clock.postgres']);
+      expect(shut.notAsked).toEqual(['secrets.servers', 'postgres.schema', 'postgres.rights', 'clock.postgres']);
       expect(JSON.stringify([open, shut])).not.toContain('cAnArY-word');
     } finally {
       await door.close();
