@@ -76,10 +76,10 @@ async function list({ client, out }: Context, { state, server, limit, after }: L
     formatTime(run.startedAt).slice(0, 16),
   ]);
   out.line(table(out, columns, rows));
-  if (page.next !== undefined) out.line(`More: muster runs --after ${page.next}`);
   for (const { runId, notice } of page.items) {
     if (notice !== null) out.line(paragraph(out, `…${runId.slice(-8)}`, notice));
   }
+  if (page.next !== undefined) out.line(`More: muster runs --after ${page.next}`);
 }
 
 async function show({ client, out }: Context, _options: object, run: string): Promise<void> {

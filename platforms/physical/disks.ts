@@ -48,7 +48,6 @@ export async function judgeDisk(
   return { ...what, ok: false, needed: `a blank disk, or an order that names it: --set overwriteDisks=${device}` };
 }
 
-/** `ours`: blank, or put there by Muster and never started as a system of its own. */
 /** What keeps the disk from being written whatever the order says; null: nothing. */
 export function unfitness(
   { serial }: MachineDevice,
@@ -65,6 +64,7 @@ export function unfitness(
   return { found: formatSize(facts.sizeBytes), needed: `at least ${formatSize(sizeBytes)}` };
 }
 
+/** `ours`: blank, or put there by Muster and never started as a system of its own. */
 function whatItHolds(
   { owner }: DiskPlace,
   record: DiskRecord | undefined,

@@ -134,7 +134,9 @@ test('a disk that a running QEMU has open is not written', async () => {
   const drive = ['-drive', `if=ide,format=raw,file=${device}`, '-qmp', 'stdio'];
   const holder = spawn('qemu-system-x86_64', ['-S', '-nodefaults', '-display', 'none', '-m', '32', ...drive]);
   try {
-    await once(holder.stdout, 'data');
+    // It greets before it opens its disks; a command is answered after that.
+    holder.stdin.write('{"execute":"qmp_capabilities"}\n');
+    for await (const said of holder.stdout) if (String(said).includes('"return"')) break;
     await expectFailure(site.platform.attachDisk(ref, disk), 'OperatorError', /in use on this host.*running QEMU/);
   } finally {
     holder.kill('SIGKILL');
