@@ -27,8 +27,7 @@ export async function viewMachines(deps: Deps): Promise<MachinesDocument> {
 /**
  * Gives the machine up, by the decision of a person, which is recorded before it is done. Free already: `released` false.
  *
- * @throws Problem `recovery-running` with the run that uses it; `conflict` with the site's own words; `part-unavailable`
- * when nobody can say whether the run goes on, or the decision cannot be recorded.
+ * @throws Problem `conflict` with the run that uses it, or with the site's own words; `part-unavailable` when nobody can say whether the run goes on, or the decision cannot be recorded.
  */
 export async function releaseMachine(
   deps: Deps,
@@ -119,7 +118,7 @@ async function refuseWhileUsed(deps: Deps, name: string, claim: MachineClaim): P
     );
   }
   throw new Problem(
-    'recovery-running',
+    'conflict',
     `Machine ${name} is not released: run ${runId} uses it. Let it end, or abort it, which gives the machine up`,
     { runId },
   );

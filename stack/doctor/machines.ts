@@ -79,8 +79,8 @@ async function lookAtController(
   return warning(`${found}; any certificate is taken`, needed, remedy);
 }
 
-/** Given in the order in which the kernel finds disks. */
-const movingName = /^\/dev\/(sd|vd|hd|nvme\d)/;
+/** Whether the kernel gives the name in the order in which it finds disks. @internal exported for its test */
+export const nameMoves = (device: string): boolean => /^\/dev\/(sd|vd|hd|nvme\d)/.test(device);
 
 /** Asked without opening it for writing, which the kernel would tell others of. */
 async function lookAtDisk(
@@ -99,7 +99,7 @@ async function lookAtDisk(
     () => true,
     () => false,
   );
-  if (writable && slot.serial === null && movingName.test(slot.device)) {
+  if (writable && slot.serial === null && nameMoves(slot.device)) {
     const steady = 'Take its name below /dev/disk/by-id, or say its serial (lsblk -o NAME,SERIAL).';
     return warning(`${slot.device}, ${words}: a name that changes from boot to boot`, 'a name that stays', steady);
   }

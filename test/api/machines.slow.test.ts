@@ -57,7 +57,7 @@ test('a machine is its run’s while the run lives and after it; then a coordina
 
   expect(await release({ reason }, stack.tokens.operator)).toMatchObject({ status: 403 });
   const used = await release({ reason });
-  expect(used).toMatchObject({ status: 409, body: { type: 'urn:muster:problem:recovery-running', runId } });
+  expect(used).toMatchObject({ status: 409, body: { type: 'urn:muster:problem:conflict', runId } });
   expect(used.body.detail).toContain(`run ${runId} uses it`);
   const shown = await command('machines');
   expect(shown.stdout).toMatch(new RegExp(`rack-7 .*run …${runId.slice(-8)} of app01`));
@@ -87,6 +87,15 @@ test('a machine is its run’s while the run lives and after it; then a coordina
   expect(refused[0]!.body).toContain(runId);
   expect(refused[1]!.body).toContain('as far as Muster was told');
 }, 120_000);
+
+test('machines are JSON for programs, and a reason is asked for before anything is sent', async () => {
+  const [json, silent] = await Promise.all([
+    command('machines', '--json'),
+    command('machines', 'release', 'rack-7', '--json'),
+  ]);
+  expect(JSON.parse(json.stdout)).toMatchObject({ items: [{ name: 'rack-7', heldBy: null }], unavailable: [] });
+  expect(silent).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--reason') });
+}, 60_000);
 
 test('a machine that nobody knows, a missing reason and a site that is away are said as such', async () => {
   const unknown = await call('POST', '/machines/rack-8/release', { body: { reason } });

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openClaims } from '../../platforms/physical/claims';
 import { examine } from '../../stack/doctor/doctor';
+import { nameMoves } from '../../stack/doctor/machines';
 import { reportSchema, type Checked, type Report } from '../../stack/doctor/report';
 import { v7 as uuidv7 } from 'uuid';
 import { muster } from '../cli/muster';
@@ -110,6 +111,11 @@ test('a controller that is away, refuses the password, does not know the machine
   redfish.states.set('rack-7', 'Off');
   expect(await look(controller)).toMatchObject({ state: 'warning', remedy: expect.stringContaining('caFile') });
 }, 60_000);
+
+test('a name that the kernel gives by order is told from one that stays', () => {
+  const moving = ['/dev/sda', '/dev/vdb', '/dev/nvme0n1', '/dev/disk/by-id/nvme-INTEL_S6Z1', '/srv/rack-7.img'];
+  expect(moving.map(nameMoves)).toEqual([true, true, true, false, false]);
+});
 
 test('a disk that is another one, is empty, is no disk, and one that runs and claims hold', async () => {
   configure({ disk: { serial: 'S6Z1' } });
