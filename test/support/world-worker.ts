@@ -13,6 +13,7 @@ import type { Platform } from '../../platforms/contract';
 import { withFaults } from '../../platforms/faults';
 import { openSimulatedSite } from '../../platforms/simulated/open';
 import type { SimulatedSite } from '../../platforms/simulated/open';
+import type { Preparations } from '../../replication/prepared-contract';
 import { openStore } from '../../store/open-store';
 import { journalQueue, replicationQueue, siteQueue, workflowQueue } from '../../workflows/messages';
 import { testWorkflowBundle } from './workflow-bundle';
@@ -27,7 +28,10 @@ export interface WorkerSettings {
 export type SiteWrapper = (
   site: SimulatedSite,
   folder: string,
-) => Pick<SimulatedSite, 'platform' | 'replicas' | 'disks'> & { readonly physical?: Platform };
+) => Pick<SimulatedSite, 'platform' | 'replicas' | 'disks'> & {
+  readonly physical?: Platform;
+  readonly preparations?: Preparations;
+};
 
 export const worldScope = { tenantId: 'default', coreId: 'core1' };
 export const faultsFile = (folder: string): string => join(folder, 'faults.json');
