@@ -7,7 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PermanentError, TransientError } from '../model/errors';
 import type { SignaturePiece } from '../model/replica';
+import { limitsFor } from '../programs/limits';
 import { ProgramError, runProgram } from '../programs/run';
+import { imageProblem } from './image-problems';
 
 /** An image as qemu opens it: a file in a format, or an NBD export (always `raw`). */
 export interface ImageRef {
@@ -124,10 +126,12 @@ const jsonName = (device: Record<string, unknown>) => `json:${JSON.stringify(dev
 
 async function tool(program: string, args: string[], image: ImageRef, options: ImageOptions): Promise<string> {
   try {
-    return (await runProgram(program, args, { timeoutMs, signal: options.signal })).stdout;
+    return (await runProgram(program, args, { timeoutMs, signal: options.signal, limits: limitsFor.chain })).stdout;
   } catch (error) {
     options.signal?.throwIfAborted();
     if (!(error instanceof ProgramError)) throw error;
+    const problem = imageProblem(error, image.uri);
+    if (problem !== undefined) throw problem;
     throw new TransientError(
       {
         what: `${program} could not work on ${image.uri}`,

@@ -4,6 +4,7 @@
  */
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { limitsFor } from '../programs/limits';
 import { ProgramError, runProgram } from '../programs/run';
 import {
   copyWindow,
@@ -124,7 +125,8 @@ function copyExtent(image: ImageRef, extent: Extent, copy: string, options: Imag
 
 async function sfdisk(copy: string, options: ImageOptions): Promise<SfdiskTable | undefined> {
   try {
-    const { stdout } = await runProgram('sfdisk', ['--json', copy], { timeoutMs: 30_000, signal: options.signal });
+    const how = { timeoutMs: 30_000, signal: options.signal, limits: limitsFor.tables };
+    const { stdout } = await runProgram('sfdisk', ['--json', copy], how);
     return (JSON.parse(stdout) as { partitiontable: SfdiskTable }).partitiontable;
   } catch (error) {
     if (error instanceof ProgramError && /does not contain a recognized partition table/.test(error.stderr)) {

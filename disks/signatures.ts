@@ -9,6 +9,7 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SignaturePiece, VolumeSignature } from '../model/replica';
+import { limitsFor } from '../programs/limits';
 import { runProgram } from '../programs/run';
 import type { VolumeFound } from './contract';
 import { copyWindow, createSparse, withScratch, type ImageOptions, type ImageRef } from './signatures-image';
@@ -144,6 +145,7 @@ async function blkidType(file: string, options: ImageOptions): Promise<string | 
     okExitCodes: [0, 2, 8],
     timeoutMs: 30_000,
     signal: options.signal,
+    limits: limitsFor.tables,
   });
   return stdout.trim() === '' ? null : stdout.trim();
 }
@@ -152,7 +154,8 @@ async function eraseSignatures(
   file: string,
   options: ImageOptions,
 ): Promise<{ types: string[]; pieces: SignaturePiece[] }> {
-  const { stdout } = await runProgram('wipefs', ['--all', file], { timeoutMs: 30_000, signal: options.signal });
+  const how = { timeoutMs: 30_000, signal: options.signal, limits: limitsFor.tables };
+  const { stdout } = await runProgram('wipefs', ['--all', file], how);
   const erased = [...stdout.matchAll(/erased at offset 0x([0-9a-f]+) \(([^)]+)\): ([0-9a-f ]+)/g)]
     .map(([, offset, type, bytes]) => ({
       type: type!,

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { OperatorError, PermanentError, TransientError } from '../model/errors';
 import type { TakenDisk } from '../model/replica';
 import type { HardwareProfile } from '../model/server';
+import { limitsFor } from '../programs/limits';
 import { ProgramError, runProgram } from '../programs/run';
 import type { InoculateOptions, InoculationReport } from './contract';
 import { printable } from './guestfish-words';
@@ -84,7 +85,7 @@ async function commit(path: string, signal: AbortSignal | undefined): Promise<vo
 
 async function tool(program: string, args: string[], about: string, signal: AbortSignal | undefined, limitMs: number) {
   try {
-    await runProgram(program, args, { signal, timeoutMs: limitMs });
+    await runProgram(program, args, { signal, timeoutMs: limitMs, limits: limitsFor.chain });
   } catch (error) {
     signal?.throwIfAborted();
     if (!(error instanceof ProgramError)) throw error;

@@ -6,6 +6,7 @@
  */
 import { execa } from 'execa';
 import { withoutSecretVariables } from './environment';
+import { limited, limitedEnvironment, limitError, type ProgramLimits } from './limits';
 import { noteProgram } from './log';
 
 export interface RunOptions {
@@ -23,6 +24,10 @@ export interface RunOptions {
   readonly okExitCodes?: readonly number[];
   /** false: the program outlives this process (a daemon that detaches itself). */
   readonly dieWithParent?: boolean;
+  /** For a program that reads what a guest wrote. */
+  readonly limits?: ProgramLimits;
+  /** Longest output, each of standard output and standard error; a program that prints more is ended. Default: 64 MiB. */
+  readonly maxOutputBytes?: number;
 }
 
 export interface ProgramResult {
@@ -46,39 +51,44 @@ export class ProgramError extends Error {
     readonly cancelled: boolean,
     /** errno name when the program could not be started (ENOENT, EACCES). */
     readonly code: string | undefined,
+    /** It was ended because it printed more than is read. */
+    readonly tooMuchOutput = false,
   ) {
     super(message);
   }
 }
 
-const maxBufferBytes = 64 * 1024 * 1024;
+const defaultMaxOutputBytes = 64 * 1024 * 1024;
 
 /**
  * Runs a program to its end and returns what it printed.
  *
- * @throws ProgramError when it cannot be started, exits with a code that is not ok, times out, or is cancelled (it gets
- * SIGTERM, and SIGKILL five seconds later).
+ * @throws ProgramError when it cannot be started, exits with a code that is not ok, times out, prints too much, or is
+ * cancelled (it gets SIGTERM, and SIGKILL five seconds later); OperatorError when it met one of its limits.
  */
 export async function runProgram(
   file: string,
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<ProgramResult> {
-  const wrapped =
-    options.dieWithParent === false ? [file, ...args] : ['setpriv', '--pdeathsig', 'KILL', '--', file, ...args];
+  const wrapped = wrap([file, ...args], options);
   const ok = options.okExitCodes ?? [0];
+  const maxOutputBytes = options.maxOutputBytes ?? defaultMaxOutputBytes;
   const child = execa(wrapped[0]!, wrapped.slice(1), {
     reject: false,
     stripFinalNewline: false,
-    maxBuffer: maxBufferBytes,
+    // Collected here: execa would wait for a program that printed too much and goes on in silence, and would write all of
+    // a long output into its error (64 MiB of short lines: 12 s in which nothing else runs, measured).
+    buffer: false,
     forceKillAfterDelay: 5_000,
     ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
     extendEnv: false,
-    env: { ...withoutSecretVariables(process.env), LC_ALL: 'C.UTF-8', ...options.env },
+    env: environmentFor(options),
   });
+  const output = collect(child, maxOutputBytes);
   if (options.onLine) {
     const onLine = options.onLine;
     void (async () => {
@@ -90,12 +100,12 @@ export async function runProgram(
     child.stdout?.on('data', (chunk: Buffer) => onText(chunk.toString('utf8')));
   }
   const result = await child;
-  const stdout = typeof result.stdout === 'string' ? result.stdout : '';
-  const stderr = typeof result.stderr === 'string' ? result.stderr : '';
+  const { tooMuch, stdout, stderr } = output();
   const code = errnoOf(result);
   const ended = { program: file, args, exitCode: result.exitCode, durationMs: result.durationMs };
   if (
     code === undefined &&
+    !tooMuch &&
     !result.timedOut &&
     !result.isCanceled &&
     result.exitCode !== undefined &&
@@ -104,23 +114,61 @@ export async function runProgram(
     noteProgram(ended);
     return { exitCode: result.exitCode, stdout, stderr, durationMs: Math.round(result.durationMs) };
   }
-  const command = [file, ...args].map(quote).join(' ');
-  const reason = explain(result);
+  const quoted = [file, ...args].map(quote).join(' ');
+  const reason = tooMuch ? `Printed more than ${maxOutputBytes} bytes` : explain(result);
   noteProgram({ ...ended, reason });
-  const shortMessage = `${reason}: ${command}`;
+  const atLimit = options.limits && limitError({ ...result, program: file, stderr }, options.limits);
+  if (atLimit !== undefined && !result.timedOut && !result.isCanceled) throw atLimit;
+  const shortMessage = `${reason}: ${quoted}`;
   const message = stderr.trim() === '' ? shortMessage : `${shortMessage}\n${tail(stderr)}`;
   throw new ProgramError(
     message,
     shortMessage,
-    command,
+    quoted,
     result.exitCode,
     stdout,
     stderr,
     result.timedOut,
     result.isCanceled,
     code,
+    tooMuch,
   );
 }
+
+interface Output {
+  readonly tooMuch: boolean;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Keeps what the program prints, and ends it as soon as one of its outputs is longer than it may be. */
+function collect(child: ReturnType<typeof execa>, maxBytes: number): () => Output {
+  let tooMuch = false;
+  const [stdout, stderr] = [child.stdout, child.stderr].map((stream) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    stream?.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= maxBytes) return void chunks.push(chunk);
+      if (!tooMuch) child.kill();
+      tooMuch = true;
+    });
+    return () => Buffer.concat(chunks).toString('utf8');
+  });
+  return () => ({ tooMuch, stdout: stdout!(), stderr: stderr!() });
+}
+
+function wrap(command: readonly string[], { limits, dieWithParent }: RunOptions): readonly string[] {
+  const bounded = limits === undefined ? command : limited(command, limits);
+  return dieWithParent === false ? bounded : ['setpriv', '--pdeathsig', 'KILL', '--', ...bounded];
+}
+
+const environmentFor = ({ limits, env }: RunOptions): NodeJS.ProcessEnv => ({
+  ...withoutSecretVariables(process.env),
+  ...(limits === undefined ? {} : limitedEnvironment),
+  LC_ALL: 'C.UTF-8',
+  ...env,
+});
 
 function explain(result: {
   exitCode?: number;

@@ -7,6 +7,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { CallOptions } from '../platforms/contract';
 import type { PointId, PointManifest } from '../model/replica';
+import { limitsFor } from '../programs/limits';
 import { runProgram } from '../programs/run';
 import { completePoint } from './complete-point';
 import { copyDisk } from './copy';
@@ -93,7 +94,8 @@ export async function copySizeOf(place: ReplicaPlace, pointId: PointId, options:
   const point = await completePoint(place, pointId);
   const sizes = point.disks.map(async ({ file }) => {
     const measure = ['measure', '-U', '-O', 'qcow2', '--output=json', '-f', 'qcow2', layerPath(place, file)];
-    const { stdout } = await runProgram('qemu-img', measure, { timeoutMs: 600_000, signal: options.signal });
+    const how = { timeoutMs: 600_000, signal: options.signal, limits: limitsFor.chain };
+    const { stdout } = await runProgram('qemu-img', measure, how);
     return (JSON.parse(stdout) as { required: number }).required;
   });
   return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0);

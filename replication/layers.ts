@@ -1,7 +1,9 @@
 /** Layers as files: what they hold, what they stand on, their digest. All by native tools; no byte passes through Node. */
 import { stat } from 'node:fs/promises';
 import { PermanentError } from '../model/errors';
+import { limitsFor, type ProgramLimits } from '../programs/limits';
 import { ProgramError, runProgram } from '../programs/run';
+import { imageProblem } from '../disks/image-problems';
 import type { Extent } from '../disks/signatures';
 import { storageProblem } from './storage-problems';
 
@@ -18,9 +20,9 @@ interface Options {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** @throws PermanentError when the file is not a whole qcow2 image. */
+/** @throws PermanentError when the file is another kind of image, OperatorError when it is no whole one. */
 export async function layerInfo(path: string, options: Options = {}): Promise<LayerInfo> {
-  const stdout = await tool('qemu-img', ['info', '--output=json', alone(path)], path, options);
+  const stdout = await tool('qemu-img', ['info', '--output=json', alone(path)], path, options, limitsFor.image);
   const info = JSON.parse(stdout) as { format: string; 'virtual-size': number; 'actual-size': number };
   if (info.format !== 'qcow2') {
     throw new PermanentError({ what: `${path} is not a layer`, found: info.format, needed: 'qcow2' });
@@ -41,19 +43,29 @@ export async function createOverlay(path: string, on: string, options: Options =
 
 /** The parts of the disk that this layer itself holds, whatever lies beneath it. */
 export async function ownExtents(path: string, options: Options = {}): Promise<Extent[]> {
-  const stdout = await tool('qemu-img', ['map', '--output=json', alone(path)], path, options);
+  const stdout = await tool('qemu-img', ['map', '--output=json', alone(path)], path, options, limitsFor.image);
   const all = JSON.parse(stdout) as { start: number; length: number; present: boolean }[];
   return all
     .filter((extent) => extent.present)
     .map(({ start, length }) => ({ offsetBytes: start, lengthBytes: length }));
 }
 
-/** What the program printed. @throws as storageProblem says when it was the storage that refused, else ProgramError. */
-async function tool(program: string, args: readonly string[], path: string, options: Options): Promise<string> {
+/**
+ * What the program printed.
+ * @throws as storageProblem says when it was the storage that refused, OperatorError where the image is damaged or the
+ * program met a limit, else ProgramError.
+ */
+async function tool(
+  program: string,
+  args: readonly string[],
+  path: string,
+  options: Options,
+  limits: ProgramLimits = limitsFor.chain,
+): Promise<string> {
   try {
-    return (await runProgram(program, args, { timeoutMs: quickMs, signal: options.signal })).stdout;
+    return (await runProgram(program, args, { timeoutMs: quickMs, signal: options.signal, limits })).stdout;
   } catch (error) {
-    throw storageProblem(error, path) ?? error;
+    throw storageProblem(error, path) ?? imageProblem(error, path) ?? error;
   }
 }
 

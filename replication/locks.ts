@@ -1,5 +1,6 @@
 /** Who has an image open, seen from outside the target server. */
 import { readdir, readFile, readlink } from 'node:fs/promises';
+import { limitsFor } from '../programs/limits';
 import { ProgramError, runProgram } from '../programs/run';
 
 export interface Holder {
@@ -13,6 +14,7 @@ export async function isLocked(path: string, options: { signal?: AbortSignal | u
     await runProgram('qemu-io', ['-f', 'qcow2', '-c', 'read 0 512', path], {
       timeoutMs: 60_000,
       signal: options.signal,
+      limits: limitsFor.chain,
     });
     return false;
   } catch (error) {

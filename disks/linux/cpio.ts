@@ -51,7 +51,7 @@ export function createCpioReader(
 
   const takeOne = (): boolean => {
     if (atEnd && held[0] === 0) {
-      const content = held.findIndex((byte) => byte !== 0);
+      const content = firstContent(held);
       held = content < 0 ? Buffer.alloc(0) : held.subarray(content);
     }
     if (held.length < 6) return false;
@@ -93,9 +93,20 @@ export function createCpioReader(
       return options.once === true && trailers > 0 ? chunk.length - held.length : chunk.length;
     },
     get atEnd() {
-      return atEnd && skip === 0 && !held.some((byte) => byte !== 0);
+      return atEnd && skip === 0 && firstContent(held) < 0;
     },
   };
+}
+
+const zeros = Buffer.alloc(64 * 1024);
+
+/** Place of the first byte that is not zero; -1 where all are. Blocks are compared whole: a guest may have written 2 GiB of them. */
+export function firstContent(bytes: Buffer): number {
+  for (let at = 0; at < bytes.length; at += zeros.length) {
+    const block = bytes.subarray(at, at + zeros.length);
+    if (!block.equals(zeros.subarray(0, block.length))) return at + block.findIndex((byte) => byte !== 0);
+  }
+  return -1;
 }
 
 function checkMagic(bytes: Buffer): void {

@@ -7,10 +7,12 @@ import { open } from 'node:fs/promises';
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { execa } from 'execa';
-import { PermanentError } from '../../model/errors';
+import { OperatorError, PermanentError } from '../../model/errors';
+import { withoutSecretVariables } from '../../programs/environment';
+import { limited, limitedEnvironment, limitError, limitsFor } from '../../programs/limits';
 import { runProgram } from '../../programs/run';
 import { printable } from '../guestfish-words';
-import { createCpioReader, isSymlink } from './cpio';
+import { createCpioReader, firstContent, isSymlink } from './cpio';
 
 export type Compression = 'none' | 'zstd' | 'gzip' | 'xz' | 'lz4';
 
@@ -24,7 +26,8 @@ const magics: readonly (readonly [Compression, string])[] = [
 const decompressors: Record<Exclude<Compression, 'none'>, readonly string[]> = {
   zstd: ['zstd', '-dcq'],
   gzip: ['gzip', '-dcq'],
-  xz: ['xz', '-dcq'],
+  // One thread: later ones than xz 5.4 take one for each processor, and memory for each.
+  xz: ['xz', '-dcq', '-T1'],
   lz4: ['lz4', '-dcq'],
 };
 /** xz: the kernel's decompressor knows no other check than crc32 (lib/decompress_unxz.c). */
@@ -34,6 +37,8 @@ const compressors: Record<Exclude<Compression, 'none'>, (source: string, target:
   xz: (source) => ['xz', '-kfq', '-2', '--check=crc32', '-S', '.xz', source],
   lz4: (source, target) => ['lz4', '-qlf', source, target],
 };
+/** What `COMPRESS` of initramfs-tools may say for its work to be read here. */
+export const readableCompressions = Object.keys(decompressors) as readonly Compression[];
 const timeoutMs = 120_000;
 const maxUnpackedBytes = 2 * 1024 ** 3;
 /** Of all archives together: what is held in memory of a file that a guest wrote. A large initramfs has some thousand entries. */
@@ -54,7 +59,8 @@ export interface Initramfs {
 /**
  * Lists a local copy of an initramfs to its last byte.
  *
- * @throws PermanentError when it is cut off, malformed, too large, or compressed in a way that this host cannot read.
+ * @throws PermanentError when it is cut off, malformed, or compressed in a way that this host cannot read; OperatorError
+ * when reading it would take more than an initramfs may.
  */
 export async function readInitramfs(
   path: string,
@@ -70,7 +76,7 @@ export async function readInitramfs(
     spent.nameBytes += entry.name.length;
     spent.keptBytes += content?.length ?? 0;
     for (const what of ['entries', 'nameBytes', 'keptBytes'] as const)
-      if (spent[what] > limits[what]) throw unreadable(path, `more ${what} than the ${limits[what]} that are read`);
+      if (spent[what] > limits[what]) throw tooMuch(path, `more than ${limits[what]} ${what}`);
     entries.set(entry.name, entry.sizeBytes);
     if (entry.name === 'lib') libIsLink = isSymlink(entry.mode);
     if (content !== null) kept.set(entry.name, content);
@@ -105,7 +111,7 @@ async function readPlainParts(
     while (offset < size) {
       const window = Buffer.alloc(Math.min(64 * 1024, size - offset));
       await file.read(window, 0, window.length, offset);
-      const content = window.findIndex((byte) => byte !== 0);
+      const content = firstContent(window);
       if (content !== 0) {
         offset += content < 0 ? window.length : content;
         continue;
@@ -113,7 +119,7 @@ async function readPlainParts(
       const compression = magics.find(([, magic]) => window.toString('hex', 0, magic.length / 2) === magic)?.[0];
       if (compression !== undefined) return { offsetBytes: offset, sizeBytes: size, compression };
       archives += 1;
-      if (archives > limits.archives) throw unreadable(path, `more than ${limits.archives} archives`);
+      if (archives > limits.archives) throw tooMuch(path, `more than ${limits.archives} archives`);
       offset = await readPlainArchive(file, offset, size, keep, onEntry);
     }
     return { offsetBytes: size, sizeBytes: size, compression: 'none' };
@@ -149,8 +155,11 @@ async function readCompressed(
   feed: (chunk: Buffer) => void,
   signal?: AbortSignal,
 ): Promise<void> {
-  const child = execa('setpriv', ['--pdeathsig', 'KILL', '--', ...decompressors[compression]], {
+  const command = limited(decompressors[compression], limitsFor.archives);
+  const child = execa('setpriv', ['--pdeathsig', 'KILL', '--', ...command], {
     reject: false,
+    extendEnv: false,
+    env: { ...withoutSecretVariables(process.env), ...limitedEnvironment, LC_ALL: 'C.UTF-8' },
     buffer: { stdout: false },
     maxBuffer: { stderr: 64 * 1024 },
     stdin: 'pipe',
@@ -164,7 +173,7 @@ async function readCompressed(
   try {
     for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
       total += chunk.length;
-      if (total > maxUnpackedBytes) throw unreadable(path, `more than ${maxUnpackedBytes} bytes unpacked`);
+      if (total > maxUnpackedBytes) throw tooMuch(path, `more than ${maxUnpackedBytes} bytes unpacked`);
       feed(chunk);
     }
   } catch (error) {
@@ -176,10 +185,22 @@ async function readCompressed(
   await fed;
   const result = await child;
   signal?.throwIfAborted();
+  const { exitCode, stderr } = result;
+  const atLimit = limitError({ program: compression, exitCode, signal: result.signal, stderr }, limitsFor.archives);
+  if (atLimit !== undefined && !result.timedOut) throw atLimit;
   if (result.exitCode !== 0) {
     throw unreadable(path, printable(`${compression} ended with ${result.exitCode}: ${result.stderr.trim()}`));
   }
 }
+
+const tooMuch = (path: string, found: string) =>
+  new OperatorError({
+    what: `${path} is not unpacked to its end`,
+    found,
+    needed: 'what an initramfs holds',
+    remedy:
+      'It was made to fill the memory, or is no initramfs: choose another recovery point, or remove that kernel in the overlay with guestfish.',
+  });
 
 const unreadable = (path: string, found: string) =>
   new PermanentError({
@@ -197,6 +218,6 @@ export async function compressArchive(source: string, compression: Compression, 
   if (compression === 'none') return source;
   const target = `${source}.${compression}`;
   const [program, ...args] = compressors[compression](source, target);
-  await runProgram(program!, args, { signal, timeoutMs });
+  await runProgram(program!, args, { signal, timeoutMs, limits: limitsFor.archives });
   return target;
 }

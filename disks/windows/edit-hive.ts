@@ -13,6 +13,7 @@ import { chown, lstat, mkdir, mkdtemp } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { OperatorError, PermanentError, TransientError } from '../../model/errors';
+import { limitsFor } from '../../programs/limits';
 import { ProgramError, runProgram } from '../../programs/run';
 import type { Guestfish } from '../guestfish';
 import { printable } from '../guestfish-words';
@@ -21,7 +22,6 @@ import { printable } from '../guestfish-words';
 const nobody = 65_534;
 const mergeTimeoutMs = 120_000;
 const transferTimeoutMs = 10 * 60_000;
-const limits = ['--cpu=100', '--as=4294967296', '--fsize=2147483648', '--nofile=64', '--core=0'];
 
 export const oldHive = (path: string): string => `${path}.muster-old`;
 const halfCopy = (path: string): string => `${path}.muster-copy`;
@@ -77,7 +77,7 @@ async function merge(folder: string, text: string, path: string, signal: AbortSi
   try {
     // A relative name: nobody may not pass the folders above.
     await runProgram(file, [...args, 'hivexregedit', '--merge', 'hive'], {
-      ...{ cwd: folder, input: text, timeoutMs: mergeTimeoutMs, signal },
+      ...{ cwd: folder, input: text, timeoutMs: mergeTimeoutMs, signal, limits: limitsFor.hive },
     });
   } catch (error) {
     signal?.throwIfAborted();
@@ -90,12 +90,12 @@ async function merge(folder: string, text: string, path: string, signal: AbortSi
     throw new PermanentError(`hivexregedit left no plain file of ${basename(path)}`);
 }
 
-/** The program and its first arguments: limits, then fewer rights. */
+/** The program and its first arguments: fewer rights. */
 function confined(asRoot: boolean, withoutNetwork: boolean): { file: string; args: string[] } {
   const rights = ['setpriv', '--no-new-privs', '--pdeathsig', 'KILL'];
   const root = [`--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups', '--inh-caps=-all', '--bounding-set=-all'];
-  const limited = ['prlimit', ...limits, ...rights, ...(asRoot ? root : []), '--'];
-  const all = withoutNetwork ? ['unshare', '--net', '--', ...limited] : limited;
+  const lowered = [...rights, ...(asRoot ? root : []), '--'];
+  const all = withoutNetwork ? ['unshare', '--net', '--', ...lowered] : lowered;
   return { file: all[0]!, args: all.slice(1) };
 }
 

@@ -6,6 +6,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { PermanentError, TransientError } from '../../model/errors';
 import { formatSize } from '../../model/durations';
 import { printable } from '../../model/names';
+import { limitsFor } from '../../programs/limits';
 import { ProgramError, runProgram } from '../../programs/run';
 import type { CallOptions } from '../contract';
 import type { DeviceFacts } from './device';
@@ -42,7 +43,8 @@ export async function readContent(facts: DeviceFacts, options: CallOptions = {})
 async function readSignatures(facts: DeviceFacts, options: CallOptions): Promise<string[]> {
   const args = ['--no-act', '--json', '--output', 'OFFSET,TYPE,LABEL', '--', facts.path];
   try {
-    const { stdout } = await runProgram('wipefs', args, { timeoutMs: 60_000, signal: options.signal });
+    const how = { timeoutMs: 60_000, signal: options.signal, limits: limitsFor.tables };
+    const { stdout } = await runProgram('wipefs', args, how);
     return parseWipefs(stdout);
   } catch (cause) {
     options.signal?.throwIfAborted();

@@ -8,6 +8,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isMusterError, OperatorError, PermanentError, TransientError } from '../../model/errors';
 import type { MusterError } from '../../model/errors';
+import { limitsFor } from '../../programs/limits';
 import { ProgramError, runProgram, type RunOptions } from '../../programs/run';
 import type { CallOptions, MachineDisk } from '../contract';
 import type { DeviceFacts } from './device';
@@ -105,6 +106,7 @@ async function qemu(what: string, program: string, args: readonly string[], opti
   const startedAt = performance.now();
   const run: RunOptions = {
     signal: options.signal,
+    limits: limitsFor.chain,
     ...(options.okExitCodes === undefined ? {} : { okExitCodes: options.okExitCodes }),
     ...(label === undefined || bytes === undefined || onProgress === undefined
       ? {}

@@ -6,6 +6,7 @@ import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OperatorError } from '../../model/errors';
 import { formatSize } from '../../model/durations';
+import { limitsFor } from '../../programs/limits';
 import { ProgramError, runProgram } from '../../programs/run';
 import type { AttachOptions, CallOptions, MachineDisk, Owner } from '../contract';
 import { readContent, type DiskContent } from './content';
@@ -184,7 +185,7 @@ async function relocateBackupTable(facts: DeviceFacts, writtenBytes: number, opt
   }
   try {
     const args = ['--quiet', '--no-reread', '--no-tell-kernel', '--relocate', 'gpt-bak-std', facts.path];
-    await runProgram('sfdisk', args, { timeoutMs: 60_000, signal: options.signal });
+    await runProgram('sfdisk', args, { timeoutMs: 60_000, signal: options.signal, limits: limitsFor.tables });
   } catch (cause) {
     options.signal?.throwIfAborted();
     if (!(cause instanceof ProgramError)) throw cause;

@@ -100,7 +100,7 @@ test('keys go through standard input and stand in no argument', async () => {
 test('without virt-v2v the message says what to install', async () => {
   const programs = join(folder, 'programs');
   mkdirSync(programs);
-  for (const name of ['qemu-img', 'setpriv']) {
+  for (const name of ['qemu-img', 'setpriv', 'prlimit']) {
     execFileSync('ln', ['-s', execFileSync('which', [name], { encoding: 'utf8' }).trim(), join(programs, name)]);
   }
   process.env['PATH'] = programs;
