@@ -9,7 +9,7 @@
  * Chosen by measurement (QEMU 7.2, 1.2 GB on a chain of 11 layers, two busy cores, against `qemu-img convert` with its
  * fsync): block-stream took 2 to 4 times as long, one request at a time; blockdev-backup as it is about as long or a little
  * longer; with copy_file_range and 8 workers 0.76 times, medians of six, at the same processor time. The whole step, this
- * file's checks included, is measured by bench/copy.ts; where the storage is the limit it is slower than convert.
+ * file's checks included, is measured by bench/copy.ts.
  */
 import { rename, rm, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -17,10 +17,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { CallOptions } from '../platforms/contract';
 import { formatSize } from '../model/durations';
 import { OperatorError, TransientError } from '../model/errors';
+import { limitsFor } from '../programs/limits';
 import { runProgram } from '../programs/run';
 import { syncPath, temporarySuffix } from './durable';
 import { exists } from './manifests';
-import { forgetMarks, markMissing, missingBytes, type CopyPair } from './missing';
+import { forgetMarks, markMissing, marksFile, missingBytes, type CopyPair } from './missing';
 import type { ReplicaPlace } from './place';
 import { bytesDone } from './progress';
 import type { Qmp } from './qmp';
@@ -42,6 +43,9 @@ const bitmap = 'missing';
 /**
  * What a killed target server has only in memory is copied again. A slice of 4 KiB maps 32 MiB, so that four lose 128 MiB
  * and what is under way. QEMU's own choice lost 384 of 384 MiB and 512 of 2466 MiB, and was 5 % quicker (1.2 GB, measured).
+ *
+ * Each slice that leaves the cache would wait for an fdatasync of the whole file, a hundred times in 4 GiB; so the copy is
+ * opened without flushes and synced once, before it gets its name. A crash of the host before that: copies.ts begins anew.
  */
 const smallCache = { 'l2-cache-entry-size': 4096, 'l2-cache-size': 4 * 4096 };
 /** Both are x-perf, which QEMU may change; without them the copy is right, and slower. */
@@ -67,7 +71,7 @@ export async function copyDisk(place: ReplicaPlace, disk: DiskToCopy, options: C
     await close(qmp, disk, partial);
   });
   await assertWhole(disk, pair, options);
-  await syncPath(partial);
+  await syncOrForget(partial);
   await rename(partial, disk.path);
   await syncPath(dirname(disk.path));
 }
@@ -80,13 +84,21 @@ async function begin(
   options: CallOptions,
 ): Promise<boolean> {
   await close(qmp, disk, pair.copy);
+  const begun = await exists(pair.copy);
   await makeUsable(pair, options);
   const source = await openChain(qmp, disk.chain);
   const missing = await markMissing({ qmp, place }, { source, name: bitmap, pair }, options);
   if (missing === 0) return false;
-  await assertSpace(disk, missing);
+  try {
+    await assertSpace(disk, missing);
+  } catch (error) {
+    await close(qmp, disk, pair.copy);
+    if (!begun) await rm(pair.copy, { force: true });
+    throw error;
+  }
   const target = await nodeName(pair.copy);
-  await addNode(qmp, { node: target, file: pair.copy, backing: null, readOnly: false, cache: smallCache });
+  const file = { node: target, file: pair.copy, backing: null, readOnly: false };
+  await addNode(qmp, { ...file, tables: smallCache, flush: false });
   await qmp.execute('blockdev-backup', {
     'job-id': id,
     device: source,
@@ -106,15 +118,15 @@ async function makeUsable({ copy, virtualSizeBytes }: CopyPair, options: CallOpt
     if (await isSound(copy, options)) return;
     await rm(copy, { force: true });
   }
-  const limits = { timeoutMs: checkTimeoutMs, signal: options.signal };
-  await runProgram('qemu-img', ['create', '-q', '-f', 'qcow2', copy, String(virtualSizeBytes)], limits);
+  const how = { timeoutMs: checkTimeoutMs, signal: options.signal, limits: limitsFor.image };
+  await runProgram('qemu-img', ['create', '-q', '-f', 'qcow2', copy, String(virtualSizeBytes)], how);
 }
 
 /** Whether the metadata of an image that nobody has open is in order; clusters that belong to nothing are given back. */
 async function isSound(image: string, options: CallOptions): Promise<boolean> {
   const check = ['check', '-q', '-f', 'qcow2', '-r', 'leaks', image];
-  const limits = { timeoutMs: checkTimeoutMs, signal: options.signal, okExitCodes: [0, 1, 2, 3] };
-  return (await runProgram('qemu-img', check, limits)).exitCode === 0;
+  const how = { timeoutMs: checkTimeoutMs, signal: options.signal, okExitCodes: [0, 1, 2, 3] };
+  return (await runProgram('qemu-img', check, { ...how, limits: limitsFor.chain })).exitCode === 0;
 }
 
 async function watch(qmp: Qmp, id: string, disk: DiskToCopy, options: CallOptions): Promise<void> {
@@ -137,6 +149,7 @@ async function watch(qmp: Qmp, id: string, disk: DiskToCopy, options: CallOption
 /** Closes the copy, with which its last metadata is written, and takes the marks off the source. Not open: already so. */
 async function close(qmp: Qmp, disk: DiskToCopy, partial: string): Promise<void> {
   await forgetMarks(qmp, await nodeName(disk.chain.at(-1)!), bitmap);
+  await rm(marksFile(partial), { force: true });
   if (await exists(partial)) await closeNodes(qmp, [await nodeName(partial)]);
 }
 
@@ -151,6 +164,16 @@ async function assertWhole(disk: DiskToCopy, pair: CopyPair, options: CallOption
     needed: 'all that the point holds',
     remedy: 'It is tried again and copies only what is missing.',
   });
+}
+
+/** What the storage could not keep, the map does not show: then nothing of the copy can be trusted. */
+async function syncOrForget(partial: string): Promise<void> {
+  try {
+    await syncPath(partial);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
 }
 
 async function assertSpace(disk: DiskToCopy, missing: number): Promise<void> {

@@ -41,7 +41,7 @@ export async function openChain(qmp: Qmp, files: readonly string[]): Promise<str
   return below!;
 }
 
-export async function addNode(qmp: Qmp, { node, file, backing, readOnly, cache = {} }: NodeToAdd): Promise<void> {
+export async function addNode(qmp: Qmp, { node, file, backing, readOnly, tables, flush }: NodeToAdd): Promise<void> {
   await qmp.execute('blockdev-add', {
     driver: 'qcow2',
     'node-name': node,
@@ -50,7 +50,8 @@ export async function addNode(qmp: Qmp, { node, file, backing, readOnly, cache =
     backing,
     // No read-only of its own: the file follows its image, which a merge has to reopen for writing.
     file: { driver: 'file', filename: file },
-    ...cache,
+    ...tables,
+    ...(flush === false ? { cache: { 'no-flush': true } } : {}),
   });
 }
 
@@ -59,8 +60,10 @@ interface NodeToAdd {
   readonly file: string;
   readonly backing: string | null;
   readonly readOnly: boolean;
-  /** QEMU's l2-cache options. */
-  readonly cache?: Readonly<Record<string, number>>;
+  /** QEMU's options for what it holds of the image's tables in memory. */
+  readonly tables?: Readonly<Record<string, number>>;
+  /** false: nothing waits for the storage. Whoever needs the file after a crash of the host has to sync it. */
+  readonly flush?: boolean;
 }
 
 /** Closes the nodes of which nobody stands any more; order: highest first. Not open: already so. */
