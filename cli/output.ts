@@ -1,7 +1,7 @@
 /** What is printed: tables that fit, JSON for programs, and nothing of guests or servers that could drive a terminal. */
 import Table from 'cli-table3';
 import pico from 'picocolors';
-import { printable, printableLines } from '../model/names';
+import { printable, printableJson, printableLines } from '../model/names';
 
 export interface Output {
   readonly json: boolean;
@@ -31,12 +31,9 @@ export function createOutput(json: boolean, stream: NodeJS.WriteStream, env: Nod
   };
 }
 
-/** The same JSON to a program, and nothing to a terminal: JSON itself escapes only the first 32 control characters. */
+/** The same JSON to a program, and nothing to a terminal. */
 export function jsonText(value: unknown, indent = 2): string {
-  return JSON.stringify(value, null, indent).replace(
-    /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return printableJson(JSON.stringify(value, null, indent));
 }
 
 export interface Column {
@@ -63,13 +60,17 @@ export function table(
     chars: { ...noLines, middle: '  ' },
     style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [], compact: true },
   });
-  drawn.push(...rows.map((row) => row.map((cell, i) => wrap(printable(cell), widths[i]!).join('\n'))));
+  drawn.push(...rows.map((row) => row.map((cell, i) => wrap(shortened(printable(cell)), widths[i]!).join('\n'))));
   return drawn
     .toString()
     .split('\n')
     .map((line) => line.trimEnd())
     .join('\n');
 }
+
+/** A table is for a glance, and takes minutes to draw with a cell of 100 KB; the whole text is in the JSON. */
+const longestCell = 500;
+const shortened = (text: string): string => (text.length <= longestCell ? text : `${text.slice(0, longestCell)}…`);
 
 /** Growing columns share what the others leave: more than they ask for, or less when there is not enough. */
 function columnWidths(width: number, columns: readonly Column[]): number[] {
@@ -102,8 +103,8 @@ export function wrap(text: string, width: number): string[] {
 }
 
 function cut(word: string, width: number): string[] {
-  if (word.length <= width) return [word];
-  return [word.slice(0, width), ...cut(word.slice(width), width)];
+  const pieces = Math.max(1, Math.ceil(word.length / width));
+  return Array.from({ length: pieces }, (_one, at) => word.slice(at * width, (at + 1) * width));
 }
 
 /** A paragraph under a heading word: `cause    text that goes on\n         here`. */

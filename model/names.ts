@@ -101,3 +101,24 @@ export function isPrintable(text: string): boolean {
 export function printable(text: string): string {
   return printableLines(text).replace(/(?<!\s)\s*[\n\t]\s*/g, ' ');
 }
+
+/**
+ * JSON text that says the same to a program and nothing to a terminal: JSON itself escapes only the first 32 control
+ * characters, and what is escaped here stands in JSON within strings only.
+ */
+export function printableJson(json: string): string {
+  return json.replace(
+    /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+const longestGuestWord = 200;
+
+/** What a guest says of itself in a word or two, cleaned and cut; undefined for what is no text, or an empty one. */
+export function guestWord(value: unknown): string | undefined {
+  if (typeof value !== 'string') return undefined;
+  // Cut before it is cleaned, too: a guest may say megabytes.
+  const word = printable(value.slice(0, 16 * longestGuestWord)).trim();
+  return word === '' ? undefined : [...word].slice(0, longestGuestWord).join('');
+}

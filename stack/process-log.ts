@@ -1,6 +1,7 @@
 /** The log of a process: one JSON object a line, with what is being done now on it, and without secrets. */
 import { pino, stdSerializers, stdTimeFunctions, type DestinationStream, type Logger } from 'pino';
 import type { Configuration } from '../config/configuration';
+import { printableJson } from '../model/names';
 import { doingNow, logProgramsTo } from '../programs/log';
 import { withoutSecrets } from '../programs/redact';
 import { version } from './version';
@@ -24,7 +25,8 @@ export function processLog(
       formatters: { level: (label) => ({ level: label }) },
       mixin: () => ({ ...doingNow() }),
       serializers: { err: stdSerializers.err },
-      hooks: { streamWrite: withoutSecrets },
+      // Also for whoever reads a log on a terminal.
+      hooks: { streamWrite: (line) => printableJson(withoutSecrets(line)) },
     },
     ...(destination === undefined ? [] : [destination]),
   );

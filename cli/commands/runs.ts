@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
 import { formatTime } from '../../model/durations';
+import { printableJson } from '../../model/names';
 import { runStates, type RunState } from '../../model/steps';
 import { action, type Context } from '../context';
 import type { RunDetail, RunsDocument } from '../documents';
@@ -92,7 +93,8 @@ async function report({ client, out }: Context, options: { output?: string }, ru
   const runId = await findRunId(client, run);
   const format = out.json ? 'json' : 'html';
   const response = await client.open(`/runs/${runId}/report?format=${format}`);
-  const text = await response.text();
+  const answered = await response.text();
+  const text = out.json ? printableJson(answered) : answered;
   const toOutput = options.output === '-' || (out.json && options.output === undefined);
   if (toOutput) return void process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
   const file = options.output ?? `muster-report-${runId.slice(-8)}.${format}`;

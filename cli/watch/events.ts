@@ -27,7 +27,8 @@ function parseBlock(block: string): ServerEvent | undefined {
   let event = 'message';
   const data: string[] = [];
   for (const line of block.split(/\r?\n/)) {
-    const [, field, value] = /^([^:]+):? ?(.*)$/.exec(line) ?? [];
+    // With `s`: JSON leaves U+2028 as it is, and a dot alone would stop there and lose the event.
+    const [, field, value] = /^([^:]+):? ?(.*)$/s.exec(line) ?? [];
     if (field === 'id') id = value ?? '';
     else if (field === 'event') event = value ?? '';
     else if (field === 'data') data.push(value ?? '');

@@ -6,6 +6,7 @@ import pico from 'picocolors';
 import { createOutput, jsonText, paragraph, table, type Output } from '../../cli/output';
 import { showRun } from '../../cli/show-run';
 import { EventLines } from '../../cli/watch/event-lines';
+import { readEvents } from '../../cli/watch/events';
 import { machineNameFrom } from '../../model/names';
 import { runView } from '../../model/run-view';
 import { hardwareProfiles } from '../../model/server';
@@ -89,6 +90,23 @@ test.each(words.map((word) => [JSON.stringify(word).slice(0, 40), word]))(
     expect(evidenceName(word)).not.toMatch(/[/\\<>"']|^\.|\p{Cc}/u);
   },
 );
+
+test('no length of a word is too much for a paragraph, and a table shows its beginning', () => {
+  const long = 'x'.repeat(1_000_000);
+  const columns = [{ title: 'a', width: 4, grows: true }];
+  expect(paragraph({ width: 20 }, '', long, 0).replaceAll('\n', '')).toBe(long);
+  expect(table({ width: 4 }, columns, [[long]]).replace(/\s/g, '')).toBe(`a${'x'.repeat(500)}…`);
+});
+
+test('an event of the stream is read whole, whatever JSON leaves in it as it is', async () => {
+  const data = JSON.stringify({ cause: 'a\u2028b\u2029c\u0085d\r\ne:f' });
+  const event = async function* () {
+    yield Buffer.from(`id: 7\nevent: event\ndata: ${data}\n\n`);
+  };
+  const read = [];
+  for await (const one of readEvents(event())) read.push(one);
+  expect(read).toEqual([{ id: '7', event: 'event', data }]);
+});
 
 test('a network’s name is text in the hypervisor’s XML, read back by another parser', async () => {
   const network = `lan' model='x"/><!-- & </interface>`;

@@ -29,14 +29,25 @@ export function readMetrics(text: string): Family[] {
 }
 
 function readSample(line: string, family: Pick<Family, 'name' | 'type'>): Sample {
-  const match = /^([a-z_][a-z0-9_]*)(?:\{(.*)\})? (\S+)$/.exec(line);
+  const match = /^([a-z_][a-z0-9_]*)(?:\{(.*)\})? (\S+)$/s.exec(line);
   const name = match?.[1] ?? '';
   const suffixes = family.type === 'histogram' ? ['_bucket', '_sum', '_count'] : [''];
   if (match === null || !suffixes.some((suffix) => name === `${family.name}${suffix}`)) {
     throw new Error(`This is no sample of ${family.name}: ${line}`);
   }
-  const labels = [...(match[2] ?? '').matchAll(/([a-z_]+)="((?:[^"\\]|\\.)*)"/g)].map(([, key, value]) => [key, value]);
-  return { name, labels: Object.fromEntries(labels), value: Number(match[3]) };
+  return { name, labels: readLabels(match[2] ?? '', line), value: Number(match[3]) };
+}
+
+/** Labels as they are meant: `\\`, `\"` and `\n` stand for themselves, nothing else is escaped, nothing is between them. */
+function readLabels(text: string, line: string): Record<string, string> {
+  const one = /([a-z_][a-z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"(?:,|$)/gy;
+  const labels: Record<string, string> = {};
+  while (one.lastIndex < text.length) {
+    const [, key, value] = one.exec(text) ?? [];
+    if (key === undefined || key in labels) throw new Error(`These are no labels: ${line}`);
+    labels[key] = value!.replace(/\\(.)/g, (_escape, meant: string) => (meant === 'n' ? '\n' : meant));
+  }
+  return labels;
 }
 
 /** The value of one sample; undefined when it is not there. */
