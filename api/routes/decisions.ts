@@ -5,10 +5,11 @@ import type { ApiDeps, ApiEnv } from '../deps';
 import { notFound } from '../problems';
 import type { Refusals } from '../refusals';
 import { body, json, type Register } from '../register';
-import { outcomeOf, type Acts } from '../runs/acts';
+import { outcomeOf, updateIdOf, type Acts } from '../runs/acts';
 import { abort, decide, type ActContext } from '../runs/decide';
 import { readRun } from '../runs/read';
 import { actSchema, decisionSchema } from '../schemas/runs';
+import type { Execution } from '../temporal/recoveries';
 import { reasonSchema } from '../schemas/servers';
 import { runParam } from './runs';
 
@@ -17,7 +18,7 @@ const actAnswers = {
   202: json(actSchema, 'No worker took it in time; it is pending under its request id'),
 };
 const description =
-  'The request id (or Idempotency-Key) names the act: sent again under the same one it is the same act. Refused by the run: 409 with `refusal` and who was first.';
+  'The request id (or Idempotency-Key) names your act: sent again under the same one it is the same act. Refused by the run: 409 with `refusal` and who was first.';
 const keyHeader = z.object({
   'idempotency-key': z
     .string()
@@ -33,8 +34,16 @@ export function decisionRoutes(register: Register, deps: ApiDeps, acts: Acts, re
     acts,
     refusals,
     by: c.get('by'),
-    updateId: c.req.header('idempotency-key') ?? c.get('requestId'),
+    key: c.req.header('idempotency-key') ?? c.get('requestId'),
   });
+
+  async function outcomeUnder(execution: Execution, updateIds: readonly string[]) {
+    for (const updateId of updateIds) {
+      const outcome = outcomeOf(await deps.temporal.updateOutcome(execution, updateId, waitForOutcomeMs));
+      if (outcome.state !== 'lost') return outcome;
+    }
+    return undefined;
+  }
 
   register(
     'decide',
@@ -74,6 +83,7 @@ export function decisionRoutes(register: Register, deps: ApiDeps, acts: Acts, re
       method: 'get',
       path: '/runs/{runId}/decisions/{requestId}',
       summary: 'What became of an act',
+      description: 'Your own act under this request id, or one that this API process was sent and that was pending.',
       request: {
         params: runParam.extend({ requestId: z.string().regex(/^[\x21-\x7e]{1,200}$/, 'needs a request id') }),
       },
@@ -85,8 +95,11 @@ export function decisionRoutes(register: Register, deps: ApiDeps, acts: Acts, re
       const { runId, requestId } = c.req.valid('param');
       const { execution } = await readRun(deps, runId);
       if (!execution) throw notFound('act', requestId);
-      const outcome = outcomeOf(await deps.temporal.updateOutcome(execution, requestId, waitForOutcomeMs));
-      if (outcome.state === 'lost') throw notFound('act', requestId);
+      const outcome = await outcomeUnder(execution, [
+        ...acts.updateIds(runId, requestId),
+        ...(['decide', 'abort'] as const).map((kind) => updateIdOf(kind, c.get('by').actor.id, requestId)),
+      ]);
+      if (outcome === undefined) throw notFound('act', requestId);
       return c.json({ requestId, runId, ...outcome }, 200);
     },
   );

@@ -6,6 +6,7 @@ import type { ApiDeps } from '../deps';
 import type { KnownServers } from '../known-servers';
 import { Problem } from '../problems';
 import { body, json, plain, type Register } from '../register';
+import { updateIdOf } from '../runs/acts';
 import { reasonSchema, sessionSchema } from '../schemas/servers';
 import type { UpdateAnswer } from '../temporal/updates';
 import { serverParam } from './servers';
@@ -66,7 +67,8 @@ export function protectionRoutes(register: Register, deps: ApiDeps, servers: Kno
         const server = await servers.find(c.req.valid('param').server);
         const request = { reason: c.req.valid('json').reason, by: c.get('by') };
         const requestId = c.get('requestId');
-        const answer = await temporal.changeSession(config.tenantId, server.id, change, request, requestId);
+        const updateId = updateIdOf(change, request.by.actor.id, requestId);
+        const answer = await temporal.changeSession(config.tenantId, server.id, change, request, updateId);
         const session = acceptedSession(answer, server, change);
         if (session) return c.json(state(requestId, session), 200);
         const now = await temporal.session(config.tenantId, server.id);

@@ -9,9 +9,24 @@ import type { Execution } from '../temporal/recoveries';
 import type { UpdateAnswer } from '../temporal/updates';
 
 export interface Acts {
-  add(act: Omit<ActDocument, 'state' | 'message'>): ActDocument;
+  /** `updateId`: under which Temporal knows it. */
+  add(act: Omit<ActDocument, 'state' | 'message'>, updateId: string): ActDocument;
   /** The acts of a run, each with what is known of its end now. */
   list(execution: Execution): Promise<ActDocument[]>;
+  /** Under which update ids people sent acts with this request id. */
+  updateIds(runId: string, requestId: string): string[];
+}
+
+/**
+ * The name of an act in Temporal. A key belongs to who sent it, and to what they did: an abort is no decision, and two
+ * people may both use "key-0001".
+ */
+export function updateIdOf(
+  kind: 'decide' | 'abort' | 'pause' | 'resume' | 'remove',
+  personId: string,
+  key: string,
+): string {
+  return `${kind}/${personId}/${key}`;
 }
 
 /** A run has few; a client that sends the same again has the same request id. */
@@ -22,27 +37,31 @@ const waitForOutcomeMs = 300;
 export function rememberActs(temporal: TemporalGateway): Acts {
   const byRun = new Map<string, Map<string, ActDocument>>();
 
-  function keep(act: ActDocument): ActDocument {
+  function keep(act: ActDocument, updateId: string): ActDocument {
     const acts = byRun.get(act.runId) ?? new Map<string, ActDocument>();
-    acts.set(act.requestId, act);
+    acts.set(updateId, act);
     byRun.set(act.runId, acts);
     trim(acts, mostPerRun);
     trim(byRun, mostRuns);
     return act;
   }
 
+  const actsOf = (runId: string): [string, ActDocument][] => [...(byRun.get(runId)?.entries() ?? [])];
+
   return {
-    add: (act) => keep({ ...act, state: 'pending', message: 'No worker has taken this yet; it acts when one does.' }),
+    add: (act, updateId) =>
+      keep({ ...act, state: 'pending', message: 'No worker has taken this yet; it acts when one does.' }, updateId),
     async list(execution) {
-      const acts = [...(byRun.get(execution.memo.runId)?.values() ?? [])];
       return Promise.all(
-        acts.map(async (act) => {
+        actsOf(execution.memo.runId).map(async ([updateId, act]) => {
           if (act.state !== 'pending') return act;
-          const answer = await temporal.updateOutcome(execution, act.requestId, waitForOutcomeMs);
-          return keep({ ...act, ...outcomeOf(answer) });
+          const answer = await temporal.updateOutcome(execution, updateId, waitForOutcomeMs);
+          return keep({ ...act, ...outcomeOf(answer) }, updateId);
         }),
       );
     },
+    updateIds: (runId, requestId) =>
+      actsOf(runId).flatMap(([updateId, act]) => (act.requestId === requestId ? [updateId] : [])),
   };
 }
 

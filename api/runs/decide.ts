@@ -2,6 +2,7 @@
 import type { z } from '@hono/zod-openapi';
 import type { Provenance } from '../../model/order';
 import type { ParkingView } from '../../model/run-view';
+import type { DecisionAccepted } from '../../workflows/messages';
 import type { ApiDeps } from '../deps';
 import { nearNames } from '../near';
 import { Problem } from '../problems';
@@ -9,7 +10,7 @@ import type { Refusals } from '../refusals';
 import type { ActDocument, decisionSchema } from '../schemas/runs';
 import type { Execution } from '../temporal/recoveries';
 import type { UpdateAnswer } from '../temporal/updates';
-import type { Acts } from './acts';
+import { updateIdOf, type Acts } from './acts';
 import { readRun, type RunReading } from './read';
 
 export interface ActContext {
@@ -17,8 +18,8 @@ export interface ActContext {
   readonly acts: Acts;
   readonly refusals: Refusals;
   readonly by: Provenance;
-  /** Also the update's id, so that the same request twice is one act. */
-  readonly updateId: string;
+  /** Names the act: the same one twice of one person is one act. */
+  readonly key: string;
 }
 
 type Decision = z.infer<typeof decisionSchema>;
@@ -32,29 +33,42 @@ export async function decide(context: ActContext, runId: string, decision: Decis
   const place = placeOf(reading, decision);
   const { step, decision: kind, reason, from, input } = decision;
   const request = { step, ...place, decision: kind, reason, from, input, by: context.by };
-  const answer = await context.deps.temporal.decide(execution, request, context.updateId);
-  return finish(context, runId, { act: kind, step }, answer);
+  const updateId = updateIdOf('decide', context.by.actor.id, context.key);
+  const answer = await context.deps.temporal.decide(execution, request, updateId);
+  if (answer.kind === 'accepted') refuseOther(context.key, decision, answer.value);
+  return finish(context, runId, { act: kind, step, updateId }, answer);
 }
 
 export async function abort(context: ActContext, runId: string, reason: string): Promise<ActDocument> {
   const reading = await readRun(context.deps, runId);
   const execution = runningExecution(reading);
-  const answer = await context.deps.temporal.abort(execution, { reason, by: context.by }, context.updateId);
-  return finish(context, runId, { act: 'abort', step: null }, answer);
+  const updateId = updateIdOf('abort', context.by.actor.id, context.key);
+  const answer = await context.deps.temporal.abort(execution, { reason, by: context.by }, updateId);
+  return finish(context, runId, { act: 'abort', step: null, updateId }, answer);
+}
+
+/** Temporal answers a known id with what was accepted under it before, whatever is sent now. */
+function refuseOther(key: string, { step, decision, epoch }: Decision, accepted: DecisionAccepted): void {
+  if (accepted.step === step && accepted.decision === decision && (epoch ?? accepted.epoch) === accepted.epoch) return;
+  throw new Problem(
+    'key-reused',
+    `Idempotency key "${key}" stands for your ${accepted.decision} at ${accepted.step} (waiting ${accepted.epoch}) already. Use a new key for another act`,
+    { runId: accepted.runId },
+  );
 }
 
 function finish(
-  { acts, refusals, by, updateId, deps }: ActContext,
+  { acts, refusals, by, key, deps }: ActContext,
   runId: string,
-  what: { act: string; step: string | null },
+  { updateId, ...what }: { act: string; step: string | null; updateId: string },
   answer: UpdateAnswer<unknown>,
 ): ActDocument {
-  const act = { requestId: updateId, runId, ...what, by: by.actor.name, at: deps.clock().toISOString() };
+  const act = { requestId: key, runId, ...what, by: by.actor.name, at: deps.clock().toISOString() };
   switch (answer.kind) {
     case 'accepted':
       return { ...act, state: 'accepted', message: null };
     case 'pending':
-      return acts.add(act);
+      return acts.add(act, updateId);
     case 'refused':
       refusals.note(
         `${what.act} on run ${runId}${what.step === null ? '' : `, step ${what.step}`}`,

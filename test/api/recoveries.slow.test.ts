@@ -117,6 +117,32 @@ test('a stuck step takes one decision; the second person is told who was first',
   await tools.closed(runId);
 });
 
+test('a key answers for one act of one person, and for nothing that is sent under it besides', async () => {
+  await tools.protectedServer('web03');
+  const { runId } = (await tools.push('web03', { networks: { lan: 'nowhere' } }, 'key-web03-1')).body;
+  await tools.inState(runId, 'stuck');
+  const send = (token: string, path: string, body: object) =>
+    call('POST', `/runs/${runId}/${path}`, { token, body, headers: { 'idempotency-key': 'key-of-all' } });
+  const { operator, coordinator } = stack.tokens;
+  const fix = { step: 'preflight', decision: 'provide', input: { networks: { lan: 'lan' } }, reason: 'Mapped it' };
+  const accepted = { status: 200, body: { state: 'accepted', requestId: 'key-of-all' } };
+  expect(await send(operator, 'decisions', fix)).toMatchObject(accepted);
+  await tools.inState(runId, 'waiting');
+  expect(await send(operator, 'decisions', fix)).toMatchObject(accepted);
+  const approve = { step: 'power-on', decision: 'approve', reason: 'Unplugged it' };
+  expect(await send(operator, 'decisions', approve)).toMatchObject({
+    status: 422,
+    body: { type: 'urn:muster:problem:key-reused', detail: expect.stringContaining('provide at preflight') },
+  });
+  expect(await call('GET', `/runs/${runId}/decisions/key-of-all`, { token: operator })).toMatchObject(accepted);
+  expect((await call('GET', `/runs/${runId}/decisions/key-of-all`, { token: coordinator })).status).toBe(404);
+  expect(await send(coordinator, 'abort', { reason: 'Enough seen' })).toMatchObject({
+    status: 200,
+    body: { act: 'abort', by: 'coordinator' },
+  });
+  expect((await tools.closed(runId)).view.state).toBe('aborted');
+});
+
 test('a decision is refused at once for a wrong step, a missing reason, an unknown decision and a wrong field', async () => {
   await tools.protectedServer('web02');
   const { runId } = (await tools.push('web02', { networks: { lan: 'nowhere' } }, 'key-web02-1')).body;
