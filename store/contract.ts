@@ -92,7 +92,7 @@ export interface Tokens {
     expiresAt: string | null,
   ): Promise<{ person: Person; token: string; tokenId: string }>;
   /** undefined: unknown, expired or revoked. */
-  verify(token: string): Promise<{ person: Person; tokenId: string } | undefined>;
+  verify(token: string): Promise<{ person: Person; tokenId: string; expiresAt: string | null } | undefined>;
   list(): Promise<
     { tokenId: string; person: Person; createdAt: string; expiresAt: string | null; revokedAt: string | null }[]
   >;

@@ -93,7 +93,8 @@ async function verify(db: Knex, scope: Scope, token: string, now: Date) {
     `${tokensOf} and t.token_sha256 = ? and t.revoked_at is null and (t.expires_at is null or t.expires_at > ?)`,
     [scope.tenantId, scope.coreId, sha256Hex(token), now],
   );
-  return row === undefined ? undefined : { person: personOf(row), tokenId: row.token_id };
+  if (row === undefined) return undefined;
+  return { person: personOf(row), tokenId: row.token_id, expiresAt: row.expires_at?.toISOString() ?? null };
 }
 
 /** @throws OperatorError for what is no time, or has passed. */

@@ -11,6 +11,7 @@ import { within } from '../within';
 interface Known {
   readonly person: Person;
   readonly tokenId: string;
+  readonly expiresAt: string | null;
   readonly verifiedMs: number;
 }
 
@@ -37,10 +38,17 @@ export function createVerifier(
     if (oldest !== undefined) known.delete(oldest);
   }
 
+  const hasEnded = ({ expiresAt }: Known): boolean => expiresAt !== null && Date.parse(expiresAt) <= clock().getTime();
+
   return {
     async verify(token) {
       const key = createHash('sha256').update(token).digest('hex');
       const cached = known.get(key);
+      // Its end is known here, so no Postgres is needed to refuse it.
+      if (cached && hasEnded(cached)) {
+        known.delete(key);
+        return undefined;
+      }
       const ageMs = cached === undefined ? Infinity : clock().getTime() - cached.verifiedMs;
       if (cached && ageMs < config.tokenFreshMs) return cached.person;
       try {

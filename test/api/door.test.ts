@@ -140,3 +140,19 @@ test('with Postgres gone a token used lately still works, an unknown one is not 
     stack.postgres.mend();
   }
 });
+
+test('a token that has ended is refused at that moment, also by whoever took it lately and with Postgres gone', async () => {
+  let aheadMs = 0;
+  const moved = caller({ ...stack, deps: { ...stack.deps, clock: () => new Date(Date.now() + aheadMs) } });
+  const expiresAt = new Date(Date.now() + 20_000).toISOString();
+  const { token } = (await call('POST', '/tokens', { body: { name: 'Nora', role: 'viewer', expiresAt } })).body;
+  expect((await moved('GET', '/me', { token })).status).toBe(200);
+  stack.postgres.cut();
+  try {
+    expect((await moved('GET', '/me', { token })).status).toBe(200);
+    aheadMs = 20_000;
+    expect((await moved('GET', '/me', { token })).status).toBe(401);
+  } finally {
+    stack.postgres.mend();
+  }
+});

@@ -16,6 +16,7 @@ test('a token is shown once, names its person and role, and is stored as a hash'
     expect(await store.tokens.verify(token)).toEqual({
       person: { ...person, name: 'Anna', role: 'operator' },
       tokenId,
+      expiresAt: null,
     });
     const client = new Client({ connectionString: url });
     await client.connect();
