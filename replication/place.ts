@@ -13,7 +13,8 @@
  *   <runtime folder>/<hash>/{qmp,nbd}.sock   its sockets, elsewhere because a socket's path may have 107 bytes at most
  */
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { chmod, lstat, mkdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { OperatorError, PermanentError } from '../model/errors';
 
@@ -92,7 +93,7 @@ export async function createFolders(place: ReplicaPlace): Promise<void> {
     await mkdir(folder, { recursive: true });
     await chmod(folder, folderMode);
   }
-  await mkdir(place.socketFolder, { recursive: true, mode: 0o700 });
+  await openSocketFolder(place);
   for (let folder = dirname(place.folder); folder !== dirname(folder); folder = dirname(folder)) {
     const { mode } = await stat(folder);
     if ((mode & 0o001) !== 0) continue;
@@ -101,6 +102,31 @@ export async function createFolders(place: ReplicaPlace): Promise<void> {
       found: `mode ${(mode & 0o777).toString(8)}`,
       needed: 'the right to pass through (o+x)',
       remedy: `Run \`chmod o+x ${folder}\`, or keep replicas in another folder.`,
+    });
+  }
+}
+
+/**
+ * Makes the folder of the target server's sockets. Whoever could put a socket of their own there would be taken for the
+ * target server.
+ *
+ * @throws OperatorError when it, or one of the two folders above it, is another user's or can be written by others
+ */
+export async function openSocketFolder({ socketFolder }: ReplicaPlace): Promise<void> {
+  await mkdir(socketFolder, { recursive: true, mode: 0o700 });
+  const runtime = dirname(socketFolder);
+  for (const folder of [socketFolder, runtime, dirname(runtime)]) {
+    // What others gave as the place of runtime folders may be a link; what Muster makes in it is none.
+    const { mode, uid } = folder === dirname(runtime) ? await stat(folder) : await lstat(folder);
+    const isOwn = uid === 0 || uid === process.getuid?.();
+    // In a folder with the sticky bit, as /tmp has it, nobody can move what is another's.
+    const isClosed = (mode & 0o022) === 0 || (mode & 0o1000) !== 0;
+    if ((mode & constants.S_IFMT) === constants.S_IFDIR && isOwn && isClosed) continue;
+    throw new OperatorError({
+      what: `the target server's sockets cannot be in ${socketFolder}`,
+      found: `${folder} with mode ${(mode & 0o7777).toString(8).padStart(4, '0')} of user ${uid}`,
+      needed: "a folder of the worker's own user that nobody else can write",
+      remedy: `Look who made ${folder} and remove it, or set XDG_RUNTIME_DIR for the worker; then retry.`,
     });
   }
 }

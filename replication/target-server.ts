@@ -3,11 +3,11 @@
  * image locks keep everybody else off. It is a server of the site and outlives the worker on purpose: found by its pid
  * file, believed only when that process is ours and answers, started again otherwise.
  */
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TransientError } from '../model/errors';
 import { runProgram } from '../programs/run';
-import type { ReplicaPlace } from './place';
+import { openSocketFolder, type ReplicaPlace } from './place';
 import { connectQmp, type Qmp } from './qmp';
 
 const startTimeoutMs = 20_000;
@@ -60,7 +60,7 @@ async function adopt(place: ReplicaPlace): Promise<Qmp | undefined> {
 
 async function start(place: ReplicaPlace): Promise<Qmp> {
   // /run is empty after a reboot.
-  await mkdir(place.socketFolder, { recursive: true, mode: 0o700 });
+  await openSocketFolder(place);
   for (const path of [place.pidFile, place.qmpSocket, place.nbdSocket]) await rm(path, { force: true });
   await runProgram('qemu-storage-daemon', targetServerArguments(place), {
     dieWithParent: false,

@@ -3,6 +3,7 @@
  * kill -9 leaves no stale lock and a reused process id cannot be taken for a holder.
  */
 import { spawn } from 'node:child_process';
+import { open } from 'node:fs/promises';
 import { withoutSecretVariables } from '../programs/environment';
 import { StackError } from './exit-codes';
 
@@ -16,6 +17,10 @@ const holdUntilInputCloses = ['sh', '-c', 'echo locked; exec cat'];
 
 /** @throws StackError `already-running` when another process holds the lock. `who` says who, if that is known. */
 export async function lockFolder(lockFile: string, who: () => Promise<string>): Promise<FolderLock> {
+  // Made before flock makes it: a lock that others could open is one that they could hold. Why it cannot be made, flock says.
+  const file = await open(lockFile, 'a', 0o600).catch(() => undefined);
+  await file?.chmod(0o600);
+  await file?.close();
   const flock = ['flock', '--nonblock', '-E', String(takenExitCode), '--no-fork', lockFile, ...holdUntilInputCloses];
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...flock], {
     stdio: ['pipe', 'pipe', 'ignore'],

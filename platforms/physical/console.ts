@@ -85,14 +85,15 @@ function connected(socket: Socket): Promise<Socket | undefined> {
 }
 
 function collect(socket: Socket, path: string): void {
-  mkdirSync(dirname(path), { recursive: true });
+  // What a console shows is not for every user of this host.
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   let bytes = 0;
   socket.on('error', () => socket.destroy());
   socket.on('data', (piece: Buffer) => {
     bytes += piece.length;
     if (bytes > longestFileBytes) return void socket.destroy();
     try {
-      appendFileSync(path, piece);
+      appendFileSync(path, piece, { mode: 0o600 });
     } catch {
       // Full or read-only storage: a console that cannot be kept must not end the recovery.
       socket.destroy();
