@@ -1,12 +1,23 @@
-import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createDiskEditor } from '../../disks/editor';
 import type { TakenDisk } from '../../model/replica';
 import { hardwareProfiles } from '../../model/server';
 import { demoGuest, type DemoGuest } from '../../tools/demo-guest/build.mjs';
+import { findVolumes, signaturesOf } from '../../disks/signatures';
 import { startVmwareLike } from './guest-machine';
+import { kernelDevices, watchHost, type HostWatch } from './host-watch';
 import { exportOverlay, type StorageDaemon } from './storage-daemon';
 
 jest.setTimeout(600_000);
@@ -17,6 +28,7 @@ let folder: string;
 let guest: DemoGuest;
 let overlay: string;
 let daemon: StorageDaemon | undefined;
+let watch: HostWatch | undefined;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'muster-inoculation-'));
@@ -25,6 +37,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  watch?.stop();
   await daemon?.stop();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -93,6 +106,11 @@ test('an inoculation aborted in mid-write leaves no program and an overlay that 
 
 test('a guest is inoculated over NBD, and the report says what was done', async () => {
   const shares: number[] = [];
+  watch = watchHost([overlay]);
+  const disk = taken(daemon!.editUri);
+  const signatures = signaturesOf(await findVolumes({ uri: disk.editUri, format: 'raw' }));
+  expect(signatures.map(({ type }) => type)).toContain('ext4');
+  await editor().applySignatures({ ...disk, signatures });
   const report = await editor().inoculate([taken(daemon!.editUri)], hardware, {
     nics,
     onProgress: ({ done }) => shares.push(done),
@@ -103,6 +121,50 @@ test('a guest is inoculated over NBD, and the report says what was done', async 
   expect(report.warnings).toEqual([]);
   expect(shares).toEqual([...shares].sort((a, b) => a - b));
   expect(shares.at(-1)).toBe(100);
+  watch.stop();
+});
+
+test('meanwhile nothing but QEMU opened the disk, and the host’s kernel mounted and mapped nothing', () => {
+  expect(watch!.looks).toBeGreaterThan(20);
+  expect([...watch!.openers]).toEqual(['qemu-storage-daemon']);
+  expect([...watch!.appeared]).toEqual([]);
+});
+
+test('another program that opens a disk, and a kernel that uses one, would have been seen', async () => {
+  const planted = join(folder, 'planted.img');
+  writeFileSync(planted, '');
+  const control = watchHost([planted]);
+  const file = openSync(planted, 'r');
+  const opener = spawn('sleep', ['600'], { stdio: [file, 'ignore', 'ignore'] });
+  closeSync(file);
+  try {
+    while (control.openers.size === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    expect([...control.openers]).toContain('sleep');
+  } finally {
+    control.stop();
+    opener.kill('SIGKILL');
+  }
+
+  const blocks = join(folder, 'sys');
+  const facts = {
+    'loop0/loop/backing_file': planted,
+    'loop1/loop/backing_file': '/else',
+    'nbd0/pid': '7',
+    'dm-0/dm/name': 'vg',
+  };
+  for (const [path, text] of Object.entries(facts)) {
+    mkdirSync(join(blocks, path, '..'), { recursive: true });
+    writeFileSync(join(blocks, path), `${text}\n`);
+  }
+  const mounts = join(folder, 'mounts');
+  writeFileSync(mounts, 'proc /proc proc rw 0 0\n/dev/nbd0p1 /mnt ext4 ro 0 0\nguestmount /m fuse rw 0 0\n');
+  expect(kernelDevices(new Set([planted]), { mounts, blocks })).toEqual([
+    '/dev/nbd0p1 /mnt ext4 ro 0 0',
+    'guestmount /m fuse rw 0 0',
+    'dm-0: vg',
+    `loop0: ${planted}`,
+    'nbd0: 7',
+  ]);
 });
 
 test('a second inoculation changes no byte of the disk', async () => {
