@@ -20,14 +20,17 @@ const { spawnSync } = require('node:child_process');
 setTimeout(() => spawnSync('virsh', ['-c', uri, 'domfsthaw', machine], { timeout: 60000 }), Number(limitMs));
 `;
 
-/** Runs `work` between freeze and thaw; `frozen` only when the guest was so all the time. */
+/**
+ * Runs `work` between freeze and thaw; `frozen` only when the guest was so all the time. `leftFrozen`: it was frozen and
+ * did not thaw when it was told to; the watchdog tells it once more.
+ */
 export async function whileFrozen<T>(
   virsh: Virsh,
   uri: string,
   machine: string,
   work: () => Promise<T>,
   options: FreezeOptions = {},
-): Promise<{ result: T; frozen: boolean }> {
+): Promise<{ result: T; frozen: boolean; leftFrozen: boolean }> {
   const watchdog = spawn(
     process.execPath,
     ['-e', watchdogProgram, String(options.limitMs ?? defaultLimitMs), uri, machine],
@@ -36,15 +39,18 @@ export async function whileFrozen<T>(
   watchdog.on('error', () => undefined);
   watchdog.unref();
   const startedAt = performance.now();
+  let done: { result: T; frozen: boolean; inTime: boolean };
+  let thawed: boolean;
   try {
     const frozen = await freeze(virsh, machine, options.signal);
     const result = await work();
     // Past the limit the watchdog may have thawed before the point began.
-    const inTime = performance.now() - startedAt < (options.limitMs ?? defaultLimitMs);
-    return { result, frozen: frozen && inTime };
+    done = { result, frozen, inTime: performance.now() - startedAt < (options.limitMs ?? defaultLimitMs) };
   } finally {
-    if (await thaw(virsh, machine)) watchdog.kill();
+    thawed = await thaw(virsh, machine);
+    if (thawed) watchdog.kill();
   }
+  return { result: done.result, frozen: done.frozen && done.inTime, leftFrozen: done.frozen && !thawed };
 }
 
 /** Thaws what a killed process left frozen. A guest without an agent, or not frozen: already so. */

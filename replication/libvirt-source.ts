@@ -22,20 +22,25 @@ export interface LibvirtSourceSettings {
   readonly uri: string;
   /** Milliseconds since 1970, UTC, of the recovery site. */
   readonly clock: () => number;
+  /** Milliseconds for durations. Default: the process's own, which nobody sets. */
+  readonly elapsed?: () => number;
 }
 
 interface Host {
   readonly virsh: Virsh;
   readonly uri: string;
   readonly clock: () => number;
-  /** Machines of which this process knows that no earlier one left them frozen. */
-  readonly thawed: Set<string>;
+  readonly elapsed: () => number;
+  /** When this process last knew that a machine is not frozen. */
+  readonly thawedAt: Map<string, number>;
 }
 
 const pollMs = 40;
+/** Meanwhile no other worker can have had the machine: a session goes to another one after 10 s without a heartbeat. */
+const trustedMs = 10_000;
 
-export function createLibvirtSource({ uri, clock }: LibvirtSourceSettings): ReplicationSource {
-  const host: Host = { virsh: virshOn(uri), uri, clock, thawed: new Set() };
+export function createLibvirtSource({ uri, clock, elapsed }: LibvirtSourceSettings): ReplicationSource {
+  const host: Host = { virsh: virshOn(uri), uri, clock, elapsed: elapsed ?? performanceNow, thawedAt: new Map() };
   return {
     discover: (machine, options) => discover(host, machine, options),
     copy: (request, options) => copy(host, request, options),
@@ -87,10 +92,16 @@ async function copyRunning(host: Host, request: CopyRequest, options: CallOption
   const others = domain.disks.map((disk) => disk.sourceDevice).filter((device) => !wanted.has(device));
   const clockSkewMs = await clockSkew(host, machineName, options.signal);
   const begin = () => beginBackup(host, request, others, options);
-  const { result: takenAt, frozen } = request.freezeFilesystems
+  if (request.freezeFilesystems) host.thawedAt.delete(machineName);
+  const {
+    result: takenAt,
+    frozen,
+    leftFrozen,
+  } = request.freezeFilesystems
     ? await whileFrozen(virsh, host.uri, machineName, begin, { signal: options.signal })
-    : { result: await begin(), frozen: false };
+    : { result: await begin(), frozen: false, leftFrozen: false };
   await waitForBackup(host, machineName, options);
+  if (!leftFrozen) host.thawedAt.set(machineName, host.elapsed());
   const sizes = await Promise.all(request.disks.map(async ({ file }) => (await stat(file)).blocks * 512));
   return {
     takenAt: new Date(takenAt).toISOString(),
@@ -102,10 +113,9 @@ async function copyRunning(host: Host, request: CopyRequest, options: CallOption
 
 /** Clears what an attempt that was cut short left: its job, its checkpoint, its files, a frozen guest. */
 async function prepareMachine(host: Host, request: CopyRequest, options: CallOptions): Promise<void> {
-  const { virsh, thawed } = host;
+  const { virsh } = host;
   const { machineName, checkpoint, since } = request;
-  if (!thawed.has(machineName)) await thawLeftover(virsh, machineName, options.signal);
-  thawed.add(machineName);
+  await thawIfUnknown(host, machineName, options);
   const job = await virsh(['domjobinfo', machineName], { signal: options.signal });
   if (/^Operation:\s+Backup/m.test(job)) await virsh(['domjobabort', machineName], { signal: options.signal });
   const known = await checkpoints(host, machineName, options);
@@ -113,6 +123,16 @@ async function prepareMachine(host: Host, request: CopyRequest, options: CallOpt
   for (const { file } of request.disks) await rm(file, { force: true });
   if (since !== null && !known.includes(since)) throw checkpointLost(since, 'no such checkpoint at the source');
 }
+
+/** A worker that had the machine since may have been killed while it was frozen, and its watchdog with it. */
+async function thawIfUnknown({ virsh, elapsed, thawedAt }: Host, machine: string, options: CallOptions): Promise<void> {
+  const knownAt = thawedAt.get(machine);
+  if (knownAt !== undefined && elapsed() - knownAt < trustedMs) return;
+  await thawLeftover(virsh, machine, options.signal);
+  thawedAt.set(machine, elapsed());
+}
+
+const performanceNow = (): number => performance.now();
 
 /** Returns the moment of the point: libvirt takes all disks' bitmaps and starts all copies in one transaction. */
 async function beginBackup(

@@ -2,12 +2,14 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { PointManifest } from '../../model/replica';
 import { createLibvirtSource } from '../../replication/libvirt-source';
 import { placeOf } from '../../replication/place';
 import { createReplicas } from '../../replication/replicas';
 import { stopTargetServer, targetPid } from '../../replication/target-server';
 import { startDemoMachine, virsh } from './support/demo-machine';
+import { freezeAndDie, freezeStatus, untilThawed, watchdogsOf } from './support/left-frozen';
 import { serverSpec } from './support/site';
 import { exitCodeOf, patched, same, sh, typeAt } from './support/tools';
 
@@ -20,7 +22,8 @@ test('points of a running guest hold exactly its disk, are not recognisable, and
   const machine = await startDemoMachine(folder, imagePath);
   const place = placeOf(join(folder, 'replicas'), join(folder, 'run'), 'server-1');
   try {
-    const source = createLibvirtSource({ uri: 'qemu:///system', clock: Date.now });
+    let elapsedMs = 0;
+    const source = createLibvirtSource({ uri: 'qemu:///system', clock: Date.now, elapsed: () => elapsedMs });
     const settings = { folder: join(folder, 'replicas'), runtimeFolder: join(folder, 'run'), source };
     const replicas = createReplicas({ ...settings, siteId: 'recovery', clock: Date.now });
     await machine.started();
@@ -57,6 +60,21 @@ test('points of a running guest hold exactly its disk, are not recognisable, and
     expect(await machine.counter()).toBeGreaterThan(counted);
     await stopped();
     expect(await source.checkpoints(machine.name)).toHaveLength(1);
+
+    // Its worker is killed while the guest is frozen: the watchdog that the worker left thaws it.
+    expect(await freezeAndDie(machine.name, 20_000)).toBe('frozen');
+    await untilThawed(machine.name);
+    const thawedAt = await machine.counter();
+    // The watchdog is killed, too: the next point of any worker thaws it, also of one that knew it thawed long ago.
+    expect(await freezeAndDie(machine.name, 3_600_000)).toBe('frozen');
+    const watchdogs = await watchdogsOf(machine.name);
+    expect(watchdogs).toHaveLength(1);
+    for (const pid of watchdogs) process.kill(pid, 'SIGKILL');
+    expect(await freezeStatus(machine.name)).toBe('frozen');
+    elapsedMs += 60_000;
+    await replicas.cycle(server, { freezeFilesystems: false });
+    expect(await freezeStatus(machine.name)).toBe('thawed');
+    while ((await machine.counter()) <= thawedAt) await sleep(500);
 
     await machine.pullThePlug();
     await expect(replicas.cycle(server)).rejects.toMatchObject({ family: 'TransientError' });
