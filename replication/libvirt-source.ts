@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CallOptions } from '../platforms/contract';
 import { isMusterError, OperatorError, TransientError } from '../model/errors';
+import { guestWord } from '../model/names';
 import type { OperatingSystem } from '../model/server';
 import { withScratch } from '../disks/signatures-image';
 import type { CopyRequest, CopyResult, DiscoveredServer, ReplicationSource } from './contract';
@@ -60,15 +61,21 @@ async function discover({ virsh }: Host, machine: string, { signal }: CallOption
 }
 
 async function operatingSystem(virsh: Virsh, machine: string, signal?: AbortSignal): Promise<OperatingSystem> {
-  const info = await agent<Record<string, string>>(virsh, machine, 'guest-get-osinfo', signal);
-  if (info === undefined) return { family: 'unknown' };
-  return {
-    family: info['id'] === 'mswindows' ? 'windows' : 'linux',
-    ...(info['id'] === undefined ? {} : { distribution: info['id'] }),
-    ...(info['version-id'] === undefined ? {} : { version: info['version-id'] }),
-    ...(info['pretty-name'] === undefined ? {} : { prettyName: info['pretty-name'] }),
-    ...(info['kernel-release'] === undefined ? {} : { kernelRelease: info['kernel-release'] }),
+  return systemOf(await agent<unknown>(virsh, machine, 'guest-get-osinfo', signal));
+}
+
+/** What guest-get-osinfo says. The guest chooses every word of it: what is no word is left out, a long one is cut. */
+export function systemOf(info: unknown): OperatingSystem {
+  if (typeof info !== 'object' || info === null) return { family: 'unknown' };
+  const said = (key: string): string | undefined => guestWord((info as Record<string, unknown>)[key]);
+  const words = {
+    distribution: said('id'),
+    version: said('version-id'),
+    prettyName: said('pretty-name'),
+    kernelRelease: said('kernel-release'),
   };
+  const known = Object.entries(words).filter(([, word]) => word !== undefined);
+  return { family: words.distribution === 'mswindows' ? 'windows' : 'linux', ...Object.fromEntries(known) };
 }
 
 async function copy(host: Host, request: CopyRequest, options: CallOptions = {}): Promise<CopyResult> {
@@ -192,9 +199,14 @@ function statistic(job: string, name: string): number | undefined {
 /** Source clock minus ours, seen in the middle of the question; null without an agent. */
 async function clockSkew({ virsh, clock }: Host, machine: string, signal?: AbortSignal): Promise<number | null> {
   const before = clock();
-  const guestNanoseconds = await agent<number>(virsh, machine, 'guest-get-time', signal);
-  if (guestNanoseconds === undefined) return null;
-  return Math.round(guestNanoseconds / 1e6 - (before + clock()) / 2);
+  const answer = await agent<unknown>(virsh, machine, 'guest-get-time', signal);
+  return skewOf(answer, (before + clock()) / 2);
+}
+
+/** `answer`: of guest-get-time, in nanoseconds; null for what is no time. */
+export function skewOf(answer: unknown, nowMs: number): number | null {
+  const skewMs = typeof answer === 'number' ? Math.round(answer / 1e6 - nowMs) : NaN;
+  return Number.isFinite(skewMs) ? skewMs : null;
 }
 
 async function checkpoints({ virsh }: Host, machine: string, { signal }: CallOptions = {}): Promise<string[]> {

@@ -45,25 +45,29 @@ export async function connectQmp(path: string, options: { commandTimeoutMs?: num
   let lastId = 0;
   let greet: () => void = () => undefined;
   const greeting = new Promise<void>((resolve) => (greet = resolve));
+  let ended: string | undefined;
   const fail = (why: string) => {
+    ended ??= why;
     for (const { command, reject } of waiting.values()) reject(unreachable(path, `${why} during ${command}`));
     waiting.clear();
     socket.destroy();
   };
   const broken = new Promise<never>((_, reject) => {
     socket.once('error', (error) => (fail(error.message), reject(unreachable(path, error.message))));
-    socket.once('close', () => (fail('the connection closed'), reject(unreachable(path, 'the connection closed'))));
+    socket.once('close', () => (fail('the connection closed'), reject(unreachable(path, ended!))));
   });
   broken.catch(() => undefined);
-  readLines(socket, (line) => {
-    const reply = JSON.parse(line) as Reply;
+  const onLine = (line: string): void => {
+    const reply = parsed(line);
+    if (reply === undefined) return fail(`no JSON (${JSON.stringify(line.slice(0, 80))})`);
     if (reply.QMP !== undefined) greet();
     const call = reply.id === undefined ? undefined : waiting.get(reply.id);
     if (call === undefined) return;
     waiting.delete(reply.id!);
     if (reply.error === undefined) call.resolve(reply.return);
     else call.reject(new QmpError(call.command, reply.error.class, reply.error.desc));
-  });
+  };
+  readLines(socket, onLine, () => fail(`more than ${longestLine} characters in one line`));
   const execute = <T>(command: string, args?: Record<string, unknown>): Promise<T> => {
     const id = ++lastId;
     const answer = new Promise<T>((resolve, reject) => {
@@ -78,14 +82,28 @@ export async function connectQmp(path: string, options: { commandTimeoutMs?: num
   return { execute, close: () => socket.destroy() };
 }
 
-function readLines(socket: Socket, onLine: (line: string) => void): void {
+/** More than a daemon with thousands of layers has to say at once. */
+const longestLine = 16 * 1024 * 1024;
+
+function readLines(socket: Socket, onLine: (line: string) => void, onTooLong: () => void): void {
   let rest = '';
   socket.setEncoding('utf8');
   socket.on('data', (chunk: string) => {
-    const lines = (rest + chunk).split('\n');
-    rest = lines.pop() ?? '';
+    const lines = chunk.split('\n');
+    lines[0] = rest + lines[0]!;
+    rest = lines.pop()!;
     for (const line of lines) if (line.trim() !== '') onLine(line);
+    if (rest.length > longestLine) onTooLong();
   });
+}
+
+function parsed(line: string): Reply | undefined {
+  try {
+    const reply: unknown = JSON.parse(line);
+    return typeof reply === 'object' && reply !== null ? reply : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The promise's value; after the time is up `onLate` has to make it fail. */

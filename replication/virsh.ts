@@ -28,7 +28,7 @@ function explain(args: readonly string[], error: ProgramError): MusterError {
     .join('; ');
   const facts = {
     what: `virsh ${args[0]} failed on the source`,
-    found: said === '' ? error.shortMessage : said,
+    found: said === '' || error.tooMuchOutput ? error.shortMessage : said.slice(0, 1000),
     detail: error.message,
   };
   if (/failed to get domain|Domain not found/i.test(said)) {

@@ -76,7 +76,9 @@ async function start(
   } catch (error) {
     const detail = isMusterError(error) ? (error.facts.detail ?? '') : '';
     if (!/Failed to execute child process|Guest agent command failed.*No such file/i.test(detail)) throw error;
-    return { exitCode: notFound, stdout: '', stderr: `${detail.trim()}\n`, truncated: false };
+    const stderr = Buffer.from(`${detail.trim()}\n`);
+    const shown = stderr.subarray(0, longestOutputBytes).toString('utf8');
+    return { exitCode: notFound, stdout: '', stderr: shown, truncated: stderr.length > longestOutputBytes };
   }
 }
 

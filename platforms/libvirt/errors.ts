@@ -111,6 +111,12 @@ export function explainFailure(what: string, error: ProgramError): MusterError {
       remedy: 'Install them: apt-get install libvirt-clients libvirt-daemon-system qemu-system-x86 qemu-utils.',
     });
   }
+  if (error.tooMuchOutput) {
+    return new PermanentError({
+      ...{ what, found: error.shortMessage.split(':', 1)[0]!, needed: 'an answer of ordinary length', detail },
+      remedy: 'Look at the machine: what is asked of a guest is answered by the guest.',
+    });
+  }
   if (error.timedOut) {
     return new TransientError({ what, found: 'no answer in time', needed: 'an answer from libvirt', detail });
   }

@@ -1,13 +1,15 @@
 /** What a libvirt machine shows: its screen and its serial console. */
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PermanentError } from '../../model/errors';
 import type { CallOptions } from '../contract';
 import { decodePpm, encodePng } from '../png';
 import type { Domain } from './domain-parse';
 import { requireDomain, type Host } from './host';
 
 const longestTextBytes = 64 * 1024;
+const longestPictureBytes = 3 * 4096 * 4096 + 64;
 
 export async function look(host: Host, name: string, options: CallOptions = {}) {
   const domain = await requireDomain(host, name, options);
@@ -22,12 +24,24 @@ async function screenshot(host: Host, domain: Domain, options: CallOptions): Pro
     const file = join(folder, 'screen.ppm');
     const what = `the screen of ${domain.machine.name} cannot be read`;
     await host.virsh.run(what, ['screenshot', domain.machine.uuid, '--file', file], options);
-    const bytes = await readFile(file);
+    const bytes = await readPicture(what, file);
     // libvirt hands on what QEMU gives: PPM up to now, PNG from versions that can ask for it.
     return bytes.subarray(1, 4).toString('latin1') === 'PNG' ? bytes : encodePng(decodePpm(bytes));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** The size of its screen is the guest's own choice. @throws PermanentError for one that is not read. */
+export async function readPicture(what: string, file: string): Promise<Buffer> {
+  const { size } = await stat(file);
+  if (size <= longestPictureBytes) return readFile(file);
+  throw new PermanentError({
+    what,
+    found: `a picture of ${size} bytes`,
+    needed: `at most ${longestPictureBytes} bytes: 4096 by 4096 dots`,
+    remedy: 'Give the guest an ordinary resolution, then retry; or order the recovery without a screenshot.',
+  });
 }
 
 /** The last 64 KiB of the console's log. virtlogd may have begun a new file just now, so the one before is read too. */
