@@ -9,6 +9,7 @@
 import { randomBytes } from 'node:crypto';
 import { execa } from 'execa';
 import { OperatorError, PermanentError, TransientError } from '../model/errors';
+import { withoutSecretVariables } from '../programs/environment';
 import { guestfishLine, printable } from './guestfish-words';
 
 export interface GuestfishSettings {
@@ -32,8 +33,12 @@ export interface Guestfish {
   ask(command: string, args?: readonly string[], timeoutMs?: number): Promise<string>;
   /** The same for an answer that is not text: exactly the bytes that the command printed. */
   bytes(command: string, args?: readonly string[]): Promise<Buffer>;
-  /** Runs a command that may fail: `error` is then what guestfish said, and the session goes on. */
-  attempt(command: string, args?: readonly string[]): Promise<{ output: string; error: string | null }>;
+  /** Runs a command that may fail: `error` is then what guestfish said, `detail` all of it, and the session goes on. */
+  attempt(
+    command: string,
+    args?: readonly string[],
+    timeoutMs?: number,
+  ): Promise<{ output: string; error: string | null; detail: string }>;
   /**
    * Opens an encrypted volume as /dev/mapper/`name`: null, or what was said when it did not open. The key goes through
    * standard input or a file in the appliance's memory, never through an argument.
@@ -107,10 +112,10 @@ export function startGuestfish(settings: GuestfishSettings): Guestfish {
     bytes: async (command, args = []) =>
       Buffer.from(await send(guestfishLine(command, args), command, usualTimeoutMs), 'latin1'),
     // A leading minus lets guestfish go on after the command failed (guestfish(1), "Exit on error behaviour").
-    async attempt(command, args = []) {
+    async attempt(command, args = [], timeoutMs = usualTimeoutMs) {
       errors = '';
-      const output = asText(await send(`-${guestfishLine(command, args)}`, command, usualTimeoutMs));
-      return { output, error: errors.includes('error:') ? lastError(errors) : null };
+      const output = asText(await send(`-${guestfishLine(command, args)}`, command, timeoutMs));
+      return { output, error: errors.includes('error:') ? lastError(errors) : null, detail: errors.slice(-4096) };
     },
     async openEncrypted(device, name, key) {
       errors = '';
@@ -143,7 +148,9 @@ function spawnGuestfish(settings: GuestfishSettings) {
     stdin: 'pipe',
     forceKillAfterDelay: 5_000,
     ...(settings.signal === undefined ? {} : { cancelSignal: settings.signal }),
+    extendEnv: false,
     env: {
+      ...withoutSecretVariables(process.env),
       LC_ALL: 'C.UTF-8',
       LIBGUESTFS_BACKEND: 'direct',
       ...(settings.emulate === false ? {} : { LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg' }),

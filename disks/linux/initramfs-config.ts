@@ -50,7 +50,7 @@ async function planForDracut(files: GuestFiles, kernels: readonly KernelPlan[]):
 
 /** MODULES=most (Debian's default) takes every disk driver by itself; `dep` and `list` have to be told. */
 async function planForInitramfsTools(files: GuestFiles, kernels: readonly KernelPlan[]): Promise<ModulesFilePlan> {
-  const setting = await modulesSetting(files);
+  const setting = (await initramfsToolsSetting(files, 'MODULES')) ?? 'most';
   const wanted = [...new Set(kernels.flatMap(({ load }) => load))];
   const same = { path, text: null, changes: [] };
   if (setting === 'most' && kernels.every(({ action }) => action === 'none' || action === 'unfit')) {
@@ -62,12 +62,13 @@ async function planForInitramfsTools(files: GuestFiles, kernels: readonly Kernel
   return { path, text: extendModules(before, missing), changes: [`${path}: ${missing.join(', ')} added`], sound: [] };
 }
 
-/** MODULES= as mkinitramfs would see it: initramfs.conf, then conf.d in order. */
-async function modulesSetting(files: GuestFiles): Promise<string> {
-  const names = (await files.names(`${folder}/conf.d`)).filter((name) => /^[A-Za-z0-9_.-]+$/.test(name));
-  let setting = 'most';
-  for (const file of [`${folder}/initramfs.conf`, ...names.map((name) => `${folder}/conf.d/${name}`)]) {
-    for (const match of ((await files.text(file)) ?? '').matchAll(/^[ \t]*MODULES=["']?(\w+)/gm)) setting = match[1]!;
+/** A setting as mkinitramfs would see it: initramfs.conf, then conf.d in order; null where none of them has it. */
+export async function initramfsToolsSetting(files: GuestFiles, name: 'MODULES' | 'COMPRESS'): Promise<string | null> {
+  const names = (await files.names(`${folder}/conf.d`)).filter((file) => /^[A-Za-z0-9_.-]+$/.test(file));
+  const line = new RegExp(`^[ \\t]*${name}=["']?(\\w+)`, 'gm');
+  let setting: string | null = null;
+  for (const file of [`${folder}/initramfs.conf`, ...names.map((one) => `${folder}/conf.d/${one}`)]) {
+    for (const match of ((await files.text(file)) ?? '').matchAll(line)) setting = match[1]!;
   }
   return setting;
 }

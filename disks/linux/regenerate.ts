@@ -1,13 +1,21 @@
-/** update-initramfs or dracut inside the appliance: slow (85 s without KVM), for what cannot be appended to. */
-import { assertNever, PermanentError, isMusterError } from '../../model/errors';
+/**
+ * update-initramfs or dracut inside the appliance: slow (85 s without KVM), for what cannot be appended to. What they build
+ * has to be read afterwards, so a compression that is not read here is replaced by gzip, which every kernel knows; the
+ * guest's own setting stays, and its next kernel update follows it.
+ */
+import { assertNever, PermanentError } from '../../model/errors';
 import type { GuestFiles } from '../guest-files';
 import type { Guestfish } from '../guestfish';
 import { printable } from '../guestfish-words';
+import { readableCompressions } from './initramfs';
+import { initramfsToolsSetting } from './initramfs-config';
 import type { KernelPlan } from './kernels';
 
 const timeoutMs = 15 * 60_000;
-/** MODULES=dep would look at the appliance's own hardware and take its drivers. */
+/** Read by mkinitramfs behind all the others; there only while it runs. */
 const override = '/etc/initramfs-tools/conf.d/zz-muster';
+/** With which update-initramfs ends as if it had done its work. */
+const notDone = /^.*\b(Not updating|Cannot update)\b.*$/m;
 
 /**
  * Builds the kernel's initramfs anew with all drivers; needs what planModulesFile wants to be written already.
@@ -16,23 +24,26 @@ const override = '/etc/initramfs-tools/conf.d/zz-muster';
  */
 export async function regenerate(guest: Guestfish, files: GuestFiles, plan: KernelPlan): Promise<void> {
   const [tool, command] = await commandFor(files, plan);
-  if (plan.tool === 'initramfs-tools') await files.write(override, 'MODULES=most\n');
-  try {
-    await guest.ask('command', [command], timeoutMs);
-  } catch (error) {
-    if (!isMusterError(error) || error.facts.what !== 'guestfish failed at command') throw error;
-    throw new PermanentError(
-      {
-        what: `${tool} failed for kernel ${plan.release} (regenerated because ${plan.because})`,
-        found: printable(error.facts.found ?? ''),
-        needed: 'an initramfs with the drivers of the hardware',
-        remedy: `Choose an earlier recovery point, or repair ${tool} in the overlay with guestfish.`,
-        ...(error.facts.detail === undefined ? {} : { detail: error.facts.detail }),
-      },
-      { cause: error },
-    );
-  }
+  if (plan.tool === 'initramfs-tools') await files.write(override, await overrideFor(files));
+  const { output, error, detail } = await guest.attempt('command', [command], timeoutMs);
   if (plan.tool === 'initramfs-tools') await guest.ask('rm-f', [override]);
+  const found = error ?? notDone.exec(output)?.[0];
+  if (found === undefined) return;
+  throw new PermanentError({
+    what: `${tool} failed for kernel ${plan.release} (regenerated because ${plan.because})`,
+    found: printable(found),
+    needed: 'an initramfs with the drivers of the hardware',
+    remedy: `Choose an earlier recovery point, or repair ${tool} in the overlay with guestfish.`,
+    ...(detail === '' ? {} : { detail }),
+  });
+}
+
+/** MODULES=dep would look at the appliance's own hardware and take its drivers. */
+async function overrideFor(files: GuestFiles): Promise<string> {
+  const compression = await initramfsToolsSetting(files, 'COMPRESS');
+  const readable = compression === null || readableCompressions.some((one) => one === compression);
+  // A level that was meant for another program may be none of gzip's.
+  return readable ? 'MODULES=most\n' : 'MODULES=most\nCOMPRESS=gzip\nCOMPRESSLEVEL=\n';
 }
 
 /** libguestfs splits the command at spaces; releases have none. */
@@ -45,7 +56,7 @@ async function commandFor(files: GuestFiles, { tool, release, initramfsPath }: K
     case 'dracut': {
       // hostonly would look at the appliance's own hardware and take its drivers.
       const all = '--no-hostonly --no-hostonly-cmdline';
-      return ['dracut', `/usr/bin/dracut --quiet --force ${all} ${initramfsPath} ${release}`];
+      return ['dracut', `/usr/bin/dracut --quiet --force --gzip ${all} ${initramfsPath} ${release}`];
     }
     default:
       return assertNever(tool);
