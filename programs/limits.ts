@@ -5,6 +5,7 @@
  * Memory is address space: Linux does not enforce RLIMIT_RSS. A limit is therefore far above what the work needs, which
  * reserves more than it touches, and far below what an attack would take.
  */
+import { readFileSync } from 'node:fs';
 import { formatSize } from '../model/durations';
 import { OperatorError } from '../model/errors';
 import { printable } from '../model/names';
@@ -52,15 +53,28 @@ export const limitsFor = {
 /** At the soft limit a program gets SIGXCPU, which tells it from other ends; at the hard one SIGKILL. */
 const graceSeconds = 5;
 
-/** The command under its limits, to be run where the command would be. */
-export function limited(command: readonly string[], limits: ProgramLimits): string[] {
-  const { memoryBytes, processorSeconds, fileBytes, openFiles } = limits;
+/**
+ * The command under its limits, to be run where the command would be. `own`: this process's, in the form of
+ * /proc/self/limits; without privileges none of its hard limits can be raised.
+ */
+export function limited(command: readonly string[], limits: ProgramLimits, own = ownLimits()): string[] {
+  const { processorSeconds: seconds, fileBytes, openFiles } = limits;
+  const within = (wanted: number, name: string) => Math.min(wanted, hardLimit(own, name));
+  const cpu = [seconds, seconds + graceSeconds].map((wanted) => within(wanted, 'cpu time'));
   return [
-    ...['prlimit', `--as=${memoryBytes}`, `--cpu=${processorSeconds}:${processorSeconds + graceSeconds}`, '--core=0'],
-    ...(fileBytes === undefined ? [] : [`--fsize=${fileBytes}`]),
-    ...(openFiles === undefined ? [] : [`--nofile=${openFiles}`]),
+    ...['prlimit', `--as=${within(limits.memoryBytes, 'address space')}`, `--cpu=${cpu.join(':')}`, '--core=0'],
+    ...(fileBytes === undefined ? [] : [`--fsize=${within(fileBytes, 'file size')}`]),
+    ...(openFiles === undefined ? [] : [`--nofile=${within(openFiles, 'open files')}`]),
     ...command,
   ];
+}
+
+let limitsRead: string | undefined;
+const ownLimits = (): string => (limitsRead ??= readFileSync('/proc/self/limits', 'utf8'));
+
+function hardLimit(own: string, name: string): number {
+  const hard = new RegExp(`^Max ${name} +\\S+ +(\\d+) `, 'm').exec(own)?.[1];
+  return hard === undefined ? Number.POSITIVE_INFINITY : Number(hard);
 }
 
 /** glibc reserves 64 MiB of address space for each thread's heap, as many as eight per processor. */

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { readInitramfs } from '../../disks/linux/initramfs';
 import { imageSizeBytes } from '../../disks/signatures-image';
+import { limited } from '../../programs/limits';
 import { runProgram } from '../../programs/run';
 import { layerInfo } from '../../replication/layers';
 import { placeOf } from '../../replication/place';
@@ -37,6 +38,14 @@ test('a program has the limits that it is started with, and one that takes too m
   await expect(busy).rejects.toMatchObject(refusal(/more processor time/, /at most 1 s/));
   const hungry = runProgram('perl', ['-e', '$x = "x" x (1 << 30)'], { limits: { ...limits, processorSeconds: 60 } });
   await expect(hungry).rejects.toMatchObject(refusal(/more memory|broke down/, /512 MiB/));
+});
+
+test('where Muster itself may take less, a program gets no more than that', () => {
+  const own = execFileSync('prlimit', ['--as=1000000000:2000000000', '--nofile=20:30', 'cat', '/proc/self/limits'], {
+    encoding: 'utf8',
+  });
+  const limits = { memoryBytes: 4e9, processorSeconds: 7, openFiles: 64 };
+  expect(limited(['x'], limits, own).join(' ')).toBe('prlimit --as=2000000000 --cpu=7:12 --core=0 --nofile=30 x');
 });
 
 describe('an initramfs', () => {

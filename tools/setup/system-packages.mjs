@@ -29,8 +29,8 @@ export const systemPackages = [
   {
     name: 'util-linux',
     quick: true,
-    programs: ['setpriv', 'flock', 'blkid'],
-    reason: 'children that die with us; locks',
+    programs: ['setpriv', 'flock', 'blkid', 'prlimit'],
+    reason: 'children that die with us; locks; limits',
   },
   { name: 'zsh', quick: true, programs: ['zsh'], reason: 'tests of completion in this shell' },
   { name: 'chntpw', quick: false, programs: ['chntpw'], reason: 'reads registries in tests' },
