@@ -2,7 +2,7 @@
  * Secrets stand where they were put and nowhere else: a night with a canary in every place that takes a secret, searched
  * for afterwards, in every form, in everything that was written or shown.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
@@ -240,4 +240,17 @@ test('the search is not blind: what is planted in a log is found, and the homes 
   const places = new Set(control.found.map(({ place }) => place));
   expect([...places].sort()).toEqual(['planted', ...homes].sort());
   expect(shown).toEqual(expect.arrayContaining(['html report', 'json report', 'output of doctor', 'output of up']));
+});
+
+test('another user of the host lists nothing of the data folder, and reads no more of it than a hypervisor has to', () => {
+  const { dataFolder } = night.home;
+  const openTo = (path: string): string[] => {
+    const stats = lstatSync(path);
+    const here = (stats.mode & 0o006) === 0 || stats.isSymbolicLink() ? [] : [relative(dataFolder, path)];
+    const canPass = stats.isDirectory() && (stats.mode & 0o001) !== 0;
+    return [...here, ...(canPass ? readdirSync(path).flatMap((name) => openTo(join(path, name))) : [])];
+  };
+  // Programs, and what simulated sites keep in place of a hypervisor.
+  const known = /^(postgres-programs|workflow-bundles|sites)(\/|$)/;
+  expect(openTo(dataFolder).filter((path) => !known.test(path))).toEqual([]);
 });
