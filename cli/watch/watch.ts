@@ -70,7 +70,7 @@ async function follow(
       const happened = JSON.parse(data) as NumberedEvent;
       seen(happened.sequence);
       screen.event(happened);
-      if (options.stopWhenWaiting && isWait(happened) && (await waitsNow(client, runId))) return 'waits';
+      if (options.stopWhenWaiting && isWait(happened) && (await waitsStill(client, runId, happened))) return 'waits';
     }
     return 'broken';
   } finally {
@@ -78,12 +78,13 @@ async function follow(
   }
 }
 
-const isWait = ({ kind }: NumberedEvent): boolean => kind === 'parked' || kind === 'gate-opened';
+type Wait = Extract<NumberedEvent, { kind: 'parked' | 'gate-opened' }>;
+const isWait = (event: NumberedEvent): event is Wait => event.kind === 'parked' || event.kind === 'gate-opened';
 
 /** An old waiting, seen again from the beginning of the stream, may have been answered long ago. */
-async function waitsNow(client: Context['client'], runId: string): Promise<boolean> {
+async function waitsStill(client: Context['client'], runId: string, { data }: Wait): Promise<boolean> {
   const { view } = await client.get<RunDetail>(`/runs/${runId}`);
-  return view.parkings.some((parking) => parking.until === null);
+  return view.parkings.some(({ until, epoch }) => until === null && epoch === data.epoch);
 }
 
 async function finish({ client, out }: Context, runId: string, end: End): Promise<void> {

@@ -116,7 +116,8 @@ test('no command prints what a terminal would obey', async () => {
     ['replicas', 'sick01'],
     ['show', runId],
     ['show', oddRunId, '--json'],
-    ['watch', oddRunId, '--stop-when-waiting'],
+    // Past the gate of the power-on, which was answered, to the waiting of now.
+    ['watch', runId, '--stop-when-waiting'],
     ['report', runId, '--json'],
   ]);
   for (const text of said) expect(text).toContain('evil');
