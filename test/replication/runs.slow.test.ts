@@ -125,7 +125,12 @@ test('an unknown point and a replica held by another run are refused with what t
 
 /** A process that has the image open for writing. */
 async function holdOpen(path: string): Promise<ChildProcess> {
-  const child = execFile('qemu-io', ['-f', 'qcow2', path]);
-  while ((await exitCodeOf('qemu-io', '-f', 'qcow2', '-c', 'read 0 512', path)) === 0) await sleep(20);
-  return child;
+  for (;;) {
+    const child = execFile('qemu-io', ['-f', 'qcow2', path]);
+    // The look below may have the lock at the moment at which the child wants it; then the child ends, and is started anew.
+    while (child.exitCode === null) {
+      if ((await exitCodeOf('qemu-io', '-f', 'qcow2', '-c', 'read 0 512', path)) !== 0) return child;
+      await sleep(20);
+    }
+  }
 }
