@@ -98,7 +98,9 @@ async function ourWay(system: System, name: string): Promise<Ours> {
   const took = (id: string): number => durationMs(view.steps.find((step) => step.id === id)!);
   const [inoculateMs, bootMs] = [took('inoculate'), took('prove-boot')];
   const totalMs = Date.parse(view.steps.find(({ id }) => id === 'prove-boot')!.endedAt!) - pushedMs;
-  const others = view.steps.filter(({ id }) => id !== 'inoculate' && id !== 'prove-boot' && id !== 'resume-replication');
+  const others = view.steps.filter(
+    ({ id }) => id !== 'inoculate' && id !== 'prove-boot' && id !== 'resume-replication',
+  );
   const steps = Object.fromEntries(others.map((step) => [step.id, durationMs(step)]));
   await removeMachine(`${name}-ours`);
   return { totalMs, inoculateMs, bootMs, ownMs: totalMs - inoculateMs - bootMs, steps };
