@@ -7,7 +7,17 @@ import { exists, chainOf, layerPath, readPoints, type PointSet } from './manifes
 import type { ReplicaPlace } from './place';
 import { QmpError, type Qmp } from './qmp';
 import { heldDisks, overlayPath, readRuns, takesCopies, type RunRecord } from './run-record';
-import { addNode, cancelJobs, endExport, exportIds, exportNode, nodeName, openChain, openNodes } from './target-graph';
+import {
+  addNode,
+  cancelJobs,
+  endExport,
+  exportIds,
+  exportNode,
+  nodeName,
+  openChain,
+  openChains,
+  openNodes,
+} from './target-graph';
 import { withTargetServer } from './target-server';
 
 export const exportId = (runId: string, diskId: string) => `run-${runId}-${diskId}`;
@@ -26,7 +36,7 @@ export async function openReplica(place: ReplicaPlace): Promise<void> {
     if (set.merge !== undefined) await cancelJobs(qmp);
     const exports = runs.flatMap((run) => heldDisks(run).map((diskId) => exportId(run.runId, diskId)));
     await closeOthers(qmp, await wantedNodes(place, chains, runs), new Set(exports));
-    for (const chain of chains) await openChain(qmp, chain);
+    await openChains(qmp, chains);
     for (const run of runs) await openOverlays(qmp, place, set, run);
   });
 }

@@ -31,14 +31,31 @@ export async function openNodes(qmp: Qmp): Promise<string[]> {
 
 /** Opens the chain, lowest file first, each read-only on the one before it; returns the node of the last. */
 export async function openChain(qmp: Qmp, files: readonly string[]): Promise<string> {
+  return (await openChains(qmp, [files]))[0]!;
+}
+
+/**
+ * Several chains, which may share files; returns the node of the last file of each.
+ *
+ * What is open is asked once: the answer names the whole chain beneath every node, and takes the target server 0.3 s for a
+ * chain of a hundred (measured).
+ */
+export async function openChains(qmp: Qmp, chains: readonly (readonly string[])[]): Promise<string[]> {
   const open = new Set(await openNodes(qmp));
-  let below: string | null = null;
-  for (const file of files) {
-    const node: string = await nodeName(file);
-    if (!open.has(node)) await addNode(qmp, { node, file, backing: below, readOnly: true });
-    below = node;
+  const nodes = new Map<string, string>();
+  const tops: string[] = [];
+  for (const files of chains) {
+    let below: string | null = null;
+    for (const file of files) {
+      const node: string = nodes.get(file) ?? (await nodeName(file));
+      nodes.set(file, node);
+      if (!open.has(node)) await addNode(qmp, { node, file, backing: below, readOnly: true });
+      open.add(node);
+      below = node;
+    }
+    tops.push(below!);
   }
-  return below!;
+  return tops;
 }
 
 export async function addNode(qmp: Qmp, { node, file, backing, readOnly, tables, flush }: NodeToAdd): Promise<void> {
