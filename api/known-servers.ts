@@ -4,7 +4,7 @@
  */
 import type { ServerSpec } from '../model/server';
 import type { ApiDeps } from './deps';
-import { nearNames } from './near';
+import { nearNames } from '../model/near';
 import { notFound, Problem } from './problems';
 import { within } from './within';
 

@@ -3,7 +3,7 @@ import type { MachineClaim, MachineHolding } from '../model/machine-holding';
 import type { Provenance } from '../model/order';
 import type { RunRow } from '../store/contract';
 import type { ApiDeps } from './deps';
-import { nearNames } from './near';
+import { nearNames } from '../model/near';
 import { notFound, Problem } from './problems';
 import type { Refusals } from './refusals';
 import type { MachineDocument, MachinesDocument, Release, ReleasedDocument } from './schemas/machines';

@@ -4,7 +4,7 @@ import type { Provenance } from '../../model/order';
 import type { ParkingView } from '../../model/run-view';
 import type { DecisionAccepted } from '../../workflows/messages';
 import type { ApiDeps } from '../deps';
-import { nearNames } from '../near';
+import { nearNames } from '../../model/near';
 import { Problem } from '../problems';
 import type { Refusals } from '../refusals';
 import type { ActDocument, decisionSchema } from '../schemas/runs';

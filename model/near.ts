@@ -19,3 +19,6 @@ function farness(wanted: string, name: string): number {
   if (wanted.length >= 3 && name.startsWith(wanted)) return 1;
   return distance(wanted, name);
 }
+
+/** The one that was most likely meant. */
+export const nearest = (wanted: string, known: readonly string[]): string | undefined => nearNames(wanted, known)[0];

@@ -1,0 +1,51 @@
+/**
+ * Everything that can be wrong with a runbook and that its form does not say: names that lead nowhere, cycles, two servers that
+ * want one name or one address, limits and approvals that can never be met.
+ *
+ * Reads the file as it was written (schema/runbook.ts), so that every place is a place in its text.
+ */
+import type { RunbookFile } from '../schema/runbook';
+import { checkGates, checkNotifications } from './check-people';
+import { checkOrder } from './check-order';
+import { checkScripts } from './check-scripts';
+import { checkLimits, checkServers } from './check-servers';
+import type { RunbookProblem } from './problems';
+
+/** What the checks know of the installation; null where it could not be asked, which is then said instead of guessed. */
+export interface Inventory {
+  readonly servers: ReadonlyMap<string, InventoryServer>;
+  readonly sites: ReadonlyMap<string, InventorySite>;
+  /** Names of imported runbooks, and what each of them includes. */
+  readonly runbooks: ReadonlyMap<string, readonly string[]>;
+  readonly steps: readonly string[];
+  readonly webhooks: readonly string[];
+  /** Programs that workers may run, by the names that scripts use. */
+  readonly programs: readonly string[] | null;
+  readonly people: ReadonlyMap<string, { readonly role: string }>;
+}
+
+export interface InventoryServer {
+  readonly name: string;
+  readonly recoverySiteId: string;
+  /** Source network of each card. */
+  readonly networks: readonly string[];
+  readonly tier: number;
+  readonly objectives: { readonly rpoMs: number; readonly rtoMs: number };
+}
+
+export interface InventorySite {
+  readonly networks: ReadonlyMap<string, { readonly isolated: boolean }> | null;
+  readonly hardware: readonly string[] | null;
+}
+
+/** Without an inventory only what the text itself tells is checked (`muster runbook check --offline`). */
+export function checkRunbook(file: RunbookFile, inventory: Inventory | null): RunbookProblem[] {
+  return [
+    ...checkOrder(file, inventory),
+    ...checkServers(file, inventory),
+    ...checkLimits(file, inventory),
+    ...checkGates(file, inventory),
+    ...checkNotifications(file, inventory),
+    ...checkScripts(file, inventory),
+  ];
+}

@@ -1,0 +1,33 @@
+/** What is wrong with a runbook, and where in its text. */
+
+/** Keys and indexes from the file's top. */
+export type PlaceInFile = readonly (string | number)[];
+
+export interface RunbookProblem {
+  /** error: it cannot be imported. warning: it can, and somebody should look. */
+  readonly severity: 'error' | 'warning';
+  readonly at: PlaceInFile;
+  readonly found: string;
+  readonly needed: string;
+  /** Absent where `needed` says it all. */
+  readonly remedy?: string;
+}
+
+/** From 1. */
+export interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+export interface LocatedProblem extends RunbookProblem {
+  readonly position: Position;
+}
+
+/** An error; warnings are said as such. */
+export function problem(at: PlaceInFile, found: string, needed: string, remedy?: string): RunbookProblem {
+  return { severity: 'error', at, found, needed, ...(remedy === undefined ? {} : { remedy }) };
+}
+
+export function warning(at: PlaceInFile, found: string, needed: string, remedy?: string): RunbookProblem {
+  return { ...problem(at, found, needed, remedy), severity: 'warning' };
+}

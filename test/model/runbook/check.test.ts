@@ -1,0 +1,146 @@
+/** What is wrong with a runbook is said with line and column, and all of it at once. */
+import { checkRunbook, type Inventory } from '../../../model/runbook/check';
+import { located, readRunbook } from '../../../model/schema/read-runbook';
+import { inventory, shop } from './inventory';
+
+/** `line:column found, needed` of everything that is said about a text. */
+function said(text: string, known: Inventory | null = inventory()): string[] {
+  const { file, problems, locate } = readRunbook(text);
+  const all = file === undefined ? problems : located(checkRunbook(file, known), locate);
+  return all.map(({ position, found, needed, remedy = '', severity }) => {
+    const kind = severity === 'warning' ? 'warning: ' : '';
+    return `${position.line}:${position.column} ${kind}${found}; ${needed}; ${remedy}`;
+  });
+}
+
+const changed = (from: string | RegExp, to: string): string => {
+  const text = shop.replace(from, to);
+  expect(text).not.toBe(shop);
+  return text;
+};
+
+test('a correct runbook is said nothing about, with an installation and without', () => {
+  expect(said(shop)).toEqual([]);
+  expect(said(shop, null)).toEqual([]);
+});
+
+test.each<[string, string | RegExp, string, string[]]>([
+  [
+    'an unknown server',
+    'name: db02',
+    'name: db03',
+    ['16:9 "db03"; a server of the inventory (`muster servers`); Is "db01" meant?', '30:17 "db02"; the name of a wave'],
+  ],
+  ['a circle', 'name: db01\n', 'name: db01\n        after: [web]\n', ['14:17 a circle: ']],
+  [
+    'a server twice',
+    'name: db02',
+    'name: db01',
+    [
+      '16:9 the server "db01" a second time',
+      '30:17 "db02"; the name of a wave',
+      '16:9 the machine name db01-recovered, which db01 claims',
+    ],
+  ],
+  [
+    'a machine name twice',
+    'machineName: app01-dr',
+    'machineName: db01-recovered',
+    ['24:9 the machine name db01-recovered, which db01 claims, too'],
+  ],
+  ['an address twice', '10.8.0.21', '10.8.0.11', ['25:43 10.8.0.11, which db01 claims, too']],
+  [
+    'a card that is not there',
+    '[{ nic: 0, recovery: { ip: 10.8.0.21',
+    '[{ nic: 1, recovery: { ip: 10.8.0.21',
+    ['25:23 card 1; a card that app01 has: 0 to 0'],
+  ],
+  [
+    'a site without the replica',
+    'datastore: fast\n        failure',
+    'site: far\n        failure',
+    ['17:9 site far; dr, where its replica is'],
+  ],
+  [
+    'hardware that the site lacks',
+    'hardware: kvm-virtio',
+    'hardware: pc-ahci',
+    ['13:9 pc-ahci', '16:9 pc-ahci', '23:9 pc-ahci', '29:9 pc-ahci'],
+  ],
+  [
+    'a network that is not there',
+    'lan: dr-lan',
+    'lan: nowhere',
+    ['7:15 "nowhere"; a network of site dr: dr-lan, dr-dmz, lab'],
+  ],
+  ['a card without a network', 'lan: dr-lan, ', '', ['no network for "lan" of db01']],
+  ['a rehearsal in the open', 'dmz: lab', 'dmz: dr-dmz', ['8:31 "dr-dmz", which is not isolated']],
+  [
+    'an unknown gate',
+    'gate: data-is-good',
+    'gate: data-good',
+    ['21:5 "data-good"; a gate of `gates`; Is "data-is-good" meant?', 'warning: a gate that nothing uses'],
+  ],
+  ['too few people', 'approvals: 2', 'approvals: 4', ['4 approvals, and 3 people who may approve']],
+  ['nobody to escalate to', '    escalateTo: { roles: [admin] }\n', '', ['nobody to escalate to']],
+  [
+    'a stranger',
+    'people: [bert]',
+    'people: [berta]',
+    ['"berta"; somebody with a token (`muster token list`); Is "bert" meant?'],
+  ],
+  ['a limit for nobody', 'datastores: { fast: 1 }', 'datastores: { fats: 1 }', ['warning: a limit for "fats"']],
+  ['an unknown site in a limit', 'sites: { dr: 2 }', 'sites: { drr: 2 }', ['site "drr"; one of dr, far']],
+  [
+    'a script of a step that is none',
+    'step: prove-boot',
+    'step: prove-boots',
+    ['"prove-boots"; a step of the procedure; Is "prove-boot" meant?'],
+  ],
+  ['a program with a path', 'program: tell-dns', 'program: ../../bin/sh', ['without a path']],
+  [
+    'a program that is not allowed',
+    'program: tell-dns',
+    'program: tell-dsn',
+    ['an allowed program: warm-cache, tell-dns; Is "tell-dns" meant?'],
+  ],
+  [
+    'a secret itself',
+    'secret: file:dns',
+    'secret: hunter2',
+    ['what is no reference (not shown: it may be the secret itself)'],
+  ],
+  ['an unknown webhook', 'webhooks: [pager]', 'webhooks: [pagre]', ['"pagre"; a webhook of the configuration: pager']],
+  [
+    'an unknown runbook',
+    'runbook: directory',
+    'runbook: directories',
+    ['"directories"; an imported runbook', '"directory"; the name of a wave'],
+  ],
+  ['runbooks in a circle', /directory/g, 'circle', ['a circle: shop includes circle includes shop']],
+])('%s', (_, from, to, expected) => {
+  const problems = said(changed(from, to));
+  for (const one of expected) expect(problems).toContainEqual(expect.stringContaining(one));
+});
+
+test.each<[string, string, string]>([
+  ['a key that does not exist', shop.replace('tier: 1', 'colour: red'), '4:1 the key "colour"'],
+  ['no name', shop.replace('name: shop', ''), '1:1 no `name`; text'],
+  ['a key twice', 'format: 1\nname: a\nname: b\n', '3:1 this key a second time; each key once'],
+  ['a bomb', 'a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n', '2:8 the alias *a; the thing itself, written out'],
+  ['a tag', 'name: !!js/function "x"\n', '1:21 the tag tag:yaml.org,2002:js/function; a plain value'],
+  ['nesting without end', '['.repeat(20_000), 'lists in lists'],
+  ['two documents', 'format: 1\n---\nformat: 1\n', '2:1 a second document'],
+  ['a tab', 'format: 1\n\tname: x\n', 'a tab; spaces before a key'],
+  ['5 MB', 'x'.repeat(5 * 1024 ** 2), '1:1 5242880 characters; at most 4000000; Divide it'],
+  ['nothing', '', '1:1 nothing; keys with values'],
+  ['a picture', '\u0089PNG\r\n\u001a\n', '1:1'],
+])('%s is refused where it stands', (_, text, expected) => {
+  expect(said(text)[0]).toContain(expected);
+});
+
+test('terminal escapes and newlines in what was found are not printed as they are', () => {
+  const [first] = said(shop.replace('name: db02', 'name: "db\\e[2J\\n02"'));
+  // eslint-disable-next-line no-control-regex
+  expect(first).not.toMatch(/[\u0000-\u001f]/);
+});
