@@ -152,7 +152,7 @@ function words(run: Run) {
       id: PushButtonStep,
       disks: readonly D[],
       act: (disk: D) => Act<T>,
-      options?: Parameters<typeof steps.eachDisk<D, T>>[4],
+      options?: steps.EachOptions<D, T>,
     ): Promise<T[]> => steps.eachDisk(run, id, disks, act, options),
   };
 }

@@ -8,7 +8,7 @@ import { classify, isFamily, lostWorkerDelayMs, lostWorkersBeforeParking } from 
 import type { AttemptFailure } from './failures';
 import { allowedWhenStuck } from './parkings';
 import { Interrupted } from './run';
-import type { Act, Place, Run } from './run';
+import type { Act, Place, Run, RunOrder } from './run';
 
 export type Settled<T> =
   { readonly skipped: false; readonly value: T } | { readonly skipped: true; readonly reason: string };
@@ -19,12 +19,12 @@ export type Settled<T> =
  *
  * @throws Interrupted when the run is aborted or sent back meanwhile; never for an undo, which nothing interrupts.
  */
-export async function settle<T>(
-  run: Run,
+export async function settle<T, O extends RunOrder>(
+  run: Run<O>,
   place: Place,
-  act: Act<T>,
+  act: Act<T, O>,
   undo: boolean,
-  waived?: Waived,
+  waived?: Waived<O>,
 ): Promise<Settled<T>> {
   for (let budget = newBudget(); ;) {
     const outcome = await attemptOnce(run, place, act, undo);
@@ -47,7 +47,7 @@ export async function settle<T>(
 }
 
 /** Whether the order, as people have corrected it, does without the step. */
-export type Waived = (order: RecoveryOrder) => boolean;
+export type Waived<O = RecoveryOrder> = (order: O) => boolean;
 
 interface Budget {
   failures: number;
@@ -60,7 +60,12 @@ type Attempted<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly failure: AttemptFailure; readonly attempt: number; readonly token: number };
 
-async function attemptOnce<T>(run: Run, place: Place, act: Act<T>, undo: boolean): Promise<Attempted<T>> {
+async function attemptOnce<T, O extends RunOrder>(
+  run: Run<O>,
+  place: Place,
+  act: Act<T, O>,
+  undo: boolean,
+): Promise<Attempted<T>> {
   if (!undo && run.interrupt !== null) throw new Interrupted();
   const input = run.nextAttempt(place, undo);
   const { attempt, token } = input.effect;
@@ -83,8 +88,8 @@ async function attemptOnce<T>(run: Run, place: Place, act: Act<T>, undo: boolean
   }
 }
 
-function recordFailure(
-  run: Run,
+function recordFailure<O extends RunOrder>(
+  run: Run<O>,
   place: Place,
   attempted: { failure: AttemptFailure; attempt: number; token: number },
   nextDelayMs: number | null,
@@ -99,7 +104,7 @@ function recordFailure(
 }
 
 /** Milliseconds until the next automatic attempt; null: park. */
-function nextDelay(run: Run, failure: AttemptFailure, budget: Budget): number | null {
+function nextDelay<O extends RunOrder>(run: Run<O>, failure: AttemptFailure, budget: Budget): number | null {
   if (!isFamily(failure.family)) {
     budget.lostInARow += 1;
     return budget.lostInARow >= lostWorkersBeforeParking ? null : lostWorkerDelayMs;
@@ -111,12 +116,17 @@ function nextDelay(run: Run, failure: AttemptFailure, budget: Budget): number | 
     : backoffDelayMs(run.order.retry, budget.failures, failure.family);
 }
 
-async function pause(run: Run, delayMs: number, undo: boolean): Promise<void> {
+async function pause<O extends RunOrder>(run: Run<O>, delayMs: number, undo: boolean): Promise<void> {
   if (undo) return sleep(delayMs);
   await condition(() => run.interrupt !== null, delayMs);
 }
 
-function park(run: Run, place: Place, failure: AttemptFailure, undo: boolean): Promise<DecisionRequest> {
+function park<O extends RunOrder>(
+  run: Run<O>,
+  place: Place,
+  failure: AttemptFailure,
+  undo: boolean,
+): Promise<DecisionRequest> {
   const step = run.declared(place.step);
   const allowed = allowedWhenStuck(step, undo, run.irrevocable);
   const remedy = failure.remedy ?? step.remedy;
@@ -131,8 +141,8 @@ function park(run: Run, place: Place, failure: AttemptFailure, undo: boolean): P
 }
 
 /** A gate: nothing failed, yet people decide. */
-export function askPeople(
-  run: Run,
+export function askPeople<O extends RunOrder>(
+  run: Run<O>,
   place: Place,
   question: string,
   because: string,
@@ -145,8 +155,8 @@ export function askPeople(
 
 type Question = Pick<Parking, 'kind' | 'undo' | 'cause' | 'remedy' | 'allowed'>;
 
-async function waitForPeople(
-  run: Run,
+async function waitForPeople<O extends RunOrder>(
+  run: Run<O>,
   place: Place,
   question: Question,
   announce: (epoch: number) => void,
@@ -183,8 +193,8 @@ async function waitForPeople(
 const laterReminder = (waitMs: number): number => Math.max(waitMs, Math.min(waitMs * 2, longestReminderMs));
 const longestReminderMs = 8 * 60 * 60 * 1000;
 
-function workerOf(
-  run: Run,
+function workerOf<O extends RunOrder>(
+  run: Run<O>,
   worker: string,
 ): { actor: { kind: 'worker'; id: string; name: string }; authMethod: string; requestId: string; address: string } {
   return {

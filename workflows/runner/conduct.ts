@@ -5,12 +5,13 @@
  * Muster and recorded as such.
  */
 import { allHandlersFinished, CancellationScope, condition, setHandler, workflowInfo } from '@temporalio/workflow';
-import type { Provenance, RecoveryOrder } from '../../model/order';
+import { correctOrder } from '../../model/order';
+import type { CorrectableInput, Provenance, RecoveryOrder } from '../../model/order';
 import type { ProcedureDeclaration, RunState } from '../../model/steps';
 import { abortUpdate, decideUpdate, liveRunQuery } from '../messages';
 import { settle } from './attempts';
 import { Interrupted, Run } from './run';
-import type { Interrupt } from './run';
+import type { Interrupt, RunOrder } from './run';
 
 export interface RunOutcome {
   readonly runId: string;
@@ -18,14 +19,42 @@ export interface RunOutcome {
   readonly summary: string;
 }
 
+/** What differs between an order for a server and one for a plan. */
+export interface OrderKind<O extends RunOrder> {
+  /** The order with what people corrected. */
+  readonly corrected: (order: O, input: CorrectableInput) => O;
+  /** Emits the first event of the record. */
+  readonly open: (run: Run<O>) => void;
+}
+
+const recoveryOrders: OrderKind<RecoveryOrder> = {
+  corrected: correctOrder,
+  open: (run) =>
+    run.emit(
+      'run-opened',
+      { order: run.order, declaration: run.declaration.name, versions: { temporalSdk: '1.24.0' } },
+      { by: run.order.requestedBy },
+    ),
+};
+
+/** Conducts a recovery of one server. */
 export function conduct(
   order: RecoveryOrder,
   declaration: ProcedureDeclaration,
   procedure: (run: Run) => Promise<string>,
 ): Promise<RunOutcome> {
+  return conductAny(order, declaration, recoveryOrders, procedure);
+}
+
+export function conductAny<O extends RunOrder>(
+  order: O,
+  declaration: ProcedureDeclaration,
+  kind: OrderKind<O>,
+  procedure: (run: Run<O>) => Promise<string>,
+): Promise<RunOutcome> {
   const root = CancellationScope.current();
   return CancellationScope.nonCancellable(async () => {
-    const run = openRun(order, declaration);
+    const run = openRun(order, declaration, kind);
     root.cancelRequested.catch(() => cancelFromOutside(run));
     const summary = await runThrough(run, procedure);
     if (summary === null) return close(run, 'aborted', await undoAll(run));
@@ -34,7 +63,7 @@ export function conduct(
 }
 
 /** Never throws: nobody would catch it, and the run would hang on its own refusal. */
-function cancelFromOutside(run: Run): void {
+function cancelFromOutside<O extends RunOrder>(run: Run<O>): void {
   if (run.phase === 'closed') return;
   if (run.phase === 'forward' && !run.irrevocable && !isAborted(run)) {
     return run.abort("Cancelled from outside Muster, by Temporal's own cancel.", outside(run.order));
@@ -43,7 +72,7 @@ function cancelFromOutside(run: Run): void {
   run.emit('noted', { message });
 }
 
-function openRun(order: RecoveryOrder, declaration: ProcedureDeclaration): Run {
+function openRun<O extends RunOrder>(order: O, declaration: ProcedureDeclaration, kind: OrderKind<O>): Run<O> {
   const info = workflowInfo();
   const self: Provenance = {
     actor: { kind: 'workflow', id: order.runId, name: declaration.name },
@@ -51,7 +80,8 @@ function openRun(order: RecoveryOrder, declaration: ProcedureDeclaration): Run {
     requestId: order.requestedBy.requestId,
     address: '',
   };
-  const run = new Run(order, declaration, self, info.parent === undefined ? null : info.parent.workflowId);
+  const parent = info.parent === undefined ? null : info.parent.workflowId;
+  const run = new Run(order, declaration, self, parent, kind.corrected);
   setHandler(liveRunQuery, (asked) => run.view(asked?.from ?? 0));
   setHandler(
     decideUpdate,
@@ -65,16 +95,15 @@ function openRun(order: RecoveryOrder, declaration: ProcedureDeclaration): Run {
   setHandler(abortUpdate, ({ reason, by }) => (run.abort(reason, by), { accepted: true }), {
     validator: ({ reason }) => run.checkAbort(reason),
   });
-  run.emit(
-    'run-opened',
-    { order, declaration: declaration.name, versions: { temporalSdk: '1.24.0' } },
-    { by: order.requestedBy },
-  );
+  kind.open(run);
   return run;
 }
 
 /** The procedure, again from its top after every rewind; null when it was aborted. */
-async function runThrough(run: Run, procedure: (run: Run) => Promise<string>): Promise<string | null> {
+async function runThrough<O extends RunOrder>(
+  run: Run<O>,
+  procedure: (run: Run<O>) => Promise<string>,
+): Promise<string | null> {
   for (;;) {
     try {
       const summary = await procedure(run);
@@ -88,9 +117,12 @@ async function runThrough(run: Run, procedure: (run: Run) => Promise<string>): P
   }
 }
 
-const isAborted = (run: Run): boolean => run.interrupt?.kind === 'abort';
+const isAborted = (run: { readonly interrupt: Interrupt | null }): boolean => run.interrupt?.kind === 'abort';
 
-async function rewind(run: Run, { to, input }: Extract<Interrupt, { kind: 'rewind' }>): Promise<void> {
+async function rewind<O extends RunOrder>(
+  run: Run<O>,
+  { to, input }: Extract<Interrupt, { kind: 'rewind' }>,
+): Promise<void> {
   const target = run.indexOf(to);
   const from = Math.max(...[...run.memory.keys()].map((key) => run.indexOf(key.split('/')[0]!)), target);
   run.emit('rewound', { from: run.declaration.steps[from]!.id, to }, { step: to });
@@ -102,7 +134,7 @@ async function rewind(run: Run, { to, input }: Extract<Interrupt, { kind: 'rewin
 }
 
 /** Undoes in reverse, each with the same loop around it, and can be stuck like any step. */
-async function unwind(run: Run, included: (step: string) => boolean): Promise<string[]> {
+async function unwind<O extends RunOrder>(run: Run<O>, included: (step: string) => boolean): Promise<string[]> {
   const given: string[] = [];
   for (let at = run.undos.length - 1; at >= 0; at -= 1) {
     const undo = run.undos[at]!;
@@ -115,7 +147,7 @@ async function unwind(run: Run, included: (step: string) => boolean): Promise<st
   return given;
 }
 
-async function undoAll(run: Run): Promise<string> {
+async function undoAll<O extends RunOrder>(run: Run<O>): Promise<string> {
   const reason = run.interrupt?.kind === 'abort' ? run.interrupt.reason : 'unknown';
   run.phase = 'undoing';
   run.emit('undo-started', { because: reason });
@@ -124,7 +156,7 @@ async function undoAll(run: Run): Promise<string> {
   return left.length === 0 ? `${base} Everything was undone.` : `${base} Not undone, by decision: ${left.join('; ')}.`;
 }
 
-async function close(run: Run, state: RunState, summary: string): Promise<RunOutcome> {
+async function close<O extends RunOrder>(run: Run<O>, state: RunState, summary: string): Promise<RunOutcome> {
   run.phase = 'closed';
   run.closedAs = state;
   run.emit('run-closed', { state, summary, childHashes: {} });
@@ -133,7 +165,7 @@ async function close(run: Run, state: RunState, summary: string): Promise<RunOut
   return { runId: run.order.runId, state, summary };
 }
 
-const outside = (order: RecoveryOrder): Provenance => ({
+const outside = (order: RunOrder): Provenance => ({
   actor: { kind: 'workflow', id: 'temporal', name: 'outside Muster' },
   authMethod: 'none',
   requestId: order.requestedBy.requestId,

@@ -6,11 +6,10 @@
  * others run. So a procedure stays straight-line code, and it must not act on the world outside `step` and `eachDisk`.
  */
 import { CancellationScope } from '@temporalio/workflow';
-import type { EffectInput, Outcome } from '../../activities/contract';
+import type { Outcome } from '../../activities/contract';
 import type { EventData, EventKind, RunEvent } from '../../model/events';
-import { correctOrder } from '../../model/order';
 import type { CorrectableInput, Provenance, RecoveryOrder } from '../../model/order';
-import type { ProcedureDeclaration, RunState, StepDeclaration } from '../../model/steps';
+import type { Effect, ProcedureDeclaration, RunState, StepDeclaration } from '../../model/steps';
 import type { DiskId } from '../../model/server';
 import { refuse, Parkings } from './parkings';
 import type { Parked } from './parkings';
@@ -24,11 +23,20 @@ export interface Place {
   readonly item: string | null;
 }
 
-export type Act<T> = (input: EffectInput) => Promise<Outcome<T>>;
+/** What every order says, whatever the procedure. */
+export type RunOrder = Pick<RecoveryOrder, 'runId' | 'tenantId' | 'coreId' | 'requestedBy' | 'retry' | 'reminderMs'>;
+
+/** What one attempt of an effect gets: its name and the order as corrected so far. */
+export interface Input<O> {
+  readonly effect: Effect;
+  readonly order: O;
+}
+
+export type Act<T, O = RecoveryOrder> = (input: Input<O>) => Promise<Outcome<T>>;
 
 /** Something done that can be undone; registered before the effect, because an effect can fail half-way. */
-export interface Undo extends Place {
-  readonly act: Act<void>;
+export interface Undo<O> extends Place {
+  readonly act: Act<void, O>;
 }
 
 export type Interrupt =
@@ -43,10 +51,10 @@ export class Interrupted extends Error {
 
 export type Remembered = { readonly value: unknown; readonly exception: boolean };
 
-export class Run {
+export class Run<O extends RunOrder = RecoveryOrder> {
   readonly journal: RunJournal;
   readonly parkings: Parkings;
-  readonly undos: Undo[] = [];
+  readonly undos: Undo<O>[] = [];
   readonly memory = new Map<string, Remembered>();
   readonly scopes = new Set<CancellationScope>();
   private readonly attempts = new Map<string, number>();
@@ -56,15 +64,16 @@ export class Run {
   /** Set when a step began that cannot be taken back: abort is refused from here on. */
   irrevocable = false;
   closedAs: RunState | null = null;
-  order: RecoveryOrder;
+  order: O;
   private token = 0;
   private lastAt = '';
 
   constructor(
-    order: RecoveryOrder,
+    order: O,
     readonly declaration: ProcedureDeclaration,
     private readonly self: Provenance,
     parentRunId: string | null,
+    private readonly corrected: (order: O, input: CorrectableInput) => O,
   ) {
     this.order = order;
     this.journal = new RunJournal({ tenantId: order.tenantId, coreId: order.coreId, runId: order.runId, parentRunId });
@@ -107,7 +116,7 @@ export class Run {
   }
 
   /** The next attempt at this place: its number, the run's next fencing token and the order as corrected so far. */
-  nextAttempt(place: Place, undo: boolean): EffectInput {
+  nextAttempt(place: Place, undo: boolean): Input<O> {
     const key = `${undo ? 'undo ' : ''}${keyOf(place)}`;
     const attempt = (this.attempts.get(key) ?? 0) + 1;
     this.attempts.set(key, attempt);
@@ -202,7 +211,7 @@ export class Run {
   }
 
   correct(input: CorrectableInput): void {
-    this.order = correctOrder(this.order, input);
+    this.order = this.corrected(this.order, input);
   }
 
   private state(): RunState {

@@ -3,10 +3,11 @@ import type { DecisionKind } from '../../model/steps';
 import { askPeople, settle } from './attempts';
 import type { Waived } from './attempts';
 import { Interrupted, keyOf } from './run';
-import type { Act, DiskItem, Place, Run } from './run';
+import type { Act, DiskItem, Place, Run, RunOrder } from './run';
+import type { RecoveryOrder } from '../../model/order';
 
-export interface StepOptions<T> {
-  readonly undo?: Act<void>;
+export interface StepOptions<T, O = RecoveryOrder> {
+  readonly undo?: Act<void, O>;
   /** What the procedure goes on with when a person skips the step; without it the step is not skippable. */
   readonly whenSkipped?: T;
   /** Asked before the effect: a question for people, or null to go on. */
@@ -14,10 +15,20 @@ export interface StepOptions<T> {
   /** From here on there is no way back. */
   readonly irrevocable?: boolean;
   /** A correction while the step is stuck may take it out of the order: then it ends as skipped, by that decision. */
-  readonly waived?: Waived;
+  readonly waived?: Waived<O>;
 }
 
-export async function step<T>(run: Run, id: string, act: Act<T>, options: StepOptions<T> = {}): Promise<T> {
+export interface EachOptions<D, T, O = RecoveryOrder> {
+  readonly undo?: (disk: D) => Act<void, O>;
+  readonly whenSkipped?: (disk: D) => T;
+}
+
+export async function step<T, O extends RunOrder>(
+  run: Run<O>,
+  id: string,
+  act: Act<T, O>,
+  options: StepOptions<T, O> = {},
+): Promise<T> {
   const place = { step: id, item: null };
   const remembered = run.memory.get(id);
   if (remembered !== undefined) return remembered.value as T;
@@ -32,12 +43,12 @@ export async function step<T>(run: Run, id: string, act: Act<T>, options: StepOp
 }
 
 /** One item per disk, at the same time; the step is done when every item is. Results in the order of the disks. */
-export async function eachDisk<D extends DiskItem, T>(
-  run: Run,
+export async function eachDisk<D extends DiskItem, T, O extends RunOrder>(
+  run: Run<O>,
   id: string,
   disks: readonly D[],
-  act: (disk: D) => Act<T>,
-  options: { undo?: (disk: D) => Act<void>; whenSkipped?: (disk: D) => T } = {},
+  act: (disk: D) => Act<T, O>,
+  options: EachOptions<D, T, O> = {},
 ): Promise<T[]> {
   run.announce(id);
   const fresh = disks.some((disk) => !run.memory.has(keyOf({ step: id, item: disk.diskId })));
@@ -65,7 +76,7 @@ export async function eachDisk<D extends DiskItem, T>(
   return all.map((result) => (result as PromiseFulfilledResult<T>).value);
 }
 
-export function notApplicable(run: Run, id: string, because: string): void {
+export function notApplicable<O extends RunOrder>(run: Run<O>, id: string, because: string): void {
   if (run.memory.has(id)) return;
   run.announce(id);
   run.emit('step-not-applicable', { because }, { step: id });
@@ -73,7 +84,7 @@ export function notApplicable(run: Run, id: string, because: string): void {
 }
 
 /** One more effect inside a step, before its own: attempted and recorded like it, not remembered. */
-export async function attempt<T>(run: Run, id: string, act: Act<T>): Promise<T> {
+export async function attempt<T, O extends RunOrder>(run: Run<O>, id: string, act: Act<T, O>): Promise<T> {
   const settled = await settle(run, { step: id, item: null }, act, false);
   if (settled.skipped) throw new SkippedBeforeEffect(settled.reason);
   return settled.value;
@@ -85,10 +96,10 @@ class SkippedBeforeEffect extends Error {
 }
 
 /** Null: go on. Otherwise the reason why a person skipped the step here. */
-async function passGate(
-  run: Run,
+async function passGate<O extends RunOrder>(
+  run: Run<O>,
   place: Place,
-  gate: NonNullable<StepOptions<unknown>['gate']>,
+  gate: NonNullable<StepOptions<unknown, O>['gate']>,
 ): Promise<string | null> {
   try {
     const asked = await gate();
@@ -100,17 +111,17 @@ async function passGate(
   }
 }
 
-function skip<T>(run: Run, place: Place, reason: string, value: T): T {
+function skip<T, O extends RunOrder>(run: Run<O>, place: Place, reason: string, value: T): T {
   run.memory.set(keyOf(place), { value, exception: true });
   run.emit('step-skipped', { reason }, { step: place.step });
   return value;
 }
 
-async function settleWithUndo<T>(
-  run: Run,
+async function settleWithUndo<T, O extends RunOrder>(
+  run: Run<O>,
   place: Place,
-  act: Act<T>,
-  options: Pick<StepOptions<T>, 'undo' | 'whenSkipped' | 'waived'>,
+  act: Act<T, O>,
+  options: Pick<StepOptions<T, O>, 'undo' | 'whenSkipped' | 'waived'>,
 ): Promise<{ skipped: false; value: T } | { skipped: true; value: T; reason: string }> {
   // A lost attempt may have acted: what undoes it is registered before it starts, once, however often it is tried.
   if (run.interrupt !== null) throw new Interrupted();
