@@ -3,6 +3,7 @@
  * 1, design section 7). Clocks, run state, step states and the report are all computed from this list and nothing else.
  */
 import type { CorrectableInput, Provenance, RecoveryOrder } from './order';
+import type { PlanHeader } from './plan';
 import type { DecisionKind, RunState } from './steps';
 import type { ErrorFamily } from './errors';
 
@@ -25,6 +26,7 @@ export interface EvidenceRef {
 /** kind -> data. Everything in `data` is plain JSON. */
 export interface EventData {
   'run-opened': { order: RecoveryOrder; declaration: string; versions: Record<string, string> };
+  'plan-opened': { order: PlanHeader; declaration: string; versions: Record<string, string> };
   'step-announced': { title: string };
   'attempt-started': { token: number; undo: boolean };
   /** `durationMs` is the activity's own measure; the workflow's clock runs late after a lost worker. */
@@ -37,6 +39,8 @@ export interface EventData {
   parked: { epoch: number; undo: boolean; failure: Failure; allowed: DecisionKind[]; remedy: string };
   /** A gate: the run waits for people though nothing failed. */
   'gate-opened': { epoch: number; question: string; allowed: DecisionKind[]; because: string };
+  /** An optional server was stuck for as long as its order allows; it is undone now. */
+  'gave-up': { epoch: number; afterMs: number };
   reminded: { epoch: number; waitingMs: number };
   decided: {
     epoch: number;

@@ -48,6 +48,12 @@ export interface RetryPolicy {
   readonly maxDelayMs: number;
 }
 
+/** The plan that a run belongs to. */
+export interface PartOf {
+  readonly runId: string;
+  readonly workflowId: string;
+}
+
 export interface RecoveryOrder {
   readonly runId: string;
   readonly tenantId: string;
@@ -81,6 +87,10 @@ export interface RecoveryOrder {
   readonly retry: RetryPolicy;
   /** How often people are reminded of a stuck step. */
   readonly reminderMs: number;
+  /** Set when it is part of a plan: whom it tells that it is proven, and whose verdict it waits for. */
+  readonly partOf?: PartOf;
+  /** Stuck for longer than this, it undoes itself and has failed; absent: it waits for a person without end. */
+  readonly giveUpAfterMs?: number;
   /** When the server was lost, if somebody knows; the RPO is measured from it. */
   readonly lostAt: string | null;
   /** When the button was pushed. */

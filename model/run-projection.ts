@@ -3,7 +3,8 @@
  * so does the whole history a second time.
  */
 import type { RunEvent } from './events';
-import type { Mode } from './order';
+import type { Mode, RecoveryOrder } from './order';
+import type { PlanHeader } from './plan';
 import type { DecisionKind, RunState } from './steps';
 
 /** Something that waits for a person. */
@@ -44,6 +45,7 @@ export function projectRun(
 
 function next(previous: RunProjection | undefined, event: RunEvent): RunProjection | undefined {
   if (event.kind === 'run-opened') return opened(event);
+  if (event.kind === 'plan-opened') return planOpened(event);
   if (previous === undefined || previous.closedAt !== null) return previous;
   if (event.kind === 'run-closed') return closed(previous, event);
   const changed = change(previous, event);
@@ -52,12 +54,23 @@ function next(previous: RunProjection | undefined, event: RunEvent): RunProjecti
 
 function opened(event: Extract<RunEvent, { kind: 'run-opened' }>): RunProjection {
   const { order } = event.data;
+  return { ...fresh(event, order), serverId: order.server.id, serverName: order.server.name };
+}
+
+/** A plan is of no one server: its runbook stands where a server's name would. */
+function planOpened(event: Extract<RunEvent, { kind: 'plan-opened' }>): RunProjection {
+  const { order } = event.data;
+  return { ...fresh(event, order), serverId: '', serverName: order.runbook.name };
+}
+
+function fresh(
+  event: RunEvent,
+  order: Pick<RecoveryOrder | PlanHeader, 'runId' | 'procedure' | 'mode' | 'requestedBy'>,
+): Omit<RunProjection, 'serverId' | 'serverName'> {
   return {
     runId: order.runId,
     procedure: order.procedure,
     mode: order.mode,
-    serverId: order.server.id,
-    serverName: order.server.name,
     state: 'running',
     currentStep: null,
     stuckSince: null,

@@ -1,5 +1,5 @@
 /** How people and other processes talk to running workflows: names, arguments, answers. The API imports only this file. */
-import { defineQuery, defineUpdate } from '@temporalio/workflow';
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { CorrectableInput, Provenance } from '../model/order';
 import type { RunState, DecisionKind } from '../model/steps';
 import type { SessionState } from '../model/replica';
@@ -85,6 +85,16 @@ export const resumeSessionUpdate = defineUpdate<SessionView, [{ reason: string; 
 export const removeSessionUpdate = defineUpdate<SessionView, [{ reason: string; by: Provenance }]>('removeSession');
 export const sessionQuery = defineQuery<SessionView>('session');
 
+/** From a server's run to its plan: it is proven, and waits for the plan's verdict. Machines talk by signals, people by updates. */
+export const childProvenSignal = defineSignal<[{ readonly runId: string }]>('childProven');
+/** From a plan to a server's run. roll-back is possible at any time, commit once it is proven. */
+export interface Verdict {
+  readonly verdict: 'commit' | 'roll-back';
+  readonly reason: string;
+  readonly by: Provenance;
+}
+export const verdictSignal = defineSignal<[Verdict]>('verdict');
+
 export const recoveryWorkflowType = 'pushButtonRecovery';
 export const sessionWorkflowType = 'replicationSession';
 /**
@@ -106,4 +116,6 @@ export const replicationQueue = (siteId: string): string => `site:${siteId}:repl
 
 /** A server's lock is its workflow id in Temporal: one live recovery at a time. */
 export const recoveryWorkflowId = (tenantId: string, serverId: string): string => `${tenantId}/recovery/${serverId}`;
+export const planWorkflowType = 'plan';
+export const planWorkflowId = (tenantId: string, runId: string): string => `${tenantId}/plan/${runId}`;
 export const sessionWorkflowId = (tenantId: string, serverId: string): string => `${tenantId}/replication/${serverId}`;

@@ -2,6 +2,7 @@
  * What push-button recovery declares of itself, in the order in which it happens. Data only, in a file of its own, so
  * that the API, the report and the docs can read it without loading workflow code.
  */
+import type { RecoveryOrder } from '../model/order';
 import type { ProcedureDeclaration, StepDeclaration } from '../model/steps';
 
 const defaults = { undo: null, perDisk: false, skippable: false, provides: [] } as const;
@@ -151,3 +152,20 @@ export const pushButtonDeclaration: ProcedureDeclaration = {
   summary: 'Brings one server back from its replica on other hardware, and proves that it works.',
   steps,
 };
+
+/** Between the proof and the end, for servers that are recovered as part of a plan. */
+const awaitPlan: StepDeclaration = {
+  ...defaults,
+  id: 'await-plan',
+  title: 'Wait for the plan',
+  why: 'This server is proven. The plan that it belongs to commits all of its servers together, or takes them all back.',
+  remedy: 'Decide at the plan (`muster show PLAN`). If the plan was ended, decide here.',
+};
+
+/** What a run of this order declares. */
+export function declarationOf({ partOf, option }: Pick<RecoveryOrder, 'partOf' | 'option'>): ProcedureDeclaration {
+  if (partOf === undefined) return pushButtonDeclaration;
+  const { steps: all } = pushButtonDeclaration;
+  const declared = option === 'destructive' ? [...all.slice(0, -1), awaitPlan, all.at(-1)!] : [...all, awaitPlan];
+  return { ...pushButtonDeclaration, steps: declared };
+}

@@ -7,9 +7,10 @@ import type { Recorded, RecoveryActivities } from '../activities/contract';
 import type { RecoveryOrder } from '../model/order';
 import type { PointId, TakenDisk } from '../model/replica';
 import { siteQueue } from './messages';
-import { pushButtonDeclaration } from './push-button-recovery.steps';
+import { declarationOf } from './push-button-recovery.steps';
 import type { PushButtonStep } from './push-button-recovery.steps';
 import { conduct } from './runner/conduct';
+import { listenToPlan } from './runner/verdict';
 import type { RunOutcome } from './runner/conduct';
 import * as steps from './runner/steps';
 import type { Act, Run } from './runner/run';
@@ -19,7 +20,7 @@ const longestAttempt = '12h';
 const heartbeatTimeout = '10s';
 
 export function pushButtonRecovery(order: RecoveryOrder): Promise<RunOutcome> {
-  return conduct(order, pushButtonDeclaration, (run) => recover(run, order));
+  return conduct(order, declarationOf(order), (run) => recover(run, order));
 }
 
 async function recover(run: Run, order: RecoveryOrder): Promise<string> {
@@ -32,6 +33,7 @@ async function recover(run: Run, order: RecoveryOrder): Promise<string> {
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
   });
   const { step, eachDisk } = words(run);
+  const plan = order.partOf === undefined ? null : listenToPlan(run, order.partOf);
 
   await step('preflight', (input) => site.preflight(input), { whenSkipped: null });
 
@@ -94,8 +96,12 @@ async function recover(run: Run, order: RecoveryOrder): Promise<string> {
 
   await step('prove-boot', (input) => site.proveBoot(input), { whenSkipped: null });
 
-  if (order.option === 'destructive') return commitOrRollBack(run, () => (input) => site.commitReplica(input));
+  if (order.option === 'destructive') {
+    await plan?.commit('await-plan');
+    return commitOrRollBack(run, () => (input) => site.commitReplica(input));
+  }
   await step('resume-replication', (input) => site.resumeReplication(input));
+  await plan?.commit('await-plan');
   return `${order.server.name} runs as ${run.order.target.machineName} from the point of ${frozen.point.takenAt}.`;
 }
 
@@ -133,11 +139,15 @@ function whyAsk(judged: {
 async function commitOrRollBack(run: Run, commit: () => Act<void>): Promise<string> {
   const { server, target } = run.order;
   await steps.step(run, 'resume-replication', commit(), {
-    gate: async () => ({
-      question: `Commit: ${target.machineName} keeps the replica and its replication ends. Roll back: everything as before.`,
-      because: `${target.machineName} is proven. A destructive recovery becomes final only by a decision.`,
-      allowed: ['commit', 'roll-back'],
-    }),
+    // In a plan people have decided for all servers together.
+    gate: async () =>
+      run.order.partOf !== undefined
+        ? null
+        : {
+            question: `Commit: ${target.machineName} keeps the replica and its replication ends. Roll back: everything as before.`,
+            because: `${target.machineName} is proven. A destructive recovery becomes final only by a decision.`,
+            allowed: ['commit', 'roll-back'],
+          },
     irrevocable: true,
   });
   return `${server.name} runs as ${target.machineName}; the recovery is committed.`;

@@ -24,6 +24,13 @@ export class EventLines {
           `${order.mode} of ${order.server.name} as ${order.target.machineName}, by ${order.requestedBy.actor.name}: ${order.reason}`,
         );
       }
+      case 'plan-opened': {
+        const { order } = event.data;
+        const { title, version } = order.runbook;
+        return say(
+          `${order.mode} by runbook ${title}, version ${version}, ${order.servers.length} servers, by ${order.requestedBy.actor.name}: ${order.reason}`,
+        );
+      }
       case 'step-announced':
         this.began.set(event.step ?? '', event.at);
         return say(`▸ ${event.step}: ${event.data.title}`);
@@ -50,6 +57,8 @@ export class EventLines {
         return this.waiting(event, 'gate', event.data.because, event.data.question, false);
       case 'reminded':
         return say(`⏳ ${place} has waited for ${formatDuration(event.data.waitingMs)}`);
+      case 'gave-up':
+        return say(`${place} was stuck for ${formatDuration(event.data.afterMs)}: given up, and undone`);
       case 'decided':
         return say(
           `${event.by.actor.name} decided ${event.data.decision}${place === '' ? '' : ` at ${place}`}: ${event.data.reason}`,

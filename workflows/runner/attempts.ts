@@ -175,12 +175,15 @@ async function waitForPeople<O extends RunOrder>(
   announce(epoch);
   try {
     const answered = (): boolean => parked.answer !== null || (!question.undo && run.interrupt !== null);
-    for (let waitMs = run.order.reminderMs; !(await condition(answered, waitMs)); waitMs = laterReminder(waitMs)) {
-      run.emit(
-        'reminded',
-        { epoch, waitingMs: Date.now() - since.getTime() },
-        { ...place, item: place.item ?? undefined },
-      );
+    const giveUpMs = question.kind === 'stuck' && !question.undo ? (run.order.giveUpAfterMs ?? Infinity) : Infinity;
+    const waitedMs = (): number => Date.now() - since.getTime();
+    for (let waitMs = run.order.reminderMs; ; waitMs = laterReminder(waitMs)) {
+      if (await condition(answered, Math.max(1, Math.min(waitMs, giveUpMs - waitedMs())))) break;
+      if (waitedMs() >= giveUpMs) {
+        run.giveUp(place, epoch, giveUpMs, question.cause);
+        break;
+      }
+      run.emit('reminded', { epoch, waitingMs: waitedMs() }, { ...place, item: place.item ?? undefined });
     }
     if (!question.undo && run.interrupt !== null) throw new Interrupted();
     return parked.answer!;

@@ -4,7 +4,7 @@
  * Everything here is shielded from Temporal's own cancel, which is anonymous: it is taken as an abort from outside
  * Muster and recorded as such.
  */
-import { allHandlersFinished, CancellationScope, condition, setHandler, workflowInfo } from '@temporalio/workflow';
+import { allHandlersFinished, CancellationScope, condition, setHandler } from '@temporalio/workflow';
 import { correctOrder } from '../../model/order';
 import type { CorrectableInput, Provenance, RecoveryOrder } from '../../model/order';
 import type { ProcedureDeclaration, RunState } from '../../model/steps';
@@ -57,7 +57,7 @@ export function conductAny<O extends RunOrder>(
     const run = openRun(order, declaration, kind);
     root.cancelRequested.catch(() => cancelFromOutside(run));
     const summary = await runThrough(run, procedure);
-    if (summary === null) return close(run, 'aborted', await undoAll(run));
+    if (summary === null) return close(run, gaveUp(run) ? 'failed' : 'aborted', await undoAll(run));
     return close(run, run.hasExceptions ? 'succeeded-with-exceptions' : 'succeeded', summary);
   });
 }
@@ -73,15 +73,13 @@ function cancelFromOutside<O extends RunOrder>(run: Run<O>): void {
 }
 
 function openRun<O extends RunOrder>(order: O, declaration: ProcedureDeclaration, kind: OrderKind<O>): Run<O> {
-  const info = workflowInfo();
   const self: Provenance = {
     actor: { kind: 'workflow', id: order.runId, name: declaration.name },
     authMethod: 'internal',
     requestId: order.requestedBy.requestId,
     address: '',
   };
-  const parent = info.parent === undefined ? null : info.parent.workflowId;
-  const run = new Run(order, declaration, self, parent, kind.corrected);
+  const run = new Run(order, declaration, self, kind.corrected);
   setHandler(liveRunQuery, (asked) => run.view(asked?.from ?? 0));
   setHandler(
     decideUpdate,
@@ -116,6 +114,9 @@ async function runThrough<O extends RunOrder>(
     if (isAborted(run)) return null;
   }
 }
+
+const gaveUp = ({ interrupt }: { readonly interrupt: Interrupt | null }): boolean =>
+  interrupt?.kind === 'abort' && interrupt.gaveUp === true;
 
 const isAborted = (run: { readonly interrupt: Interrupt | null }): boolean => run.interrupt?.kind === 'abort';
 
@@ -152,7 +153,7 @@ async function undoAll<O extends RunOrder>(run: Run<O>): Promise<string> {
   run.phase = 'undoing';
   run.emit('undo-started', { because: reason });
   const left = await unwind(run, () => true);
-  const base = `Aborted: ${reason}`;
+  const base = gaveUp(run) ? reason : `Aborted: ${reason}`;
   return left.length === 0 ? `${base} Everything was undone.` : `${base} Not undone, by decision: ${left.join('; ')}.`;
 }
 

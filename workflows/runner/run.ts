@@ -8,6 +8,7 @@
 import { CancellationScope } from '@temporalio/workflow';
 import type { Outcome } from '../../activities/contract';
 import type { EventData, EventKind, RunEvent } from '../../model/events';
+import { formatDuration } from '../../model/durations';
 import type { CorrectableInput, Provenance, RecoveryOrder } from '../../model/order';
 import type { Effect, ProcedureDeclaration, RunState, StepDeclaration } from '../../model/steps';
 import type { DiskId } from '../../model/server';
@@ -24,7 +25,10 @@ export interface Place {
 }
 
 /** What every order says, whatever the procedure. */
-export type RunOrder = Pick<RecoveryOrder, 'runId' | 'tenantId' | 'coreId' | 'requestedBy' | 'retry' | 'reminderMs'>;
+export type RunOrder = Pick<
+  RecoveryOrder,
+  'runId' | 'tenantId' | 'coreId' | 'requestedBy' | 'retry' | 'reminderMs' | 'partOf' | 'giveUpAfterMs'
+>;
 
 /** What one attempt of an effect gets: its name and the order as corrected so far. */
 export interface Input<O> {
@@ -40,7 +44,8 @@ export interface Undo<O> extends Place {
 }
 
 export type Interrupt =
-  | { readonly kind: 'abort'; readonly reason: string; readonly by: Provenance }
+  /** `gaveUp`: nobody decided in the time that the order gives, so it has failed. */
+  | { readonly kind: 'abort'; readonly reason: string; readonly by: Provenance; readonly gaveUp?: true }
   /** `input` takes effect after the undoing: what was done under the order as it was is undone under the same order. */
   | { readonly kind: 'rewind'; readonly to: string; readonly input: CorrectableInput | null };
 
@@ -72,11 +77,15 @@ export class Run<O extends RunOrder = RecoveryOrder> {
     order: O,
     readonly declaration: ProcedureDeclaration,
     private readonly self: Provenance,
-    parentRunId: string | null,
     private readonly corrected: (order: O, input: CorrectableInput) => O,
   ) {
     this.order = order;
-    this.journal = new RunJournal({ tenantId: order.tenantId, coreId: order.coreId, runId: order.runId, parentRunId });
+    this.journal = new RunJournal({
+      tenantId: order.tenantId,
+      coreId: order.coreId,
+      runId: order.runId,
+      parentRunId: order.partOf?.runId ?? null,
+    });
     this.parkings = new Parkings(declaration.steps);
   }
 
@@ -175,6 +184,21 @@ export class Run<O extends RunOrder = RecoveryOrder> {
     if (this.phase === 'undoing' || this.interrupt?.kind === 'abort')
       refuse('AlreadyDecided', 'The run is being undone already.');
     if (this.irrevocable) refuse('NotAllowed', 'The commit has begun: the recovery can no longer be taken back.');
+  }
+
+  /** A stuck step that nobody decided on in time: everything is undone. */
+  giveUp(place: Place, epoch: number, afterMs: number, cause: string): void {
+    this.emit('gave-up', { epoch, afterMs }, { step: place.step, item: place.item ?? undefined });
+    this.raise({
+      kind: 'abort',
+      reason: `Given up after ${formatDuration(afterMs)}: ${cause}`,
+      by: this.self,
+      gaveUp: true,
+    });
+  }
+
+  get canAbort(): boolean {
+    return this.phase === 'forward' && this.interrupt?.kind !== 'abort' && !this.irrevocable;
   }
 
   abort(reason: string, by: Provenance): void {

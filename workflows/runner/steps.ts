@@ -76,6 +76,20 @@ export async function eachDisk<D extends DiskItem, T, O extends RunOrder>(
   return all.map((result) => (result as PromiseFulfilledResult<T>).value);
 }
 
+/** One item of a step whose items come and go by themselves; the caller says when the step is done. */
+export async function item<T, O extends RunOrder>(
+  run: Run<O>,
+  place: Place,
+  act: Act<T, O>,
+  options: Pick<StepOptions<T, O>, 'undo' | 'whenSkipped'> & { readonly isException?: (value: T) => boolean },
+): Promise<T> {
+  const remembered = run.memory.get(keyOf(place));
+  if (remembered !== undefined) return remembered.value as T;
+  const { value } = await settleWithUndo(run, place, act, options);
+  if (options.isException?.(value) === true) run.memory.set(keyOf(place), { value, exception: true });
+  return value;
+}
+
 export function notApplicable<O extends RunOrder>(run: Run<O>, id: string, because: string): void {
   if (run.memory.has(id)) return;
   run.announce(id);

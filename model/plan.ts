@@ -1,0 +1,67 @@
+/**
+ * What a run of a runbook is asked to do, complete: the text is pinned by its hash, and every server's own order is in it, so that
+ * with Postgres gone this is all that the plan needs (design: law 5).
+ */
+import type { PartOf, Provenance, RecoveryOrder, RetryPolicy, Intent, Mode } from './order';
+import type { FailureRule, Runbook } from './runbook/runbook';
+
+/** Which text runs; an edit makes another version and never touches this run. */
+export interface PinnedRunbook {
+  readonly name: string;
+  readonly title: string;
+  readonly version: number;
+  readonly sha256: string;
+}
+
+export interface PlanOrder {
+  readonly runId: string;
+  readonly tenantId: string;
+  readonly coreId: string;
+  readonly procedure: 'plan';
+  readonly mode: Mode;
+  readonly intent: Intent;
+  readonly runbook: PinnedRunbook;
+  readonly partOf?: PartOf;
+  readonly plan: Pick<
+    Runbook,
+    'waves' | 'limits' | 'gates' | 'access' | 'commit' | 'rehearsal' | 'objectives' | 'scripts' | 'notify'
+  >;
+  readonly servers: readonly ServerOfPlan[];
+  /** The runbooks that it contains, each a plan of its own. */
+  readonly parts: readonly PartOfPlan[];
+  readonly retry: RetryPolicy;
+  readonly reminderMs: number;
+  readonly lostAt: string | null;
+  readonly requestedAt: string;
+  readonly requestedBy: Provenance;
+  readonly reason: string;
+}
+
+export interface ServerOfPlan {
+  readonly name: string;
+  readonly wave: string;
+  readonly after: readonly string[];
+  readonly failure: FailureRule;
+  readonly datastore: string | null;
+  readonly order: RecoveryOrder;
+}
+
+export interface PartOfPlan {
+  readonly runbook: string;
+  readonly after: readonly string[];
+  readonly order: PlanOrder;
+}
+
+/** The record's first event has the plan without the servers' orders: each of them opens a record of its own. */
+export type PlanHeader = Omit<PlanOrder, 'servers' | 'parts'> & {
+  readonly servers: readonly (Omit<ServerOfPlan, 'order'> & { readonly runId: string; readonly serverId: string })[];
+  readonly parts: readonly { readonly runbook: string; readonly after: readonly string[]; readonly runId: string }[];
+};
+
+export function planHeader(order: PlanOrder): PlanHeader {
+  return {
+    ...order,
+    servers: order.servers.map(({ order: { runId, server }, ...rest }) => ({ ...rest, runId, serverId: server.id })),
+    parts: order.parts.map(({ runbook, after, order: { runId } }) => ({ runbook, after, runId })),
+  };
+}

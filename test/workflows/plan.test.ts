@@ -1,0 +1,174 @@
+/** The run of a runbook on a simulated site: order, consent, undoing, and servers that fail. */
+import { v7 } from 'uuid';
+import type { WorkflowHandle } from '@temporalio/client';
+import type { PlanOrder, ServerOfPlan } from '../../model/plan';
+import type { RecoveryOrder } from '../../model/order';
+import {
+  decideUpdate,
+  abortUpdate,
+  liveRunQuery,
+  planWorkflowId,
+  workflowQueue,
+  type Parking,
+} from '../../workflows/messages';
+import { ines } from '../support/order';
+import { describeEvents, openWorld, type World } from '../support/world';
+
+let world: World;
+beforeAll(async () => {
+  world = await openWorld();
+}, 60_000);
+afterAll(async () => world?.close());
+
+type Planned = Partial<Pick<ServerOfPlan, 'after' | 'failure'>> & { wave: string; order?: Partial<RecoveryOrder> };
+
+/** Servers that were lost, each in its wave; waves in the order in which they are named, each after the one before. */
+async function lost(servers: Record<string, Planned>, changes: Partial<PlanOrder['plan']> = {}): Promise<PlanOrder> {
+  const waves = [...new Set(Object.values(servers).map(({ wave }) => wave))];
+  const planned: ServerOfPlan[] = [];
+  for (const [name, { wave, after = [], failure = { kind: 'critical' as const }, order }] of Object.entries(servers)) {
+    const server = await world.server(name);
+    await world.production.platform.power({ name, owner: null }, 'off');
+    planned.push({ name, wave, after, failure, datastore: null, order: world.order(server, order) });
+  }
+  const { tenantId, coreId, retry } = planned[0]!.order;
+  const nobody = { roles: [], people: [] };
+  return {
+    ...{ runId: v7(), tenantId, coreId, procedure: 'plan', mode: 'recovery', intent: 'disaster' },
+    runbook: { name: 'shop', title: 'Web shop', version: 1, sha256: '0'.repeat(64) },
+    plan: {
+      waves: waves.map((name, at) => ({ name, title: name, after: at === 0 ? [] : [waves[at - 1]!], gate: null })),
+      limits: { atOnce: null, sites: {}, datastores: {}, boots: {} },
+      gates: {},
+      access: { start: nobody, decide: nobody, fourEyes: [] },
+      commit: { kind: 'decision' },
+      rehearsal: { schedule: null, tryOut: null, giveUpAfterMs: 3_600_000, verifiedForMs: 3_600_000 },
+      objectives: { rpoMs: null, rtoMs: null, tiers: {} },
+      scripts: [],
+      notify: [],
+      ...changes,
+    },
+    servers: planned,
+    parts: [],
+    ...{ retry, reminderMs: 60_000, lostAt: null, requestedAt: new Date().toISOString() },
+    ...{ requestedBy: ines, reason: 'Site A lost power' },
+  };
+}
+
+const start = (order: PlanOrder): Promise<WorkflowHandle> =>
+  world.client.workflow.start('plan', {
+    taskQueue: workflowQueue,
+    workflowId: planWorkflowId(order.tenantId, order.runId),
+    args: [order],
+  });
+
+async function parked(handle: WorkflowHandle, step: string): Promise<Parking> {
+  for (;;) {
+    const run = await handle.query(liveRunQuery);
+    const found = run.parkings.find((parking) => parking.step === step);
+    if (found !== undefined) return found;
+    if (run.state !== 'running' && run.parkings.length > 0)
+      throw new Error(`It waits elsewhere:\n${describeEvents(run)}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+const decide = (
+  handle: WorkflowHandle,
+  { step, item, epoch }: Parking,
+  decision: 'commit' | 'roll-back' | 'skip' | 'retry' | 'approve',
+) =>
+  handle.executeUpdate(decideUpdate, {
+    args: [{ step, item, epoch, decision, reason: 'as the test says', from: null, input: null, by: ines }],
+  });
+
+const stateOf = async (name: string) => (await world.recovery.platform.find(`${name}-recovered`))?.power;
+const orderOf = async (handle: WorkflowHandle): Promise<string[]> =>
+  (await handle.query(liveRunQuery)).events
+    .filter(({ kind, step }) => kind === 'attempt-succeeded' && step === 'recover')
+    .map(({ item }) => item ?? '');
+
+test('servers come back wave by wave, wait for each other, and are committed together', async () => {
+  const order = await lost({ web01: { wave: 'data' }, db01: { wave: 'data' }, app01: { wave: 'application' } });
+  const handle = await start(order);
+  const gate = await parked(handle, 'commit');
+  expect(gate.cause).toBe('3 of 3 servers are proven.');
+  expect((await orderOf(handle)).at(-1)).toBe('app01');
+  await decide(handle, gate, 'commit');
+  expect(await handle.result()).toMatchObject({ state: 'succeeded', summary: 'Web shop: 3 of 3 servers recovered.' });
+  for (const name of ['web01', 'db01', 'app01']) expect(await stateOf(name)).toBe('on');
+  const row = await world.store.runs.get(order.servers[0]!.order.runId);
+  expect(row).toMatchObject({ state: 'succeeded', serverName: 'web01' });
+  expect(await world.store.runs.get(order.runId)).toMatchObject({
+    procedure: 'plan',
+    state: 'succeeded',
+    serverName: 'shop',
+  });
+}, 60_000);
+
+test('rolled back, nothing of any server is left', async () => {
+  const handle = await start(
+    await lost({ a1: { wave: 'one' }, a2: { wave: 'two', order: { option: 'destructive' } } }),
+  );
+  await decide(handle, await parked(handle, 'commit'), 'roll-back');
+  expect(await handle.result()).toMatchObject({ state: 'aborted' });
+  for (const name of ['a1', 'a2']) expect(await stateOf(name)).toBeUndefined();
+}, 60_000);
+
+test('aborted in the middle, what was done is undone, the last first', async () => {
+  const order = await lost({ b1: { wave: 'one' }, b2: { wave: 'two', order: { powerOn: 'decision' } } });
+  const handle = await start(order);
+  await until(async () => (await stateOf('b1')) === 'on' && (await stateOf('b2')) === 'off');
+  await handle.executeUpdate(abortUpdate, { args: [{ reason: 'Wrong site', by: ines }] });
+  expect(await handle.result()).toMatchObject({ state: 'aborted' });
+  for (const name of ['b1', 'b2']) expect(await stateOf(name)).toBeUndefined();
+  const undone = (await handle.query(liveRunQuery)).events
+    .filter(({ kind }) => kind === 'step-undone')
+    .map(({ item }) => item);
+  expect(undone).toEqual(['b2', 'b1']);
+}, 60_000);
+
+test('a server whose run was aborted parks; retry starts a new run, and the plan goes on', async () => {
+  const order = await lost({ c1: { wave: 'one', order: { powerOn: 'decision' } } });
+  const handle = await start(order);
+  await until(async () => (await stateOf('c1')) === 'off');
+  const server = order.servers[0]!.order;
+  const child = world.client.workflow.getHandle(`${server.tenantId}/recovery/${server.server.id}`);
+  await child.executeUpdate(abortUpdate, { args: [{ reason: 'By mistake', by: ines }] });
+  const parking = await parked(handle, 'recover');
+  expect(parking).toMatchObject({
+    item: 'c1',
+    kind: 'stuck',
+    allowed: expect.arrayContaining(['retry', 'skip', 'abort']),
+  });
+  expect(parking.cause).toContain(`run ${server.runId} of c1 ended as aborted`);
+  await decide(handle, parking, 'skip');
+  await decide(handle, await parked(handle, 'commit'), 'commit');
+  expect(await handle.result()).toMatchObject({ state: 'succeeded-with-exceptions' });
+}, 60_000);
+
+test('an optional server that stays stuck is given up and undone, and what comes after it goes on', async () => {
+  const optional = { kind: 'optional' as const, giveUpAfterMs: 500 };
+  const broken = { target: { ...world.order(await world.server('shape')).target, networks: { lan: 'nowhere' } } };
+  const order = await lost({ d1: { wave: 'one', failure: optional, order: broken }, d2: { wave: 'two' } });
+  const handle = await start(order);
+  await decide(handle, await parked(handle, 'commit'), 'commit');
+  expect(await handle.result()).toMatchObject({ state: 'succeeded-with-exceptions' });
+  expect(await stateOf('d1')).toBeUndefined();
+  expect(await stateOf('d2')).toBe('on');
+  expect(await world.store.runs.get(order.servers[0]!.order.runId)).toMatchObject({ state: 'failed' });
+}, 60_000);
+
+test('with one at a time, no two servers are recovered at once', async () => {
+  const limits = { atOnce: 1, sites: {}, datastores: {}, boots: {} };
+  const handle = await start(await lost({ e1: { wave: 'one' }, e2: { wave: 'one' }, e3: { wave: 'one' } }, { limits }));
+  await decide(handle, await parked(handle, 'commit'), 'commit');
+  await handle.result();
+  const { events } = await handle.query(liveRunQuery);
+  const kinds = events.flatMap(({ kind, step }) => (step === 'recover' && kind.startsWith('attempt-') ? [kind] : []));
+  expect(kinds).toEqual(Array.from({ length: 3 }, () => ['attempt-started', 'attempt-succeeded']).flat());
+}, 60_000);
+
+async function until(fits: () => Promise<boolean>): Promise<void> {
+  while (!(await fits())) await new Promise((resolve) => setTimeout(resolve, 50));
+}
