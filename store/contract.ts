@@ -108,7 +108,38 @@ export interface IdempotencyKeys {
   ): Promise<{ runId: string; seenBefore: boolean }>;
 }
 
+export interface NewRunbook {
+  readonly name: string;
+  /** As it was written; its SHA-256 is what runs pin. */
+  readonly text: string;
+  readonly title: string;
+  readonly tier: number;
+  /** Names of the runbooks that it contains. */
+  readonly includes: readonly string[];
+  readonly importedBy: string;
+}
+
+export interface StoredRunbook extends NewRunbook {
+  /** From 1, by name. */
+  readonly version: number;
+  readonly sha256: string;
+  readonly importedAt: string;
+}
+
+/** Immutable versions. */
+export interface Runbooks {
+  /** The same text again is the version that it was. */
+  import(runbook: NewRunbook): Promise<{ runbook: StoredRunbook; seenBefore: boolean }>;
+  /** The newest version of each, by name. */
+  latest(): Promise<StoredRunbook[]>;
+  /** Without a version the newest. */
+  find(name: string, version?: number): Promise<StoredRunbook | undefined>;
+  /** Newest first. */
+  versions(name: string): Promise<StoredRunbook[]>;
+}
+
 export interface Store {
+  readonly runbooks: Runbooks;
   readonly journal: Journal;
   readonly runs: Runs;
   readonly servers: Servers;

@@ -2,9 +2,10 @@ import type { Migration } from './migration';
 import { record } from './001-record';
 import { runs } from './002-runs';
 import { people } from './003-people';
+import { runbooks } from './004-runbooks';
 
 /** Every migration, in the order of its number. */
-export const migrations: readonly Migration[] = [record, runs, people];
+export const migrations: readonly Migration[] = [record, runs, people, runbooks];
 
 /** The schema that this version of Muster knows. */
 export const knownVersion = migrations.at(-1)!.version;

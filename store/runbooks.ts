@@ -1,0 +1,76 @@
+/** Runbooks by name and version. What was imported once is answered again; nothing is changed or removed. */
+import type { Knex } from 'knex';
+import { sha256Hex } from '../record/canonical';
+import type { NewRunbook, Runbooks, StoredRunbook } from './contract';
+import { select, type Database, type Scope } from './database';
+
+interface RunbookRow {
+  name: string;
+  version: number;
+  sha256: string;
+  text: string;
+  title: string;
+  tier: number;
+  /** JSON: a list of names. */
+  includes: string;
+  imported_by: string;
+  imported_at: Date;
+}
+
+export function createRunbooks(database: Database, scope: Scope, clock: () => Date): Runbooks {
+  const at = [scope.tenantId, scope.coreId];
+  return {
+    import: (runbook) =>
+      database.transaction(`runbook ${runbook.name} could not be imported`, (trx) => add(trx, at, runbook, clock())),
+    latest: () =>
+      database.query('the runbooks could not be listed', async (db) => {
+        const sql = `select distinct on (name) ${columns} from muster.runbooks
+          where tenant_id = ? and core_id = ? order by name, version desc`;
+        return (await select<RunbookRow>(db, sql, at)).map(runbookOf);
+      }),
+    find: (name, version) =>
+      database.query(`runbook ${name} could not be read`, async (db) => {
+        const sql = `select ${columns} from muster.runbooks where tenant_id = ? and core_id = ? and name = ?
+          and (?::integer is null or version = ?) order by version desc limit 1`;
+        const [row] = await select<RunbookRow>(db, sql, [...at, name, version ?? null, version ?? null]);
+        return row && runbookOf(row);
+      }),
+    versions: (name) =>
+      database.query(`the versions of runbook ${name} could not be listed`, async (db) => {
+        const sql = `select ${columns} from muster.runbooks where tenant_id = ? and core_id = ? and name = ? order by version desc`;
+        return (await select<RunbookRow>(db, sql, [...at, name])).map(runbookOf);
+      }),
+  };
+}
+
+const columns = 'name, version, sha256, text, title, tier, includes, imported_by, imported_at';
+
+/** One after the other by name: two imports at once get two versions, or the same when they are the same. */
+async function add(
+  trx: Knex,
+  at: readonly string[],
+  runbook: NewRunbook,
+  now: Date,
+): Promise<{ runbook: StoredRunbook; seenBefore: boolean }> {
+  const { name, text, title, tier, includes, importedBy } = runbook;
+  const sha256 = sha256Hex(text);
+  await select(trx, 'select pg_advisory_xact_lock(hashtextextended(?, 0))', [`runbook ${[...at, name].join('/')}`]);
+  const same = `select ${columns} from muster.runbooks where tenant_id = ? and core_id = ? and name = ? and sha256 = ?`;
+  const [before] = await select<RunbookRow>(trx, same, [...at, name, sha256]);
+  if (before) return { runbook: runbookOf(before), seenBefore: true };
+  const [row] = await select<RunbookRow>(
+    trx,
+    `insert into muster.runbooks (tenant_id, core_id, name, version, sha256, text, title, tier, includes, imported_by, imported_at)
+     select ?, ?, ?, coalesce(max(version), 0) + 1, ?, ?, ?, ?, ?, ?, ? from muster.runbooks
+     where tenant_id = ? and core_id = ? and name = ? returning ${columns}`,
+    [...at, name, sha256, text, title, tier, JSON.stringify(includes), importedBy, now, ...at, name],
+  );
+  return { runbook: runbookOf(row!), seenBefore: false };
+}
+
+const runbookOf = ({ imported_by, imported_at, includes, ...row }: RunbookRow): StoredRunbook => ({
+  ...row,
+  includes: JSON.parse(includes) as string[],
+  importedBy: imported_by,
+  importedAt: imported_at.toISOString(),
+});
