@@ -1,6 +1,7 @@
 /** What is kept in Postgres, as the rest of the product sees it. Nothing outside store/ knows SQL. */
 import type { RunEvent } from '../model/events';
 import type { RecoveryOrder, Mode } from '../model/order';
+import type { Person, Role } from '../model/people';
 import type { ServerSpec } from '../model/server';
 import type { RunState } from '../model/steps';
 import type { JournalRow } from '../record/row';
@@ -8,14 +9,7 @@ import type { JournalRow } from '../record/row';
 /** While there is one tenant and one core: the ids that stand in every table, workflow id and path. */
 export const defaultScope = { tenantId: 'main', coreId: 'main' } as const;
 
-export const roles = ['viewer', 'auditor', 'operator', 'coordinator', 'admin'] as const;
-export type Role = (typeof roles)[number];
-
-export interface Person {
-  readonly id: string;
-  readonly name: string;
-  readonly role: Role;
-}
+export { roles, type Person, type Role } from '../model/people';
 
 /** One line of `muster runs`; written by the journal's activity, never by the workflow. */
 export interface RunRow {

@@ -1,14 +1,12 @@
 import { Option, type Command } from 'commander';
 import type { IssuedToken, TokensDocument } from '../../api/schemas/tokens';
+import { roles, type Role } from '../../model/people';
 import { action, type Context } from '../context';
 import { table } from '../output';
 import { parseTime } from '../parse';
 
-/** As in store/contract.ts; a test holds the two equal. */
-export const roleNames = ['viewer', 'auditor', 'operator', 'coordinator', 'admin'] as const;
-
 interface IssueOptions {
-  readonly role: (typeof roleNames)[number];
+  readonly role: Role;
   readonly expires?: string;
 }
 
@@ -18,7 +16,7 @@ export function tokenCommands(program: Command): void {
     .command('issue')
     .description('issue a token to a person; its text is shown once')
     .argument('<name>', 'the person, as the record will name them')
-    .addOption(new Option('--role <role>', 'what they may do').choices(roleNames).makeOptionMandatory())
+    .addOption(new Option('--role <role>', 'what they may do').choices(roles).makeOptionMandatory())
     .option('--expires <time>', 'when it ends (UTC); default: never', parseTime)
     .action(action(issue));
   token.command('list').description('list tokens').action(action(list));

@@ -1,8 +1,9 @@
 /** What the command line says agrees with the rest: exit codes with the stack's, roles with the store's. */
-import { roleNames } from '../../cli/commands/tokens';
+import { Command } from 'commander';
+import { tokenCommands } from '../../cli/commands/tokens';
 import { cliProblems, exitCodeOf } from '../../cli/exit-codes';
 import { exitCodeOf as stackExitCodeOf, stackProblems } from '../../stack/exit-codes';
-import { roles } from '../../store/contract';
+import { people } from '../../store/migrations/003-people';
 
 test('every problem has an exit code of its own, of the stack and of the client together', () => {
   const codes = [...cliProblems.map(exitCodeOf), ...stackProblems.map(stackExitCodeOf)];
@@ -11,5 +12,14 @@ test('every problem has an exit code of its own, of the stack and of the client 
 });
 
 test('the roles that `token issue` offers are those that the store knows', () => {
-  expect(roleNames).toEqual(roles);
+  const token = new Command();
+  tokenCommands(token);
+  const issue = token.commands[0]!.commands.find((command) => command.name() === 'issue')!;
+  expect(issue.options.find(({ long }) => long === '--role')!.argChoices).toEqual(rolesOfTheDatabase());
 });
+
+/** What the table takes, read from its own definition. */
+function rolesOfTheDatabase(): string[] {
+  const [, list] = /check \(role in \(([^)]*)\)\)/.exec(people.sql)!;
+  return list!.split(', ').map((quoted) => quoted.slice(1, -1));
+}
