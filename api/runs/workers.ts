@@ -38,11 +38,12 @@ async function noticeOf({ temporal, config, log }: Deps, { kind, queue, since }:
 
 /** By run id; only of open runs whose work does not wait for people. A list of runs does not wait for Temporal. */
 export async function workerNotices(deps: Deps, rows: readonly RunRow[]): Promise<ReadonlyMap<string, string>> {
+  const once = askingOnce(deps);
   const busy = rows.filter(({ state }) => !isClosedRun(state) && state !== 'waiting' && state !== 'held');
   const looked = await Promise.all(
     busy.slice(0, mostLooked).map(async ({ runId, serverId }) => {
       try {
-        const notice = await within(deps.config.queryDeadlineMs, noticeOfRun(deps, runId, serverId));
+        const notice = await within(deps.config.queryDeadlineMs, noticeOfRun(once, runId, serverId));
         return notice === null ? [] : [[runId, notice] as const];
       } catch (error) {
         deps.log.warn({ err: error, runId }, 'Temporal did not say what a run waits for');
@@ -51,6 +52,18 @@ export async function workerNotices(deps: Deps, rows: readonly RunRow[]): Promis
     }),
   );
   return new Map(looked.flat());
+}
+
+/** Many runs wait on few queues: each queue is asked once for all of them. */
+function askingOnce(deps: Deps): Deps {
+  const asked = new Map<string, ReturnType<Deps['temporal']['lastPoll']>>();
+  const lastPoll: Deps['temporal']['lastPoll'] = (queue, kind) => {
+    const key = `${kind} ${queue}`;
+    const answer = asked.get(key) ?? deps.temporal.lastPoll(queue, kind);
+    asked.set(key, answer);
+    return answer;
+  };
+  return { ...deps, temporal: { ...deps.temporal, lastPoll } };
 }
 
 async function noticeOfRun(deps: Deps, runId: string, serverId: string): Promise<string | null> {
