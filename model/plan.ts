@@ -3,7 +3,7 @@
  * with Postgres gone this is all that the plan needs (design: law 5).
  */
 import type { PartOf, Provenance, RecoveryOrder, RetryPolicy, Intent, Mode } from './order';
-import type { FailureRule, Runbook } from './runbook/runbook';
+import type { FailureRule, Gate, Limits, Runbook } from './runbook/runbook';
 
 /** Which text runs; an edit makes another version and never touches this run. */
 export interface PinnedRunbook {
@@ -22,13 +22,11 @@ export interface PlanOrder {
   readonly intent: Intent;
   readonly runbook: PinnedRunbook;
   readonly partOf?: PartOf;
-  readonly plan: Pick<
-    Runbook,
-    'waves' | 'limits' | 'gates' | 'access' | 'commit' | 'rehearsal' | 'objectives' | 'scripts' | 'notify'
-  >;
+  readonly plan: Pick<Runbook, 'waves'> & {
+    readonly limits: Pick<Limits, 'atOnce' | 'sites' | 'datastores'>;
+    readonly gates: Readonly<Record<string, Pick<Gate, 'title' | 'question' | 'in'>>>;
+  };
   readonly servers: readonly ServerOfPlan[];
-  /** The runbooks that it contains, each a plan of its own. */
-  readonly parts: readonly PartOfPlan[];
   readonly retry: RetryPolicy;
   readonly reminderMs: number;
   readonly lostAt: string | null;
@@ -46,22 +44,14 @@ export interface ServerOfPlan {
   readonly order: RecoveryOrder;
 }
 
-export interface PartOfPlan {
-  readonly runbook: string;
-  readonly after: readonly string[];
-  readonly order: PlanOrder;
-}
-
 /** The record's first event has the plan without the servers' orders: each of them opens a record of its own. */
-export type PlanHeader = Omit<PlanOrder, 'servers' | 'parts'> & {
+export type PlanHeader = Omit<PlanOrder, 'servers'> & {
   readonly servers: readonly (Omit<ServerOfPlan, 'order'> & { readonly runId: string; readonly serverId: string })[];
-  readonly parts: readonly { readonly runbook: string; readonly after: readonly string[]; readonly runId: string }[];
 };
 
 export function planHeader(order: PlanOrder): PlanHeader {
   return {
     ...order,
     servers: order.servers.map(({ order: { runId, server }, ...rest }) => ({ ...rest, runId, serverId: server.id })),
-    parts: order.parts.map(({ runbook, after, order: { runId } }) => ({ runbook, after, runId })),
   };
 }

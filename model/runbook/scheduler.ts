@@ -78,11 +78,6 @@ export class Scheduler {
     return this.over.size === this.graph.nodes.size;
   }
 
-  /** Nothing runs, and something is left that only a person can let go on. */
-  get waitsForPeople(): boolean {
-    return this.running.size === 0 && !this.isOver;
-  }
-
   private keysOf(node: PlanNode): string[] {
     if (node.kind !== 'server') return [];
     const { siteId, datastore } = this.placeOf(node.name);

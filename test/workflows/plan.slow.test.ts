@@ -32,24 +32,16 @@ async function lost(servers: Record<string, Planned>, changes: Partial<PlanOrder
     planned.push({ name, wave, after, failure, datastore: null, order: world.order(server, order) });
   }
   const { tenantId, coreId, retry } = planned[0]!.order;
-  const nobody = { roles: [], people: [] };
   return {
     ...{ runId: v7(), tenantId, coreId, procedure: 'plan', mode: 'recovery', intent: 'disaster' },
     runbook: { name: 'shop', title: 'Web shop', version: 1, sha256: '0'.repeat(64) },
     plan: {
       waves: waves.map((name, at) => ({ name, title: name, after: at === 0 ? [] : [waves[at - 1]!], gate: null })),
-      limits: { atOnce: null, sites: {}, datastores: {}, boots: {} },
+      limits: { atOnce: null, sites: {}, datastores: {} },
       gates: {},
-      access: { start: nobody, decide: nobody, fourEyes: [] },
-      commit: { kind: 'decision' },
-      rehearsal: { schedule: null, tryOut: null, giveUpAfterMs: 3_600_000, verifiedForMs: 3_600_000 },
-      objectives: { rpoMs: null, rtoMs: null, tiers: {} },
-      scripts: [],
-      notify: [],
       ...changes,
     },
     servers: planned,
-    parts: [],
     ...{ retry, reminderMs: 60_000, lostAt: null, requestedAt: new Date().toISOString() },
     ...{ requestedBy: ines, reason: 'Site A lost power' },
   };
@@ -128,20 +120,37 @@ test('aborted in the middle, what was done is undone, the last first', async () 
   expect(undone).toEqual(['b2', 'b1']);
 }, 60_000);
 
-test('a server whose run was aborted parks; retry starts a new run, and the plan goes on', async () => {
-  const order = await lost({ c1: { wave: 'one', order: { powerOn: 'decision' } } });
+/** Its own run waits at power-on until somebody aborts that, by mistake. */
+async function abortedChild(name: string) {
+  const order = await lost({ [name]: { wave: 'one', order: { powerOn: 'decision' } } });
   const handle = await start(order);
-  await until(async () => (await stateOf('c1')) === 'off');
+  await until(async () => (await stateOf(name)) === 'off');
   const server = order.servers[0]!.order;
   const child = world.client.workflow.getHandle(`${server.tenantId}/recovery/${server.server.id}`);
   await child.executeUpdate(abortUpdate, { args: [{ reason: 'By mistake', by: ines }] });
   const parking = await parked(handle, 'recover');
   expect(parking).toMatchObject({
-    item: 'c1',
-    kind: 'stuck',
-    allowed: expect.arrayContaining(['retry', 'skip', 'abort']),
+    ...{ item: name, kind: 'stuck', allowed: expect.arrayContaining(['retry', 'skip', 'abort']) },
+    cause: expect.stringContaining(`run ${server.runId} of ${name} ended as aborted`),
   });
-  expect(parking.cause).toContain(`run ${server.runId} of c1 ended as aborted`);
+  return { handle, child, parking, firstRunId: server.runId };
+}
+
+test('a server whose run was aborted parks the plan; retry starts a new run of it, and the plan goes on', async () => {
+  const { handle, child, parking, firstRunId } = await abortedChild('c1');
+  await decide(handle, parking, 'retry');
+  await until(async () => (await stateOf('c1')) === 'off');
+  const { runId } = await child.query(liveRunQuery);
+  expect(runId).not.toBe(firstRunId);
+  await decide(child, await parked(child, 'power-on'), 'approve');
+  await decide(handle, await parked(handle, 'commit'), 'commit');
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+  expect(await world.store.runs.get(runId)).toMatchObject({ state: 'succeeded', serverName: 'c1' });
+  expect(await stateOf('c1')).toBe('on');
+}, 60_000);
+
+test('a server that is skipped is an exception of the plan', async () => {
+  const { handle, parking } = await abortedChild('c2');
   await decide(handle, parking, 'skip');
   await decide(handle, await parked(handle, 'commit'), 'commit');
   expect(await handle.result()).toMatchObject({ state: 'succeeded-with-exceptions' });
@@ -160,7 +169,7 @@ test('an optional server that stays stuck is given up and undone, and what comes
 }, 60_000);
 
 test('with one at a time, no two servers are recovered at once', async () => {
-  const limits = { atOnce: 1, sites: {}, datastores: {}, boots: {} };
+  const limits = { atOnce: 1, sites: {}, datastores: {} };
   const handle = await start(await lost({ e1: { wave: 'one' }, e2: { wave: 'one' }, e3: { wave: 'one' } }, { limits }));
   await decide(handle, await parked(handle, 'commit'), 'commit');
   await handle.result();

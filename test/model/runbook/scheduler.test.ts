@@ -106,7 +106,7 @@ test('what is held does not start, and starts when it may go on', () => {
   expect(names(scheduler)).toEqual(['open:w']);
   scheduler.end('open:w');
   expect(names(scheduler)).toEqual([]);
-  expect(scheduler.waitsForPeople).toBe(true);
+  expect(scheduler.isOver).toBe(false);
   scheduler.goOn('server:a');
   expect(names(scheduler)).toEqual(['server:a']);
 });
