@@ -2,8 +2,7 @@
 import type { RunbookFile } from '../schema/runbook';
 import type { Inventory } from './check';
 import { findCycle, planGraph, type NodeId } from './graph';
-import { nearest } from '../near';
-import { problem, type PlaceInFile, type RunbookProblem } from './problems';
+import { problem, unknownName, type PlaceInFile, type RunbookProblem } from './problems';
 
 /** Runbooks in runbooks in runbooks; more is nobody's plan any more. */
 export const deepestInclusion = 5;
@@ -68,12 +67,8 @@ function repeated(file: RunbookFile): RunbookProblem[] {
 
 function unknownAfter(at: PlaceInFile, name: string, known: readonly Named[]): RunbookProblem[] {
   if (known.some((one) => one.name === name)) return [];
-  const near = nearest(
-    name,
-    known.map((one) => one.name),
-  );
-  const needed = 'the name of a wave, a server or an included runbook of this file';
-  return [problem(at, `"${name}"`, needed, near && `Is "${near}" meant?`)];
+  const names = known.map((one) => one.name);
+  return [unknownName(at, name, names, 'the name of a wave, a server or an included runbook of this file')];
 }
 
 function cycle(file: RunbookFile): RunbookProblem[] {
@@ -107,10 +102,7 @@ function inclusions(file: RunbookFile, inventory: Inventory | null): RunbookProb
     const at = ['includes', index, 'runbook'];
     if (runbook === file.name) return [problem(at, 'the runbook itself', 'another runbook')];
     if (!inventory.runbooks.has(runbook)) {
-      const near = nearest(runbook, [...inventory.runbooks.keys()]);
-      return [
-        problem(at, `"${runbook}"`, 'an imported runbook (`muster runbook list`)', near && `Is "${near}" meant?`),
-      ];
+      return [unknownName(at, runbook, [...inventory.runbooks.keys()], 'an imported runbook (`muster runbook list`)')];
     }
     const path = pathBack(runbook, file.name, inventory.runbooks, [runbook]);
     if (path === 'too deep')

@@ -1,8 +1,7 @@
 /** Gates that somebody can pass, and notifications that reach somebody. */
 import type { RunbookFile } from '../schema/runbook';
 import type { Inventory } from './check';
-import { nearest } from '../near';
-import { problem, warning, type PlaceInFile, type RunbookProblem } from './problems';
+import { problem, unknownName, warning, type PlaceInFile, type RunbookProblem } from './problems';
 
 type GateFile = RunbookFile['gates'][string];
 type PeopleFile = GateFile['approvers'];
@@ -11,8 +10,7 @@ export function checkGates(file: RunbookFile, inventory: Inventory | null): Runb
   const uses = usesOf(file);
   const unknown = uses.flatMap(({ at, gate }) => {
     if (file.gates[gate] !== undefined) return [];
-    const near = nearest(gate, Object.keys(file.gates));
-    return [problem(at, `"${gate}"`, 'a gate of `gates`', near && `Is "${near}" meant?`)];
+    return [unknownName(at, gate, Object.keys(file.gates), 'a gate of `gates`')];
   });
   const each = Object.entries(file.gates).flatMap(([name, gate]) => [
     ...gateProblems(['gates', name], gate, inventory),
@@ -78,15 +76,8 @@ function peopleProblems(at: PlaceInFile, who: PeopleFile, inventory: Inventory |
   if (inventory === null) return [];
   return who.people.flatMap((name, index) => {
     if (inventory.people.has(name)) return [];
-    const near = nearest(name, [...inventory.people.keys()]);
-    return [
-      problem(
-        [...at, 'people', index],
-        `"${name}"`,
-        'somebody with a token (`muster token list`)',
-        near && `Is "${near}" meant?`,
-      ),
-    ];
+    const known = [...inventory.people.keys()];
+    return [unknownName([...at, 'people', index], name, known, 'somebody with a token (`muster token list`)')];
   });
 }
 

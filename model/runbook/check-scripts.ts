@@ -2,8 +2,7 @@
 import { parseSecretRef } from '../secrets';
 import type { RunbookFile } from '../schema/runbook';
 import type { Inventory } from './check';
-import { nearest } from '../near';
-import { problem, type PlaceInFile, type RunbookProblem } from './problems';
+import { problem, unknownName, type PlaceInFile, type RunbookProblem } from './problems';
 
 type ScriptFile = RunbookFile['scripts'][number];
 
@@ -50,8 +49,7 @@ function moment(file: RunbookFile, script: ScriptFile, at: PlaceInFile, inventor
 
 function unknown(at: PlaceInFile, name: string, known: readonly string[], needed: string): RunbookProblem[] {
   if (known.includes(name)) return [];
-  const near = nearest(name, known);
-  return [problem(at, `"${name}"`, needed, near && `Is "${near}" meant?`)];
+  return [unknownName(at, name, known, needed)];
 }
 
 function program(script: ScriptFile, at: PlaceInFile, inventory: Inventory | null): RunbookProblem[] {

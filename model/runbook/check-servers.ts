@@ -3,9 +3,8 @@ import { defaultMachineNames, machineNameFrom } from '../names';
 import type { Mode } from '../order';
 import type { RunbookFile } from '../schema/runbook';
 import type { Inventory, InventoryServer } from './check';
-import { nearest } from '../near';
 import { isolatedNetwork } from './runbook';
-import { problem, warning, type PlaceInFile, type RunbookProblem } from './problems';
+import { problem, unknownName, warning, type PlaceInFile, type RunbookProblem } from './problems';
 
 type ServerFile = RunbookFile['waves'][number]['servers'][number];
 
@@ -49,9 +48,9 @@ function againstInventory(
   inventory: Inventory,
 ): RunbookProblem[] {
   if (known === undefined) {
-    const near = nearest(server.name, [...inventory.servers.keys()]);
-    const remedy = near ? `Is "${near}" meant?` : 'Add it with `muster servers add`, or take it out.';
-    return [problem([...at, 'name'], `"${server.name}"`, 'a server of the inventory (`muster servers`)', remedy)];
+    const known = [...inventory.servers.keys()];
+    const remedy = 'Add it with `muster servers add`, or take it out.';
+    return [unknownName([...at, 'name'], server.name, known, 'a server of the inventory (`muster servers`)', remedy)];
   }
   const problems: RunbookProblem[] = [];
   const site = siteId === undefined ? undefined : inventory.sites.get(siteId);

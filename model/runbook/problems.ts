@@ -11,6 +11,8 @@ export interface RunbookProblem {
   readonly needed: string;
   /** Absent where `needed` says it all. */
   readonly remedy?: string;
+  /** Names that may have been meant; compared only for problems that are shown, because 2,000 by 2,000 take seconds. */
+  readonly meant?: { readonly name: string; readonly known: readonly string[] };
 }
 
 /** From 1. */
@@ -19,7 +21,7 @@ export interface Position {
   readonly column: number;
 }
 
-export interface LocatedProblem extends RunbookProblem {
+export interface LocatedProblem extends Omit<RunbookProblem, 'meant'> {
   readonly position: Position;
 }
 
@@ -30,4 +32,15 @@ export function problem(at: PlaceInFile, found: string, needed: string, remedy?:
 
 export function warning(at: PlaceInFile, found: string, needed: string, remedy?: string): RunbookProblem {
   return { ...problem(at, found, needed, remedy), severity: 'warning' };
+}
+
+/** A name that leads nowhere; `remedy` where none of the known is near. */
+export function unknownName(
+  at: PlaceInFile,
+  name: string,
+  known: readonly string[],
+  needed: string,
+  remedy?: string,
+): RunbookProblem {
+  return { ...problem(at, `"${name}"`, needed, remedy), meant: { name, known } };
 }

@@ -9,6 +9,7 @@ import { isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Documen
 import type { z } from 'zod';
 import type { LocatedProblem, PlaceInFile, Position, RunbookProblem } from '../runbook/problems';
 import { printable } from '../names';
+import { nearest } from '../near';
 import { runbookSchema, type RunbookFile } from './runbook';
 
 /** 2,000 servers with everything said about each take 1.2 million characters. */
@@ -48,15 +49,17 @@ export function readRunbook(text: string): ReadRunbook {
 /** In the order of the text; no more than anybody would read. */
 export function located(problems: readonly RunbookProblem[], locate: (at: PlaceInFile) => Position): LocatedProblem[] {
   return problems
-    .map((problem) => ({ ...harmless(problem), position: locate(problem.at) }))
+    .map((problem) => ({ problem, position: locate(problem.at) }))
     .sort((a, b) => a.position.line - b.position.line || a.position.column - b.position.column)
-    .slice(0, mostProblems);
+    .slice(0, mostProblems)
+    .map(({ problem, position }) => ({ ...worded(problem), position }));
 }
 
 /** Names come from the file, and go to a terminal. */
-function harmless(problem: RunbookProblem): RunbookProblem {
-  const { found, needed, remedy } = problem;
-  const words = { found: printable(found), needed: printable(needed) };
+function worded({ meant, ...problem }: RunbookProblem): Omit<RunbookProblem, 'meant'> {
+  const near = meant && nearest(meant.name, meant.known);
+  const remedy = near === undefined ? problem.remedy : `Is "${near}" meant?`;
+  const words = { found: printable(problem.found), needed: printable(problem.needed) };
   return { ...problem, ...words, ...(remedy === undefined ? {} : { remedy: printable(remedy) }) };
 }
 

@@ -144,3 +144,18 @@ test('terminal escapes and newlines in what was found are not printed as they ar
   // eslint-disable-next-line no-control-regex
   expect(first).not.toMatch(/[\u0000-\u001f]/);
 });
+
+test('of many unknown names as many are told as anybody reads, each with what may have been meant', () => {
+  const servers = Array.from({ length: 500 }, (_, index) => `      - { name: server-${index} }`).join('\n');
+  const text = `format: 1\nname: a\ntitle: A\ndefaults: { hardware: kvm-virtio }\nwaves:\n  - name: w\n    servers:\n${servers}\n`;
+  const known = inventory({
+    servers: new Map([['server-1x', { ...inventory().servers.get('db01')!, name: 'server-1x' }]]),
+  });
+  // Nothing is compared before it is known what is shown: 2,000 names with 2,000 take seconds.
+  const found = checkRunbook(readRunbook(text).file!, known);
+  expect(found).toHaveLength(500);
+  expect(found.every(({ remedy }) => remedy?.startsWith('Is ') !== true)).toBe(true);
+  const problems = said(text, known);
+  expect(problems).toHaveLength(100);
+  expect(problems.every((one) => one.endsWith('Is "server-1x" meant?'))).toBe(true);
+});
