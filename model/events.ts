@@ -3,8 +3,9 @@
  * 1, design section 7). Clocks, run state, step states and the report are all computed from this list and nothing else.
  */
 import type { CorrectableInput, Provenance, RecoveryOrder } from './order';
-import type { PlanHeader } from './plan';
+import type { HoldPlace, PlanHeader } from './plan';
 import type { DecisionKind, RunState } from './steps';
+import type { Occasion, People } from './runbook/runbook';
 import type { ErrorFamily } from './errors';
 
 export interface Failure {
@@ -42,6 +43,18 @@ export interface EventData {
   /** An optional server was stuck for as long as its order allows; it is undone now. */
   'gave-up': { epoch: number; afterMs: number };
   reminded: { epoch: number; waitingMs: number };
+  /** One of the approvals that a gate needs; the last one is `decided`, too. */
+  approved: { epoch: number; reason: string; approvals: number; needed: number };
+  'approval-withdrawn': { epoch: number; reason: string; approvals: number; needed: number };
+  /** The gate's time is over, and these may approve from now on, too. */
+  escalated: { epoch: number; afterMs: number; to: People };
+  claimed: { epoch: number };
+  released: { epoch: number };
+  /** Nothing new is started there until people let it go on; what runs, runs to its end. */
+  held: { of: HoldPlace; reason: string };
+  'let-go-on': { of: HoldPlace; reason: string };
+  /** What was sent to whom; `failed` with the reason for each. */
+  told: { epoch: number | null; occasion: Occasion; to: string[]; failed: { to: string; because: string }[] };
   decided: {
     epoch: number;
     decision: DecisionKind;

@@ -1,5 +1,7 @@
 /** What a run is asked to do, complete: with Postgres gone, this is all a recovery needs (design: law 5). */
 import type { RecoveryOption, PointId } from './replica';
+import type { AccessScope } from './people';
+import type { Access, Readdressing, Script } from './runbook/runbook';
 import { parseSecretRef } from './secrets';
 import type { HardwareProfile, ServerSpec, SiteId, Firmware } from './server';
 
@@ -23,6 +25,8 @@ export interface Actor {
   readonly id: string;
   readonly name: string;
   readonly role?: string;
+  /** Where the role holds; absent: everywhere. */
+  readonly scopes?: readonly AccessScope[];
 }
 
 /** The door through which an act came; recorded with it. */
@@ -46,6 +50,18 @@ export interface RetryPolicy {
   readonly firstDelayMs: number;
   readonly factor: number;
   readonly maxDelayMs: number;
+}
+
+/**
+ * Where a rehearsal's machines are plugged in: networks without a way out, made for the run and removed with it. The servers of a
+ * plan share the plan's, so that they reach each other and nobody else.
+ */
+export interface Isolation {
+  /** Whose networks they are: the run itself, or the plan that makes and removes them. */
+  readonly ownerRunId: string;
+  /** Name of each network, of those in `target.networks` that are to be made at the recovery site. */
+  readonly networks: readonly string[];
+  readonly siteId: SiteId;
 }
 
 /** The plan that a run belongs to. */
@@ -91,6 +107,18 @@ export interface RecoveryOrder {
   readonly partOf?: PartOf;
   /** Stuck for longer than this, it undoes itself and has failed; absent: it waits for a person without end. */
   readonly giveUpAfterMs?: number;
+  /** Who may decide and which acts need four eyes; absent: whoever the door lets in. */
+  readonly access?: Pick<Access, 'decide' | 'fourEyes'>;
+  /** Rehearsals only. */
+  readonly isolation?: Isolation;
+  /** Rehearsals: a person is asked this before everything is cleaned up; absent: nobody is. */
+  readonly tryOut?: { readonly title: string; readonly question: string };
+  /** How many machines boot at the same time at the recovery site; absent: no limit. */
+  readonly bootsAtOnce?: number;
+  /** Programs at this server's steps, in the order in which the runbook names them. */
+  readonly scripts?: readonly Script[];
+  /** New addresses of its cards in this mode, by card. */
+  readonly addresses?: readonly Readdressing[];
   /** When the server was lost, if somebody knows; the RPO is measured from it. */
   readonly lostAt: string | null;
   /** When the button was pushed. */

@@ -3,7 +3,7 @@
  * with Postgres gone this is all that the plan needs (design: law 5).
  */
 import type { PartOf, Provenance, RecoveryOrder, RetryPolicy, Intent, Mode } from './order';
-import type { FailureRule, Gate, Limits, Runbook } from './runbook/runbook';
+import type { FailureRule, Runbook } from './runbook/runbook';
 
 /** Which text runs; an edit makes another version and never touches this run. */
 export interface PinnedRunbook {
@@ -22,17 +22,39 @@ export interface PlanOrder {
   readonly intent: Intent;
   readonly runbook: PinnedRunbook;
   readonly partOf?: PartOf;
-  readonly plan: Pick<Runbook, 'waves'> & {
-    readonly limits: Pick<Limits, 'atOnce' | 'sites' | 'datastores'>;
-    readonly gates: Readonly<Record<string, Pick<Gate, 'title' | 'question' | 'in'>>>;
-  };
+  /** The text, read; what it says of servers is in their orders, and what it includes has become `parts`. */
+  readonly plan: RunbookOfPlan;
   readonly servers: readonly ServerOfPlan[];
+  /** Included runbooks, each a plan of its own with its own run. */
+  readonly parts: readonly PartOfPlan[];
   readonly retry: RetryPolicy;
   readonly reminderMs: number;
   readonly lostAt: string | null;
   readonly requestedAt: string;
   readonly requestedBy: Provenance;
   readonly reason: string;
+}
+
+export type RunbookOfPlan = Pick<
+  Runbook,
+  | 'direction'
+  | 'tier'
+  | 'objectives'
+  | 'waves'
+  | 'limits'
+  | 'gates'
+  | 'scripts'
+  | 'notify'
+  | 'access'
+  | 'rehearsal'
+  | 'commit'
+>;
+
+export interface PartOfPlan {
+  /** The included runbook's name: what others come after. */
+  readonly name: string;
+  readonly after: readonly string[];
+  readonly order: PlanOrder;
 }
 
 export interface ServerOfPlan {
@@ -44,14 +66,22 @@ export interface ServerOfPlan {
   readonly order: RecoveryOrder;
 }
 
+/** Where people hold a plan. */
+export type HoldPlace =
+  | { readonly kind: 'run' }
+  | { readonly kind: 'wave'; readonly name: string }
+  | { readonly kind: 'server'; readonly name: string };
+
 /** The record's first event has the plan without the servers' orders: each of them opens a record of its own. */
-export type PlanHeader = Omit<PlanOrder, 'servers'> & {
+export type PlanHeader = Omit<PlanOrder, 'servers' | 'parts'> & {
   readonly servers: readonly (Omit<ServerOfPlan, 'order'> & { readonly runId: string; readonly serverId: string })[];
+  readonly parts: readonly (Omit<PartOfPlan, 'order'> & { readonly runId: string; readonly sha256: string })[];
 };
 
 export function planHeader(order: PlanOrder): PlanHeader {
   return {
     ...order,
     servers: order.servers.map(({ order: { runId, server }, ...rest }) => ({ ...rest, runId, serverId: server.id })),
+    parts: order.parts.map(({ order: { runId, runbook }, ...rest }) => ({ ...rest, runId, sha256: runbook.sha256 })),
   };
 }

@@ -1,6 +1,7 @@
 /** How people and other processes talk to running workflows: names, arguments, answers. The API imports only this file. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
-import type { CorrectableInput, Provenance } from '../model/order';
+import type { CorrectableInput, Provenance, RecoveryOrder } from '../model/order';
+import type { HoldPlace } from '../model/plan';
 import type { RunState, DecisionKind } from '../model/steps';
 import type { SessionState } from '../model/replica';
 import type { RunEvent } from '../model/events';
@@ -95,6 +96,18 @@ export interface Verdict {
 }
 export const verdictSignal = defineSignal<[Verdict]>('verdict');
 
+/** People hold a plan, or let it go on. Refused by the validator with a Refusal as type. */
+export interface HoldRequest {
+  readonly act: 'hold' | 'go-on';
+  readonly of: HoldPlace;
+  readonly reason: string;
+  readonly by: Provenance;
+}
+export const holdUpdate = defineUpdate<{ accepted: true }, [HoldRequest]>('hold');
+
+/** To a server's rehearsal, from a recovery of the same server: it ends and cleans up, so that the recovery never waits for it. */
+export const yieldToSignal = defineSignal<[{ readonly runId: string; readonly by: Provenance }]>('yieldTo');
+
 export const recoveryWorkflowType = 'pushButtonRecovery';
 export const sessionWorkflowType = 'replicationSession';
 /**
@@ -116,6 +129,11 @@ export const replicationQueue = (siteId: string): string => `site:${siteId}:repl
 
 /** A server's lock is its workflow id in Temporal: one live recovery at a time. */
 export const recoveryWorkflowId = (tenantId: string, serverId: string): string => `${tenantId}/recovery/${serverId}`;
+/** Rehearsals have locks of their own: one at a time for a server, and never in the way of its recovery. */
+export const rehearsalWorkflowId = (tenantId: string, serverId: string): string => `${tenantId}/rehearsal/${serverId}`;
+/** The lock that an order takes. */
+export const lockOf = (order: Pick<RecoveryOrder, 'mode' | 'tenantId' | 'server'>): string =>
+  (order.mode === 'recovery' ? recoveryWorkflowId : rehearsalWorkflowId)(order.tenantId, order.server.id);
 export const planWorkflowType = 'plan';
 export const planWorkflowId = (tenantId: string, runId: string): string => `${tenantId}/plan/${runId}`;
 export const sessionWorkflowId = (tenantId: string, serverId: string): string => `${tenantId}/replication/${serverId}`;

@@ -3,6 +3,7 @@ import { formatDuration, formatSize, millisecondsBetween } from '../../model/dur
 import type { RunEvent } from '../../model/events';
 import { paragraph, type Output } from '../output';
 import { waitingLines } from '../show-run';
+import { peopleLine } from './people-lines';
 
 /** Remembers when steps began, so that their end can say how long they took. */
 export class EventLines {
@@ -59,6 +60,15 @@ export class EventLines {
         return say(`⏳ ${place} has waited for ${formatDuration(event.data.waitingMs)}`);
       case 'gave-up':
         return say(`${place} was stuck for ${formatDuration(event.data.afterMs)}: given up, and undone`);
+      case 'approved':
+      case 'approval-withdrawn':
+      case 'escalated':
+      case 'claimed':
+      case 'released':
+      case 'held':
+      case 'let-go-on':
+      case 'told':
+        return say(peopleLine(event, place));
       case 'decided':
         return say(
           `${event.by.actor.name} decided ${event.data.decision}${place === '' ? '' : ` at ${place}`}: ${event.data.reason}`,

@@ -1,8 +1,6 @@
 /** The run of a runbook on a simulated site: order, consent, undoing, and servers that fail. */
-import { v7 } from 'uuid';
 import type { WorkflowHandle } from '@temporalio/client';
-import type { PlanOrder, ServerOfPlan } from '../../model/plan';
-import type { RecoveryOrder } from '../../model/order';
+import type { PlanOrder, RunbookOfPlan } from '../../model/plan';
 import {
   decideUpdate,
   abortUpdate,
@@ -12,6 +10,7 @@ import {
   type Parking,
 } from '../../workflows/messages';
 import { ines } from '../support/order';
+import { planOfLost, type Planned } from '../support/plan';
 import { describeEvents, openWorld, type World } from '../support/world';
 
 let world: World;
@@ -20,32 +19,8 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(async () => world?.close());
 
-type Planned = Partial<Pick<ServerOfPlan, 'after' | 'failure'>> & { wave: string; order?: Partial<RecoveryOrder> };
-
-/** Servers that were lost, each in its wave; waves in the order in which they are named, each after the one before. */
-async function lost(servers: Record<string, Planned>, changes: Partial<PlanOrder['plan']> = {}): Promise<PlanOrder> {
-  const waves = [...new Set(Object.values(servers).map(({ wave }) => wave))];
-  const planned: ServerOfPlan[] = [];
-  for (const [name, { wave, after = [], failure = { kind: 'critical' as const }, order }] of Object.entries(servers)) {
-    const server = await world.server(name);
-    await world.production.platform.power({ name, owner: null }, 'off');
-    planned.push({ name, wave, after, failure, datastore: null, order: world.order(server, order) });
-  }
-  const { tenantId, coreId, retry } = planned[0]!.order;
-  return {
-    ...{ runId: v7(), tenantId, coreId, procedure: 'plan', mode: 'recovery', intent: 'disaster' },
-    runbook: { name: 'shop', title: 'Web shop', version: 1, sha256: '0'.repeat(64) },
-    plan: {
-      waves: waves.map((name, at) => ({ name, title: name, after: at === 0 ? [] : [waves[at - 1]!], gate: null })),
-      limits: { atOnce: null, sites: {}, datastores: {} },
-      gates: {},
-      ...changes,
-    },
-    servers: planned,
-    ...{ retry, reminderMs: 60_000, lostAt: null, requestedAt: new Date().toISOString() },
-    ...{ requestedBy: ines, reason: 'Site A lost power' },
-  };
-}
+const lost = (servers: Record<string, Planned>, changes: Partial<RunbookOfPlan> = {}): Promise<PlanOrder> =>
+  planOfLost(world, servers, changes);
 
 const start = (order: PlanOrder): Promise<WorkflowHandle> =>
   world.client.workflow.start('plan', {
@@ -169,7 +144,7 @@ test('an optional server that stays stuck is given up and undone, and what comes
 }, 60_000);
 
 test('with one at a time, no two servers are recovered at once', async () => {
-  const limits = { atOnce: 1, sites: {}, datastores: {} };
+  const limits = { atOnce: 1, sites: {}, datastores: {}, boots: {} };
   const handle = await start(await lost({ e1: { wave: 'one' }, e2: { wave: 'one' }, e3: { wave: 'one' } }, { limits }));
   await decide(handle, await parked(handle, 'commit'), 'commit');
   await handle.result();
