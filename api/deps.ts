@@ -1,6 +1,7 @@
 /** What the API is made of; constructed by whoever serves it (stack/) and by tests. */
 import type { Logger } from 'pino';
 import type { Provenance } from '../model/order';
+import type { PhysicalMachineFacts } from '../model/orders/build-order';
 import type { Person, Store } from '../store/contract';
 import { stickyTimeoutMs } from '../workflows/messages';
 import type { TemporalGateway } from './temporal';
@@ -8,14 +9,6 @@ import type { TemporalGateway } from './temporal';
 /** Evidence files by content. Absent files are undefined. */
 export interface EvidenceReader {
   read(sha256: string): Promise<Buffer | undefined>;
-}
-
-/** What an order needs to know of a machine that is there already. */
-export interface PhysicalMachineFacts {
-  readonly name: string;
-  readonly hardware: string;
-  readonly cpuCount: number;
-  readonly memoryBytes: number;
 }
 
 export interface ApiConfig {

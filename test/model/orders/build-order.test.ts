@@ -1,6 +1,6 @@
-import { buildOrder } from '../../api/recoveries/build-order';
-import { newRecoverySchema } from '../../api/schemas/recoveries';
-import { ines, storyServer } from '../support/order';
+import { buildOrder } from '../../../api/recoveries/build-order';
+import { newRecoverySchema } from '../../../api/schemas/recoveries';
+import { ines, storyServer } from '../../support/order';
 
 const context = {
   runId: '0195923c-70b4-7c31-9a55-3f2e8d10c7aa',
