@@ -12,6 +12,7 @@ import { siteCalls, type SiteCalls } from './temporal/sites';
 import { updateCalls, type UpdateCalls } from './temporal/updates';
 import { liveCalls, type LiveCalls } from './temporal/live';
 import { healthCalls, type HealthCalls } from './temporal/health';
+import { dataConverter } from '../wire/payloads';
 
 export interface TemporalGateway extends RecoveryCalls, UpdateCalls, LiveCalls, SessionCalls, SiteCalls, HealthCalls {
   close(): Promise<void>;
@@ -42,7 +43,7 @@ export interface TemporalContext {
 /** Connects on first use, so that the API comes up, and says what is missing, while Temporal is down. */
 export function connectTemporal(options: TemporalOptions): TemporalGateway {
   const connection = Connection.lazy({ address: options.address, connectTimeout: '5s' });
-  const client = new Client({ connection, namespace: options.namespace });
+  const client = new Client({ connection, namespace: options.namespace, dataConverter });
   const context: TemporalContext = {
     client,
     callDeadlineMs: options.callDeadlineMs ?? 5_000,

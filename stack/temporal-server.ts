@@ -25,6 +25,8 @@ export const dynamicConfig: Readonly<Record<string, string>> = {
   'system.enableActivityEagerExecution': 'true',
   'matching.numTaskqueueReadPartitions': '1',
   'matching.numTaskqueueWritePartitions': '1',
+  // A plan has a child workflow for each server; 2,000 is the default, and the command beyond it fails for good.
+  'limit.numPendingChildExecutions.error': '5000',
 };
 
 export function temporalArgs(options: Omit<TemporalOptions, 'binary' | 'logFile'>): string[] {

@@ -4,6 +4,7 @@ import type { Configuration } from '../config/configuration';
 import { createActivities } from '../activities';
 import { createJournalActivities } from '../activities/journal';
 import { journalQueue, replicationQueue, siteQueue, stickyTimeoutMs, workflowQueue } from '../workflows/messages';
+import { dataConverter } from '../wire/payloads';
 import type { Services } from './services';
 
 export interface QueueNames {
@@ -43,6 +44,7 @@ export async function createWorkers(options: {
   const queues = options.queues ?? standardQueues;
   const common = {
     connection,
+    dataConverter,
     namespace: configuration.temporal.namespace,
     identity,
     shutdownGraceTime: configuration.worker.graceMs,

@@ -23,6 +23,7 @@ import { roles, type JournalRow, type Role, type Store } from '../../store/contr
 import { installationChain } from '../../store/journal';
 import { openStore } from '../../store/open-store';
 import { journalQueue, replicationQueue, siteQueue, workflowQueue } from '../../workflows/messages';
+import { dataConverter } from '../../wire/payloads';
 import { storyServer } from '../support/order';
 import { withDb } from '../support/postgres';
 import { testTemporalAddress } from '../support/temporal';
@@ -191,7 +192,7 @@ async function prepareWorkers(
       const workflowBundle = await testWorkflowBundle();
       // As create-workers.ts has it: a cancel reaches an activity with its next heartbeat, so a pause waits for one.
       const throttle = { maxHeartbeatThrottleInterval: '1s', defaultHeartbeatThrottleInterval: '1s' } as const;
-      const common = { connection, namespace, shutdownGraceTime: 100, ...throttle };
+      const common = { connection, namespace, dataConverter, shutdownGraceTime: 100, ...throttle };
       const workers = await Promise.all([
         Worker.create({ ...common, taskQueue: workflowQueue, workflowBundle }),
         Worker.create({ ...common, taskQueue: journalQueue, activities: { ...createJournalActivities(store) } }),

@@ -10,6 +10,7 @@ import { verifyLedger } from '../../record/ledger';
 import { defaultScope } from '../../store/contract';
 import { openStore } from '../../store/open-store';
 import { liveRunQuery, recoveryWorkflowId } from '../../workflows/messages';
+import { dataConverter } from '../../wire/payloads';
 import { apiClient, until, type ApiClient } from './api-client';
 import { differences, fileDifferences } from './compare';
 import { endStateOf, type EndState } from './end-state';
@@ -196,7 +197,7 @@ async function recordOf({ stack, api }: Night, { run, server }: Played): Promise
   const store = openStore(stack.postgresUrl);
   const connection = await Connection.connect({ address: stack.temporal.address });
   try {
-    const client = new Client({ connection, namespace: stack.temporal.namespace });
+    const client = new Client({ connection, namespace: stack.temporal.namespace, dataConverter });
     const handle = client.workflow.getHandle(recoveryWorkflowId(defaultScope.tenantId, server.spec.id));
     const [rows, ledger, live] = [
       await store.journal.rows(run.runId),
@@ -222,7 +223,7 @@ async function recordOf({ stack, api }: Night, { run, server }: Played): Promise
 /** Only the sessions of servers that are still protected may run on. */
 async function stillRunning({ stack, deadline }: Night, played: readonly Played[]): Promise<string[]> {
   const connection = await Connection.connect({ address: stack.temporal.address });
-  const client = new Client({ connection, namespace: stack.temporal.namespace });
+  const client = new Client({ connection, namespace: stack.temporal.namespace, dataConverter });
   const { tenantId } = defaultScope;
   const wanted = played
     .filter(({ plan }) => plan.ending.kind !== 'commit')
@@ -262,7 +263,7 @@ async function dump({ stack, seen }: Night): Promise<string> {
 async function pendingWork(stack: KillableStack): Promise<string> {
   const connection = await Connection.connect({ address: stack.temporal.address, connectTimeout: 3_000 });
   try {
-    const client = new Client({ connection, namespace: stack.temporal.namespace });
+    const client = new Client({ connection, namespace: stack.temporal.namespace, dataConverter });
     const lines: string[] = [];
     for (const id of await openWorkflows(client)) {
       const { raw } = await client.workflow.getHandle(id).describe();

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { dataConverter } from '../../wire/payloads';
 import { testWorkflowBundle } from '../support/workflow-bundle';
 
 const folder = join(__dirname, 'histories');
@@ -49,7 +50,7 @@ test('the corpus holds every path that a run can take', () => {
 
 test.each(histories)('%s replays', async (file) => {
   const history: unknown = JSON.parse(readFileSync(join(folder, file), 'utf8'));
-  await Worker.runReplayHistory({ workflowBundle: bundle }, history, file);
+  await Worker.runReplayHistory({ workflowBundle: bundle, dataConverter }, history, file);
 });
 
 test('a changed step is noticed: the corpus can fail', async () => {
@@ -60,7 +61,7 @@ test('a changed step is noticed: the corpus can fail', async () => {
     (event) => event.activityTaskScheduledEventAttributes?.activityType.name === 'takeDisks',
   );
   scheduled!.activityTaskScheduledEventAttributes!.activityType.name = 'somethingElse';
-  await expect(Worker.runReplayHistory({ workflowBundle: bundle }, history)).rejects.toThrow(
+  await expect(Worker.runReplayHistory({ workflowBundle: bundle, dataConverter }, history)).rejects.toThrow(
     /somethingElse|[Nn]ondeterminism/,
   );
 });

@@ -10,6 +10,7 @@ import { temporal } from '@temporalio/proto';
 import { Client as Postgres } from 'pg';
 import { muster, type Ran } from '../cli/muster';
 import { formsOf, searchFor, type Search } from './support/canaries';
+import { compressedIn } from './support/payloads';
 import { openNight, protect, push, until, type Night } from './support/night';
 import { watchProcesses } from './support/processes';
 
@@ -168,11 +169,12 @@ test('histories, as they are kept and as they are read', async () => {
     for await (const { workflowId, runId, memo, searchAttributes } of client.workflow.list()) {
       workflows++;
       const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-      const bytes = temporal.api.history.v1.History.encode(history).finish();
-      search.in(`history of ${workflowId}`, Buffer.from(bytes));
+      const plain = temporal.api.history.v1.History.encode(history).finish();
+      const bytes = Buffer.concat([plain, ...compressedIn(history)]);
+      search.in(`history of ${workflowId}`, bytes);
       search.in(`memo of ${workflowId}`, JSON.stringify({ memo, searchAttributes }));
       // References do travel, so what is read is what would have held the secret.
-      if (workflowId.includes('session') === false) historyBytes.push(Buffer.from(bytes));
+      if (workflowId.includes('session') === false) historyBytes.push(bytes);
     }
   } finally {
     await connection.close();

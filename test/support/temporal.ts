@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
+import { dataConverter } from '../../wire/payloads';
 import { testNamespace } from './global-setup';
 
 export interface TestTemporal {
@@ -37,7 +38,7 @@ export async function temporalForTest(): Promise<TestTemporal> {
     address,
     namespace,
     connection,
-    client: new Client({ connection, namespace }),
+    client: new Client({ connection, namespace, dataConverter }),
     nativeConnection,
     unique: (name) => `${name}-${suffix}`,
     async close() {

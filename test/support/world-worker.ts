@@ -16,6 +16,7 @@ import type { SimulatedSite } from '../../platforms/simulated/open';
 import type { Preparations } from '../../replication/prepared-contract';
 import { openStore } from '../../store/open-store';
 import { journalQueue, replicationQueue, siteQueue, workflowQueue } from '../../workflows/messages';
+import { dataConverter } from '../../wire/payloads';
 import { testWorkflowBundle } from './workflow-bundle';
 
 export interface WorkerSettings {
@@ -58,6 +59,7 @@ export async function runWorkers(settings: WorkerSettings, wrap?: SiteWrapper): 
   const native = await NativeConnection.connect({ address });
   const common = {
     connection: native,
+    dataConverter,
     namespace,
     maxHeartbeatThrottleInterval: '1s',
     stickyQueueScheduleToStartTimeout: '2s',

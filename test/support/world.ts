@@ -16,6 +16,7 @@ import { openStore } from '../../store/open-store';
 import type { OpenStore } from '../../store/open-store';
 import type { DecisionRequest, LiveRun, Parking } from '../../workflows/messages';
 import { decideUpdate, liveRunQuery, recoveryWorkflowId, workflowQueue } from '../../workflows/messages';
+import { dataConverter } from '../../wire/payloads';
 import { ines, makeOrder } from './order';
 import { withDb } from './postgres';
 import { testTemporalAddress } from './temporal';
@@ -63,7 +64,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     databaseUrl: options.databaseUrl?.(database.url) ?? database.url,
   };
   const workers = options.ownWorkers === true ? null : await runWorkers(settings, options.recoverySite);
-  const client = new Client({ connection: temporal.connection, namespace: temporal.namespace });
+  const client = new Client({ connection: temporal.connection, namespace: temporal.namespace, dataConverter });
   return {
     folder,
     namespace: temporal.namespace,
