@@ -9,6 +9,7 @@ import type { MachineHolding, MachineRelease } from '../model/machine-holding';
 import type { DiscoveredServer } from '../replication/contract';
 import type { PointId, PointManifest, ReplicaView, TakenDisk, VolumeSignature } from '../model/replica';
 import type { InoculationReport, RegistryReport, VolumeFound } from '../disks/contract';
+import type { SiteView } from '../model/site-view';
 import type { Effect } from '../model/steps';
 
 /** What every effect on a recovery gets: who it is for and the order with all corrections applied. */
@@ -165,6 +166,8 @@ export interface SiteActivities {
     machineName: string;
   }): Promise<DiscoveredServer>;
   viewReplicas(input: { siteId: string }): Promise<ReplicaView[]>;
+  /** Its networks and hardware, asked from the platform at this moment. */
+  viewSite(input: { siteId: string }): Promise<SiteView>;
   /** The site's physical machines with what holds each; none where it has none. */
   viewMachines(input: { siteId: string }): Promise<MachineHolding[]>;
   /** Gives up the claim of `owner` on the machine; free already: `released` is false. */

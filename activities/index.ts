@@ -9,6 +9,7 @@ import { createPreflight } from './preflight';
 import { createProof } from './proof';
 import { createReplicaEffects } from './replica-effects';
 import { createSessionActivities } from './session';
+import { createSiteAnswers } from './site-answers';
 import type { ActivityDeps } from './site';
 
 export function createActivities(
@@ -26,5 +27,6 @@ export function createActivities(
     ...recorded<RecoveryActivities>(effects, deps),
     ...createSessionActivities(deps),
     ...createMachineAnswers(deps),
+    ...createSiteAnswers(deps),
   };
 }

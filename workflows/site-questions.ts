@@ -25,6 +25,10 @@ export function viewReplicas(input: { siteId: string }): ReturnType<SiteActiviti
   return ask(input.siteId).viewReplicas(input);
 }
 
+export function viewSite(input: { siteId: string }): ReturnType<SiteActivities['viewSite']> {
+  return ask(input.siteId).viewSite(input);
+}
+
 export function viewMachines(input: { siteId: string }): ReturnType<SiteActivities['viewMachines']> {
   return ask(input.siteId).viewMachines(input);
 }

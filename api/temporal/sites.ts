@@ -4,6 +4,7 @@ import { WorkflowFailedError } from '@temporalio/client';
 import type { MachineHolding, MachineRelease } from '../../model/machine-holding';
 import type { ReplicaView } from '../../model/replica';
 import type { ServerSpec } from '../../model/server';
+import type { SiteView } from '../../model/site-view';
 import { workflowQueue } from '../../workflows/messages';
 import { Problem } from '../problems';
 import type { TemporalContext } from '../temporal';
@@ -20,21 +21,27 @@ export interface SiteCalls {
   }): Promise<DiscoveredMachine>;
   /** Every replica of the site. @throws Problem as above. */
   viewReplicas(siteId: string): Promise<ReplicaView[]>;
+  /** The site's networks and hardware; waits briefly only. @throws Problem as above. */
+  viewSite(siteId: string): Promise<SiteView>;
   /** The site's physical machines with what holds each. @throws Problem as above. */
   viewMachines(siteId: string): Promise<MachineHolding[]>;
   /** Gives a claim up. @throws Problem as above. */
   releaseMachine(input: MachineRelease): Promise<{ released: boolean }>;
 }
 
+/** Somebody looks at a screen: a site that is away is said to be away. */
+const viewDeadlineMs = 8_000;
+
 export function siteCalls(context: TemporalContext): SiteCalls {
-  async function ask<T>(type: string, input: unknown, siteId: string): Promise<T> {
+  async function ask<T>(type: string, input: unknown, siteId: string, longestMs = Infinity): Promise<T> {
+    const deadlineMs = Math.min(longestMs, context.siteDeadlineMs);
     try {
-      return await context.client.withDeadline(Date.now() + context.siteDeadlineMs, () =>
+      return await context.client.withDeadline(Date.now() + deadlineMs, () =>
         context.client.workflow.execute(type, {
           workflowId: `ask/${type}/${siteId}/${randomUUID()}`,
           taskQueue: workflowQueue,
           args: [input],
-          workflowExecutionTimeout: context.siteDeadlineMs,
+          workflowExecutionTimeout: deadlineMs,
         }),
       );
     } catch (error) {
@@ -44,6 +51,7 @@ export function siteCalls(context: TemporalContext): SiteCalls {
   return {
     discoverServer: (input) => ask<DiscoveredMachine>('discoverServer', input, input.recoverySiteId),
     viewReplicas: (siteId) => ask<ReplicaView[]>('viewReplicas', { siteId }, siteId),
+    viewSite: (siteId) => ask<SiteView>('viewSite', { siteId }, siteId, viewDeadlineMs),
     viewMachines: (siteId) => ask<MachineHolding[]>('viewMachines', { siteId }, siteId),
     releaseMachine: (input) => ask<{ released: boolean }>('releaseMachine', input, input.siteId),
   };

@@ -1,0 +1,8 @@
+/** A recovery site as it says of itself at this moment: what a runbook's names are checked against. */
+
+export interface SiteView {
+  /** By the names that orders use. */
+  readonly networks: readonly { readonly name: string; readonly isolated: boolean }[];
+  /** Ids of the hardware profiles that its hypervisor builds and its physical machines are. */
+  readonly hardware: readonly string[];
+}
