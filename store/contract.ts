@@ -4,6 +4,7 @@ import type { RecoveryOrder, Mode } from '../model/order';
 import type { Person, Role } from '../model/people';
 import type { ServerSpec } from '../model/server';
 import type { RunState } from '../model/steps';
+import type { Rehearsal } from '../model/readiness/verified';
 import type { JournalRow } from '../record/row';
 
 /** While there is one tenant and one core: the ids that stand in every table, workflow id and path. */
@@ -132,8 +133,18 @@ export interface Runbooks {
   versions(name: string): Promise<StoredRunbook[]>;
 }
 
+/** Computed with the journal from the events of rehearsals. */
+export interface Rehearsals {
+  /**
+   * Rehearsals of the runbook that are closed, newest first, each with the last run of every server: those of this text, the
+   * newest that succeeded with another, and the newest of all.
+   */
+  closed(runbook: string, sha256: string): Promise<Rehearsal[]>;
+}
+
 export interface Store {
   readonly runbooks: Runbooks;
+  readonly rehearsals: Rehearsals;
   readonly journal: Journal;
   readonly runs: Runs;
   readonly servers: Servers;

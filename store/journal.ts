@@ -8,6 +8,7 @@ import { chainRows, type ChainHead, type ChainId, type JournalRow } from '../rec
 import type { Batch, Journal } from './contract';
 import { select, type Database, type Scope } from './database';
 import { insertJournalRows, insertLedgerRow, readJournalRows } from './journal-rows';
+import { projectRehearsalInto } from './rehearsals';
 import { projectInto } from './runs';
 
 /** The chain of what was refused at the door, and of acts outside any run; `Journal.rows` reads it under this name. */
@@ -48,6 +49,7 @@ async function append(trx: Knex, batch: Batch): Promise<{ lastSequence: number; 
     [chain.tenantId, chain.coreId, chain.runId, batch.flush, contentSha256, last.sequence, last.hash],
   );
   await projectInto(trx, chain, batch.parentRunId, batch.events);
+  await projectRehearsalInto(trx, chain, batch.parentRunId, batch.events);
   return { lastSequence: last.sequence, lastHash: last.hash };
 }
 

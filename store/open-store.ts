@@ -7,6 +7,7 @@ import { openDatabase, select, type Database, type DatabaseOptions, type Scope }
 import { createIdempotencyKeys } from './idempotency';
 import { createJournal } from './journal';
 import { readJournalRows, readLedgerRows } from './journal-rows';
+import { createRehearsals } from './rehearsals';
 import { createRunbooks } from './runbooks';
 import { createRuns } from './runs';
 import { createServers } from './servers';
@@ -43,6 +44,7 @@ export function openStore(connectionString: string, options: StoreOptions = {}):
     tokens: createTokens(database, scope, options.clock ?? (() => new Date())),
     idempotency: createIdempotencyKeys(database, scope),
     runbooks: createRunbooks(database, scope, options.clock ?? (() => new Date())),
+    rehearsals: createRehearsals(database, scope),
     order: (runId) => readOrder(database, scope, runId),
     ledger: (after = 0, limit = 1000) =>
       database.query('the ledger could not be read', (db) => readLedgerRows(db, scope, after, limit)),

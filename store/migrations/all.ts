@@ -3,9 +3,10 @@ import { record } from './001-record';
 import { runs } from './002-runs';
 import { people } from './003-people';
 import { runbooks } from './004-runbooks';
+import { rehearsals } from './005-rehearsals';
 
 /** Every migration, in the order of its number. */
-export const migrations: readonly Migration[] = [record, runs, people, runbooks];
+export const migrations: readonly Migration[] = [record, runs, people, runbooks, rehearsals];
 
 /** The schema that this version of Muster knows. */
 export const knownVersion = migrations.at(-1)!.version;

@@ -141,6 +141,7 @@ describe('in the database', () => {
         ledger: 'insert select',
         migrations: 'select',
         people: 'insert select update',
+        rehearsals: 'insert select update',
         runbooks: 'insert select',
         runs: 'insert select update',
         servers: 'delete insert select update',
