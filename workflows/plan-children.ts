@@ -13,6 +13,8 @@ import {
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { Outcome } from '../activities/contract';
+import type { RecoveryOrder } from '../model/order';
+import { runbooksOf } from '../model/access';
 import type { PlanOrder, ServerOfPlan } from '../model/plan';
 import type { Effect } from '../model/steps';
 import { childProvenSignal, recoveryWorkflowId, recoveryWorkflowType, verdictSignal, workflowQueue } from './messages';
@@ -92,7 +94,14 @@ export class ChildRuns {
     const { workflowId: planId } = workflowInfo();
     const workflowId = recoveryWorkflowId(order.tenantId, order.server.id);
     const giveUp = server.failure.kind === 'optional' ? { giveUpAfterMs: server.failure.giveUpAfterMs } : {};
-    const args = [{ ...order, runId, partOf: { runId: this.order.runId, workflowId: planId }, ...giveUp }];
+    const args = [
+      {
+        ...order,
+        runId,
+        partOf: { runId: this.order.runId, workflowId: planId, runbooks: runbooksOf(this.order) },
+        ...giveUp,
+      },
+    ];
     // Shielded: an abort of the plan tells the run to undo itself, it does not cancel it.
     return CancellationScope.nonCancellable(async () => {
       const options = {
@@ -101,6 +110,7 @@ export class ChildRuns {
         args,
         parentClosePolicy: ParentClosePolicy.ABANDON,
         workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
+        memo: memoOf(order, runId),
       };
       const handle = await startChild(recoveryWorkflowType, options).catch((error: unknown) => {
         throw error instanceof WorkflowExecutionAlreadyStartedError ? occupied(server.name) : error;
@@ -126,6 +136,12 @@ export class ChildRuns {
       .signal(verdictSignal, { verdict, reason, by })
       .catch(() => undefined);
   }
+}
+
+/** By which the API finds a run, and says whose it is, also with Postgres down (api/temporal/recoveries.ts). */
+function memoOf({ server, target, requestedBy }: RecoveryOrder, runId: string): Record<string, string> {
+  const { id: serverId, name: serverName } = server;
+  return { runId, serverId, serverName, machineName: target.machineName, requestedBy: requestedBy.actor.name };
 }
 
 function recorded<T>(result: T, worker: string, startedMs: number): Outcome<T> {
