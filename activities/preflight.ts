@@ -10,7 +10,7 @@ import { callOptions, takesCopies, workAt } from './common';
 
 import { check, type Check } from './preflight-check';
 import { checkGivenMachine } from './preflight-given';
-import { checkClocks, checkReplica } from './preflight-replica';
+import { checkClocks, checkReplica, type ReplicaFound } from './preflight-replica';
 import type { ActivityDeps, RecoverySite } from './site';
 import { platformOf } from './site';
 
@@ -26,16 +26,13 @@ export function createPreflight(deps: ActivityDeps): EffectsOf<Pick<RecoveryActi
         platform.list(callOptions(attempt)),
         platform.health(callOptions(attempt)),
       ]);
-      const point = order.point === 'latest' ? points.at(-1) : points.find((one) => one.pointId === order.point);
-      const checks = [
-        ...checkReplica(order, { points, point, view }),
-        checkClocks(order, point, deps.now()),
-        checkSpace(order, freeBytes, await copiedBytes(order, site, point)),
-        ...(platform.given === undefined ? checkNames(order, machines) : []),
-        ...(await checkGivenMachine(order, platform, machines, attempt)),
-        ...checkHardware(order, site, health),
-        ...checkNetworks(order, health),
-      ];
+      const point = wantedPoint(order, points);
+      const checks = checksOf(order, site, {
+        ...{ points, point, view, machines, health, freeBytes },
+        nowMs: deps.now(),
+        writtenBytes: await bytesToWrite(order, site, point),
+        given: await checkGivenMachine(order, platform, machines, attempt),
+      });
       failOnProblems(order, checks);
       const lostAt = Date.parse(order.lostAt ?? order.requestedAt);
       return {
@@ -45,6 +42,35 @@ export function createPreflight(deps: ActivityDeps): EffectsOf<Pick<RecoveryActi
       };
     },
   };
+}
+
+/** What is seen of a site and of the server's replica there. */
+export interface Seen extends ReplicaFound {
+  readonly machines: readonly Machine[];
+  readonly health: PlatformHealth;
+  readonly freeBytes: number;
+  readonly nowMs: number;
+  /** See bytesToWrite. */
+  readonly writtenBytes: number;
+  /** Checks of the physical machine that the order names. */
+  readonly given: readonly Check[];
+}
+
+/** Every check of an order; readiness asks them, too, without a run. */
+export function checksOf(order: RecoveryOrder, site: RecoverySite, seen: Seen): Check[] {
+  return [
+    ...checkReplica(order, seen),
+    checkClocks(order, seen.point, seen.nowMs),
+    checkSpace(order, seen.freeBytes, seen.writtenBytes),
+    ...(platformOf(site, order).given === undefined ? checkNames(order, seen.machines) : []),
+    ...seen.given,
+    ...checkHardware(order, site, seen.health),
+    ...checkNetworks(order, seen.health),
+  ];
+}
+
+export function wantedPoint(order: RecoveryOrder, points: readonly PointManifest[]): PointManifest | undefined {
+  return order.point === 'latest' ? points.at(-1) : points.find((one) => one.pointId === order.point);
 }
 
 function failOnProblems(order: RecoveryOrder, checks: readonly Check[]): void {
@@ -67,13 +93,20 @@ async function copiedBytes(
   return takesCopies(order) && point !== undefined ? replicas.copySizeBytes(order.server.id, point.pointId) : 0;
 }
 
-/** Inoculation and the first boot write little; a tenth of the disks is room for both. */
-function checkSpace(order: RecoveryOrder, freeBytes: number, copiedBytes: number): Check {
+/** Inoculation and the first boot write little; a tenth of the disks is room for both. Copies are written beside them. */
+export async function bytesToWrite(
+  order: RecoveryOrder,
+  site: RecoverySite,
+  point: PointManifest | undefined,
+): Promise<number> {
   const writtenBytes = Math.max(
     512 * 1024 ** 2,
     Math.round(order.server.disks.reduce((sum, disk) => sum + disk.sizeBytes, 0) / 10),
   );
-  const neededBytes = copiedBytes + writtenBytes;
+  return (await copiedBytes(order, site, point)) + writtenBytes;
+}
+
+function checkSpace(order: RecoveryOrder, freeBytes: number, neededBytes: number): Check {
   return check(
     takesCopies(order) ? 'space for the copies' : 'space for the overlays',
     freeBytes >= neededBytes,
