@@ -8,6 +8,7 @@ import { openSites } from '../../worker/sites';
 import { endLeftovers } from '../leftovers';
 import { dataFolderAt } from '../data-folder';
 import { answers, freePort } from '../ports';
+import { sourceName } from './counter';
 import { removeSource } from './source-machine';
 
 /** Its machines carry it as their owner, so that a later demo knows what an earlier one left. */
@@ -52,7 +53,7 @@ export async function removeMachines({ configuration }: DemoPlace): Promise<void
     for (const runId of await site.replicas.runs(serverId)) await site.replicas.drop(serverId, runId);
     await site.replicas.remove(serverId);
   }
-  await removeSource();
+  await removeSource(sourceName);
 }
 
 /** A new, empty place: what an earlier demo left is ended and deleted. */

@@ -15,8 +15,9 @@ import type { RunningStack } from '../start';
 import { asJson, mustRun, showAndRun } from './muster';
 import { demoPlace, makeNew, removeMachines } from './place';
 import type { DemoPlace } from './place';
-import { counter, sourceName, startSource, waitForGuest } from './source-machine';
-import type { CounterStatus } from './source-machine';
+import { sourceName, waitForCounter } from './counter';
+import type { CounterStatus } from './counter';
+import { startSource } from './source-machine';
 import { ask, chapter, isTerminal, say, sayCommand, waitFor } from './telling';
 
 export interface DemoOptions {
@@ -79,9 +80,9 @@ async function tell(place: DemoPlace, stack: RunningStack, imagePath: string, op
   chapter(1, chapters, `The server ${sourceName}`);
   say('Debian 12 with a service that writes a number to its disk five times a second.');
   say('Its first boot stage knows one disk controller: its own (AHCI).');
-  await startSource(join(place.configuration.dataFolder, 'production'), imagePath);
-  await waitFor(`${sourceName} boots`, usualBootMs, waitForGuest(platform));
-  say(`The service answers from inside: number ${(await mustCount(platform)).current}.`);
+  await startSource(join(place.configuration.dataFolder, 'production'), { name: sourceName, imagePath, network: null });
+  const first = await waitFor(`${sourceName} boots`, usualBootMs, waitForCounter(platform));
+  say(`The service answers from inside: number ${first.current}.`);
 
   chapter(2, chapters, 'Protect it');
   await mustRun(place, [
@@ -110,7 +111,7 @@ async function tell(place: DemoPlace, stack: RunningStack, imagePath: string, op
   await mustRun(place, ['replicas']);
 
   chapter(3, chapters, 'Disaster');
-  const before = await mustCount(platform);
+  const before = await waitForCounter(platform);
   await platform.power({ name: sourceName, owner: null }, 'off');
   const lostAt = new Date().toISOString();
   say(pc.red(`The plug of ${sourceName} was pulled in mid-write, at number ${before.current} or a little later.`));
@@ -137,14 +138,6 @@ function loadGuestBuilder() {
 function sourcePlatform(place: DemoPlace): Platform {
   const consoleFolder = join(place.configuration.dataFolder, 'sources', 'production');
   return createLibvirtPlatform({ id: 'production', uri: 'qemu:///system', consoleFolder, networks: {} });
-}
-
-async function mustCount(platform: Platform): Promise<CounterStatus> {
-  for (;;) {
-    const status = await counter(platform);
-    if (status !== undefined) return status;
-    await sleep(500);
-  }
 }
 
 async function waitForPoints(place: DemoPlace): Promise<void> {
