@@ -86,25 +86,36 @@ function clocksWithin(active: readonly Interval[], waits: readonly Interval[]): 
   return { elapsedMs, machineMs: elapsedMs - waitingMs, waitingMs };
 }
 
-type OpenParking = Omit<ParkingClock, 'waitingMs'>;
+export type OpenParking = Omit<ParkingClock, 'waitingMs'>;
 
 /** Pairs every parking with what ended it. `ordered` is by time. */
 export function parkingsOf(ordered: readonly RunEvent[]): OpenParking[] {
-  const all: OpenParking[] = [];
-  const end = (at: string, which: (parking: OpenParking) => boolean): void =>
-    all.forEach((one, i) => {
-      if (one.until === null && which(one)) all[i] = { ...one, until: at };
-    });
-  for (const event of ordered) {
-    if (event.kind === 'parked' || event.kind === 'gate-opened') all.push(openedBy(event));
-    else if (event.kind === 'decided') {
+  return ordered.reduce<readonly OpenParking[]>(nextParkings, []).slice();
+}
+
+/** One event more. The same list where it changes nothing. */
+export function nextParkings(all: readonly OpenParking[], event: RunEvent): readonly OpenParking[] {
+  const end = (which: (parking: OpenParking) => boolean): readonly OpenParking[] =>
+    all.some((one) => one.until === null && which(one))
+      ? all.map((one) => (one.until === null && which(one) ? { ...one, until: event.at } : one))
+      : all;
+  switch (event.kind) {
+    case 'parked':
+    case 'gate-opened':
+      return [...all, openedBy(event)];
+    case 'decided': {
       const { decision, epoch } = event.data;
-      if (endsParking[decision]) end(event.at, (parking) => parking.epoch === epoch);
-      if (decision === 'abort' || decision === 'roll-back') end(event.at, (parking) => !parking.undo);
-    } else if (event.kind === 'rewound' || event.kind === 'undo-started') end(event.at, (parking) => !parking.undo);
-    else if (event.kind === 'run-closed') end(event.at, () => true);
+      const givesUp = decision === 'abort' || decision === 'roll-back';
+      return end((parking) => (endsParking[decision] && parking.epoch === epoch) || (givesUp && !parking.undo));
+    }
+    case 'rewound':
+    case 'undo-started':
+      return end((parking) => !parking.undo);
+    case 'run-closed':
+      return end(() => true);
+    default:
+      return all;
   }
-  return all;
 }
 
 function openedBy(event: Extract<RunEvent, { kind: 'parked' | 'gate-opened' }>): OpenParking {
@@ -142,9 +153,9 @@ function stepIntervals(ordered: readonly RunEvent[], end: number): Map<string, I
   for (const event of ordered) {
     const at = Date.parse(event.at);
     const { step } = event;
-    if (begins(event)) {
+    if (beginsStep(event)) {
       if (step !== null && !open.has(step)) open.set(step, at);
-    } else if (ends(event)) close(step ?? '', at);
+    } else if (endsStep(event)) close(step ?? '', at);
     else if (event.kind === 'rewound' || event.kind === 'undo-started')
       [...open.keys()].forEach((one) => close(one, at));
   }
@@ -152,11 +163,11 @@ function stepIntervals(ordered: readonly RunEvent[], end: number): Map<string, I
   return done;
 }
 
-const begins = ({ kind }: RunEvent): boolean =>
+export const beginsStep = ({ kind }: RunEvent): boolean =>
   kind === 'step-announced' || kind === 'attempt-started' || kind === 'parked' || kind === 'gate-opened';
 
 /** A step over several disks ends as a whole; only its undo ends disk by disk. */
-function ends({ kind, item }: RunEvent): boolean {
+export function endsStep({ kind, item }: RunEvent): boolean {
   if (kind === 'step-undone') return true;
   return item === null && (kind === 'step-done' || kind === 'step-not-applicable' || kind === 'step-skipped');
 }

@@ -9,9 +9,10 @@
  */
 import type { RunEvent } from './events';
 import type { RecoveryOrder } from './order';
+import type { Objectives } from './server';
 import { millisecondsBetween } from './durations';
 import { readPoint, readProof, rungsNotShown } from './results';
-import type { PointFacts, ProofFacts } from './results';
+import type { PointFacts } from './results';
 
 export type Verdict = 'met' | 'missed' | 'unknown';
 
@@ -32,87 +33,102 @@ export interface ObjectiveResults {
   readonly rto: ObjectiveResult;
 }
 
-interface Recovered {
-  order: RecoveryOrder;
-  point: PointFacts | null;
-  proof: ProofFacts | null;
-  undoneBecause: string | null;
-  proofSkipped: boolean;
-  closedAt: string | null;
+/** What of a run's events the objectives need; folded event by event, so that a list can keep it. */
+export interface ObjectiveState {
+  readonly targets: Objectives;
+  readonly requestedAt: string;
+  readonly lostAt: string | null;
+  readonly point: Pick<PointFacts, 'pointId' | 'takenAt'> | null;
+  readonly proof: { readonly provenAt: string; readonly shown: boolean } | null;
+  readonly undoneBecause: string | null;
+  readonly proofSkipped: boolean;
+  readonly closedAt: string | null;
+  readonly announced: readonly string[];
 }
 
 /** undefined before the run was opened. `now` matters only for a run that is open. */
 export function objectivesOf(events: readonly RunEvent[], now: string): ObjectiveResults | undefined {
   const opened = events.find((event) => event.kind === 'run-opened');
   if (opened === undefined) return undefined;
-  const state = readRun(opened.data.order, events);
+  return objectivesAt(events.reduce(nextObjectives, openObjectives(opened.data.order)), now);
+}
+
+export function objectivesAt(state: ObjectiveState, now: string): ObjectiveResults {
   return { rpo: rpoOf(state), rto: rtoOf(state, now) };
 }
 
-function readRun(order: RecoveryOrder, events: readonly RunEvent[]): Recovered {
-  const state: Recovered = {
-    order,
-    point: null,
-    proof: null,
-    undoneBecause: null,
-    proofSkipped: false,
-    closedAt: null,
-  };
-  const announced: string[] = [];
-  for (const event of events) {
-    if (event.kind === 'step-announced' && event.step !== null && !announced.includes(event.step))
-      announced.push(event.step);
-    if (event.kind === 'step-done' && event.step === 'freeze') state.point = readPoint(event.data.result);
-    if (event.kind === 'step-done' && event.step === 'prove-boot') {
-      state.proof = readProof(event.data.result);
-      state.proofSkipped = false;
-    }
-    if (event.kind === 'step-skipped' && event.step === 'prove-boot') state.proofSkipped = true;
-    if (event.kind === 'rewound') forget(state, announced, event.data.to);
-    if (event.kind === 'undo-started') state.undoneBecause = event.data.because;
-    if (event.kind === 'run-closed') state.closedAt = event.at;
+export function openObjectives({ server, requestedAt, lostAt }: RecoveryOrder): ObjectiveState {
+  const nothing = { point: null, proof: null, undoneBecause: null, proofSkipped: false, closedAt: null, announced: [] };
+  return { targets: server.objectives, requestedAt, lostAt, ...nothing };
+}
+
+/** One event more. The same value where it changes nothing. */
+export function nextObjectives(state: ObjectiveState, event: RunEvent): ObjectiveState {
+  switch (event.kind) {
+    case 'step-announced':
+      if (event.step === null || state.announced.includes(event.step)) return state;
+      return { ...state, announced: [...state.announced, event.step] };
+    case 'step-done':
+      if (event.step === 'freeze') return { ...state, point: pointOf(event.data.result) };
+      return event.step === 'prove-boot' ? { ...state, proof: proofOf(event.data.result), proofSkipped: false } : state;
+    case 'step-skipped':
+      return event.step === 'prove-boot' ? { ...state, proofSkipped: true } : state;
+    case 'rewound':
+      return forget(state, event.data.to);
+    case 'undo-started':
+      return { ...state, undoneBecause: event.data.because };
+    case 'run-closed':
+      return { ...state, closedAt: event.at };
+    default:
+      return state;
   }
-  return state;
+}
+
+function pointOf(result: unknown): ObjectiveState['point'] {
+  const point = readPoint(result);
+  return point && { pointId: point.pointId, takenAt: point.takenAt };
+}
+
+function proofOf(result: unknown): ObjectiveState['proof'] {
+  const proof = readProof(result);
+  return proof && { provenAt: proof.provenAt, shown: rungsNotShown(proof).length === 0 };
 }
 
 /** Going back to a step takes back what it and all later ones gave. */
-function forget(state: Recovered, announced: readonly string[], to: string): void {
-  const target = announced.indexOf(to);
-  if (announced.indexOf('prove-boot') >= target) {
-    state.proof = null;
-    state.proofSkipped = false;
-  }
-  if (announced.indexOf('freeze') >= target) state.point = null;
+function forget(state: ObjectiveState, to: string): ObjectiveState {
+  const target = state.announced.indexOf(to);
+  const proof = state.announced.indexOf('prove-boot') >= target ? { proof: null, proofSkipped: false } : {};
+  const point = state.announced.indexOf('freeze') >= target ? { point: null } : {};
+  return { ...state, ...proof, ...point };
 }
 
-function rpoOf({ order, point, undoneBecause }: Recovered): ObjectiveResult {
-  const targetMs = order.server.objectives.rpoMs;
+function rpoOf({ targets, requestedAt, lostAt, point, undoneBecause }: ObjectiveState): ObjectiveResult {
+  const targetMs = targets.rpoMs;
   if (undoneBecause !== null) return unknown(targetMs, 'The recovery was undone, so nothing was recovered.');
   if (point === null) return unknown(targetMs, 'No recovery point is frozen.');
-  const to = order.lostAt ?? order.requestedAt;
+  const to = lostAt ?? requestedAt;
   const until =
-    order.lostAt === null ? 'the button was pushed (nobody stated when the server was lost)' : 'the server was lost';
+    lostAt === null ? 'the button was pushed (nobody stated when the server was lost)' : 'the server was lost';
   return measured(targetMs, point.takenAt, to, `From the recovery point to the moment ${until}.`);
 }
 
-function rtoOf(state: Recovered, now: string): ObjectiveResult {
-  const { order, proof, undoneBecause } = state;
-  const targetMs = order.server.objectives.rtoMs;
+function rtoOf(state: ObjectiveState, now: string): ObjectiveResult {
+  const { requestedAt, proof, undoneBecause } = state;
+  const targetMs = state.targets.rtoMs;
   if (undoneBecause !== null) return unknown(targetMs, 'The recovery was undone, so nothing was recovered.');
   if (proof !== null) {
-    const shown = rungsNotShown(proof).length === 0;
-    const because = shown
+    const because = proof.shown
       ? 'From the button to the proven boot.'
       : 'From the button to the boot as it was seen from outside.';
-    return measured(targetMs, order.requestedAt, proof.provenAt, because);
+    return measured(targetMs, requestedAt, proof.provenAt, because);
   }
-  const soFarMs = millisecondsBetween(order.requestedAt, state.closedAt ?? now);
+  const soFarMs = millisecondsBetween(requestedAt, state.closedAt ?? now);
   const because = state.proofSkipped ? 'The proof of boot was skipped.' : 'The boot is not proven.';
   if (soFarMs <= targetMs) return unknown(targetMs, because);
   return {
     ...unknown(targetMs, `${because} The target has passed without it.`),
     verdict: 'missed',
-    from: order.requestedAt,
+    from: requestedAt,
   };
 }
 

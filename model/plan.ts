@@ -74,14 +74,46 @@ export type HoldPlace =
 
 /** The record's first event has the plan without the servers' orders: each of them opens a record of its own. */
 export type PlanHeader = Omit<PlanOrder, 'servers' | 'parts'> & {
-  readonly servers: readonly (Omit<ServerOfPlan, 'order'> & { readonly runId: string; readonly serverId: string })[];
-  readonly parts: readonly (Omit<PartOfPlan, 'order'> & { readonly runId: string; readonly sha256: string })[];
+  readonly servers: readonly ServerOfHeader[];
+  readonly parts: readonly PartOfHeader[];
 };
+
+export interface ServerOfHeader extends Omit<ServerOfPlan, 'order'> {
+  readonly runId: string;
+  readonly serverId: string;
+  readonly tier: number;
+  readonly siteId: string;
+}
+
+export interface PartOfHeader extends Omit<PartOfPlan, 'order'> {
+  readonly runId: string;
+  readonly sha256: string;
+  readonly version: number;
+  /** With those of what it includes itself. */
+  readonly serverCount: number;
+}
 
 export function planHeader(order: PlanOrder): PlanHeader {
   return {
     ...order,
-    servers: order.servers.map(({ order: { runId, server }, ...rest }) => ({ ...rest, runId, serverId: server.id })),
-    parts: order.parts.map(({ order: { runId, runbook }, ...rest }) => ({ ...rest, runId, sha256: runbook.sha256 })),
+    servers: order.servers.map(({ order: { runId, server, target }, ...rest }) => ({
+      ...rest,
+      runId,
+      serverId: server.id,
+      tier: server.tier,
+      siteId: target.siteId,
+    })),
+    parts: order.parts.map(({ order: part, ...rest }) => ({
+      ...rest,
+      runId: part.runId,
+      sha256: part.runbook.sha256,
+      version: part.runbook.version,
+      serverCount: serverCountOf(part),
+    })),
   };
+}
+
+/** Servers of the plan and of all that it includes. */
+export function serverCountOf({ servers, parts }: PlanOrder): number {
+  return parts.reduce((count, part) => count + serverCountOf(part.order), servers.length);
 }
