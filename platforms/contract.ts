@@ -17,6 +17,7 @@
 import type { MachineHolding } from '../model/machine-holding';
 import type { DiskController, Firmware, HardwareProfile, DiskId, NicSpec } from '../model/server';
 import type { Progress } from '../model/steps';
+import type { SurveyItem } from '../model/survey';
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
@@ -83,6 +84,22 @@ export interface Machine {
   readonly powerByPerson?: string;
 }
 
+/** A network to make or remove; the owner is a rehearsal, or the plan whose servers share it. */
+export interface NetworkRef {
+  readonly name: string;
+  readonly owner: Owner;
+}
+
+/** A network that Muster made, as the platform has it now. */
+export interface MadeNetwork extends NetworkRef {
+  /** Whether machines on it can reach each other. */
+  readonly active: boolean;
+  /** What leads out of it, in words; none: it is isolated. */
+  readonly uplinks: readonly string[];
+  /** Every card that is plugged into it, whosever machine it is in. */
+  readonly plugged: readonly { readonly machine: string; readonly macAddress: string }[];
+}
+
 export interface PlatformHealth {
   readonly kind: PlatformKind;
   readonly version: string;
@@ -101,6 +118,8 @@ export interface Capabilities {
   readonly consoleText: boolean;
   /** Can merge a running machine's overlay into what lies beneath it. */
   readonly liveMerge: boolean;
+  /** Can make networks without a way out. */
+  readonly isolatedNetworks: boolean;
   readonly firmwares: readonly Firmware[];
   readonly hardware: readonly string[];
 }
@@ -194,4 +213,17 @@ export interface Platform {
   look(name: string, options?: CallOptions): Promise<{ png: Buffer | null; consoleText: string | null }>;
   /** Merges the running or stopped machine's disk down to `basePath`, which it then stands on. Already on it: already so. */
   mergeDisk(ref: MachineRef, disk: MachineDisk, basePath: string, options?: CallOptions): Promise<void>;
+
+  /** The networks that Muster made, read anew; of other people's none. */
+  networks(options?: CallOptions): Promise<MadeNetwork[]>;
+  /**
+   * Makes a network that leads nowhere, and switches it on; machines of the same tenant may be plugged into it by its name.
+   * Already there with the same owner: on afterwards. The name taken, also by one of the configuration: OperatorError.
+   * Without the capability: PermanentError.
+   */
+  createNetwork(ref: NetworkRef, options?: CallOptions): Promise<void>;
+  /** Absent: already so. A machine still plugged into it, or another owner's: OperatorError. */
+  removeNetwork(ref: NetworkRef, options?: CallOptions): Promise<void>;
+  /** Everything of the platform's own that a run could leave behind, whosever it is: compared before and after rehearsals. */
+  inventory(options?: CallOptions): Promise<SurveyItem[]>;
 }

@@ -8,7 +8,7 @@
 import { create } from 'xmlbuilder2';
 import { assertNever, PermanentError } from '../../model/errors';
 import type { DiskController, HardwareProfile } from '../../model/server';
-import type { MachineDisk, MachineSpec } from '../contract';
+import type { MachineDisk, MachineSpec, NetworkRef } from '../contract';
 
 /** Muster's own namespace in a domain's metadata. */
 export const musterNamespace = 'urn:muster:libvirt:1';
@@ -153,6 +153,12 @@ export function letters(index: number): string {
 export function indexOfDevice(device: string): number {
   const name = device.replace(/^(sd|vd|hd|xvd)/, '');
   return [...name].reduce((sum, letter) => sum * 26 + letter.charCodeAt(0) - 96, 0) - 1;
+}
+
+/** A network without a way out: libvirt makes a bridge for it and names the bridge. */
+export function networkXml({ name, owner }: NetworkRef): string {
+  const tag = { '@xmlns:muster': musterNamespace, '@tenant': owner.tenantId, '@run': owner.runId };
+  return toXml({ network: { name, metadata: { 'muster:network': tag }, bridge: { '@stp': 'on', '@delay': '0' } } });
 }
 
 /** A transient storage pool over a folder. */

@@ -7,6 +7,7 @@ import { requireMachineName } from '../names';
 import { execInGuest } from './agent';
 import type { Domain } from './domain-parse';
 import { domainXml } from './domain-xml';
+import { allNetworks } from './networks';
 import { isUnknownDomain, namesByUuid, onMachine, readDomain, readImage, requireOwn, uuidOf, type Host } from './host';
 import { xmlFile } from './virsh';
 
@@ -63,8 +64,9 @@ export async function create(host: Host, spec: MachineSpec, options: CallOptions
       const acceleration = await host.acceleration();
       await mkdir(host.consoleFolder, { recursive: true });
       const consoleFile = consoleFileOf(host, spec.uuid);
-      const xml = domainXml(spec, { acceleration, consoleFile, networks: host.networks });
-      await requireNetworks(host, spec, options);
+      const networks = await networksFor(host, spec, options);
+      const xml = domainXml(spec, { acceleration, consoleFile, networks });
+      await requireNetworks({ ...host, networks }, spec, options);
       await host.virsh.run(`${spec.name} cannot be created`, ['define', xmlFile], { ...options, xml });
       const made = await readDomain(host, spec.uuid, options);
       if (made) return made.machine;
@@ -92,6 +94,14 @@ async function existing(host: Host, spec: MachineSpec, options: CallOptions): Pr
     needed: 'a free uuid',
     remedy: `Remove ${domain.machine.name} first, then retry.`,
   });
+}
+
+/** Those of the configuration, and those that Muster made for this tenant where the machine wants one. */
+async function networksFor(host: Host, spec: MachineSpec, options: CallOptions): Promise<Host['networks']> {
+  if (spec.nics.every(({ network }) => network in host.networks)) return host.networks;
+  const made = (await allNetworks(host, options)).filter(({ owner }) => owner?.tenantId === spec.owner.tenantId);
+  const byName = made.map(({ name }) => [name, { kind: 'network', name }] as const);
+  return { ...Object.fromEntries(byName), ...host.networks };
 }
 
 /** libvirt finds out at power-on only that a network does not exist; that is too late for whoever could correct it. */

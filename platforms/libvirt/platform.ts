@@ -8,9 +8,11 @@ import { attachDisk, detachDisk, registerDisk, unregisterDisk } from './disks';
 import type { LibvirtNetwork } from './domain-xml';
 import { health } from './health';
 import type { Host } from './host';
+import { inventory } from './inventory';
 import { look } from './look';
 import { create, find, list, remove } from './machines';
 import { mergeDisk } from './merge';
+import { createNetwork, networks, removeNetwork } from './networks';
 import { power } from './power';
 import { virshOn } from './virsh';
 
@@ -44,6 +46,7 @@ export function createLibvirtPlatform(options: LibvirtOptions): Platform {
       screenshot: true,
       consoleText: true,
       liveMerge: true,
+      isolatedNetworks: true,
       firmwares: ['bios', 'uefi'],
       hardware: virtualProfiles,
     },
@@ -60,5 +63,9 @@ export function createLibvirtPlatform(options: LibvirtOptions): Platform {
     runInGuest: (name, command, callOptions) => runInGuest(host, name, command, callOptions),
     look: (name, callOptions) => look(host, name, callOptions),
     mergeDisk: (ref, disk, basePath, callOptions) => mergeDisk(host, ref, disk, basePath, callOptions),
+    networks: (callOptions) => networks(host, callOptions),
+    createNetwork: (ref, callOptions) => createNetwork(host, ref, callOptions),
+    removeNetwork: (ref, callOptions) => removeNetwork(host, ref, callOptions),
+    inventory: (callOptions) => inventory(host, callOptions),
   };
 }

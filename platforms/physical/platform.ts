@@ -3,7 +3,7 @@
  * hypervisor is declared: the machines are given, and there is no agent, no screen and no merge.
  */
 import { PermanentError } from '../../model/errors';
-import type { CallOptions, Platform } from '../contract';
+import type { CallOptions, NetworkRef, Platform } from '../contract';
 import { attachDisk, detachDisk, examine, registerDisk } from './attach';
 import type { PhysicalOptions } from './machine';
 import { create, find, health, list, remove } from './machines';
@@ -21,6 +21,7 @@ export function createPhysicalPlatform(options: PhysicalOptions): Platform {
       screenshot: false,
       consoleText: options.machines.some(({ serialConsole }) => serialConsole !== null),
       liveMerge: false,
+      isolatedNetworks: false,
       firmwares: [...new Set(options.machines.map(({ firmware }) => firmware))],
       hardware: [...new Set(options.machines.map(({ hardware }) => hardware))],
     },
@@ -43,6 +44,15 @@ export function createPhysicalPlatform(options: PhysicalOptions): Platform {
     runInGuest: (name, _command, callOptions) => cannot(site, name, 'runs no programs in its guest', callOptions),
     look: (name, callOptions) => look(site, name, callOptions),
     mergeDisk: (ref, _disk, _base, callOptions) => cannot(site, ref.name, 'merges no disks', callOptions),
+    // Cables are laid by people: none was made, so there is none to list or to remove.
+    networks: async (callOptions = {}) => (callOptions.signal?.throwIfAborted(), []),
+    createNetwork: (ref, callOptions) => noNetwork(ref, callOptions),
+    removeNetwork: async (_ref, callOptions = {}) => callOptions.signal?.throwIfAborted(),
+    inventory: async (callOptions) =>
+      (await list(site, callOptions)).map(({ name, power: state, owner }) => ({
+        ...{ kind: 'machine', name, runId: owner?.runId ?? null },
+        state: owner === null ? `free, ${state}` : `claimed, ${state}`,
+      })),
   };
 }
 
@@ -61,4 +71,15 @@ async function cannot(site: PhysicalSite, name: string, what: string, options: C
   options.signal?.throwIfAborted();
   requireMachine(site, name);
   throw new PermanentError({ what: `${name} is a physical machine, and its platform ${what}`, needed: 'a hypervisor' });
+}
+
+async function noNetwork({ name }: NetworkRef, options: CallOptions = {}): Promise<never> {
+  options.signal?.throwIfAborted();
+  throw new PermanentError({
+    what: `network ${name} cannot be made for physical machines`,
+    found: 'cables, which Muster does not lay',
+    needed: 'a network that the site’s configuration declares as isolated',
+    remedy:
+      'Plug the machine into such a network and declare it, then rehearse with that network; or rehearse virtually.',
+  });
 }

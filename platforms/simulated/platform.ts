@@ -9,6 +9,7 @@ import { dropHold, holdDisk } from './holds';
 import { bootOutcome } from './guest';
 import { readCounter } from './disk-bytes';
 import { changeMachine, readMachine, readMachines, reserveUuid, type MachineRecord } from './machines';
+import { createNetwork, inventory, networks, readNetworks, removeNetwork } from './networks';
 import { attachDisk, detachDisk, mergeDisk, registerDisk, unregisterDisk } from './platform-disks';
 import { requireOwn, sameOwner, somebodyElses, unknownMachine } from './refusals';
 import { drawText } from './screen';
@@ -23,6 +24,7 @@ export function simulatedPlatform(site: Site): Platform {
       screenshot: true,
       consoleText: true,
       liveMerge: true,
+      isolatedNetworks: true,
       firmwares: ['bios', 'uefi'],
       hardware: virtualProfiles,
     },
@@ -46,18 +48,23 @@ export function simulatedPlatform(site: Site): Platform {
     power: (ref, action, options) => power(site, ref, action, options),
     runInGuest: (name, command, options) => runInGuest(site, name, command, options),
     look: (name, options) => look(site, name, options),
+    networks: (options) => networks(site, options),
+    createNetwork: (ref, options) => createNetwork(site, ref, options),
+    removeNetwork: (ref, options) => removeNetwork(site, ref, options),
+    inventory: (options) => inventory(site, options),
   };
 }
 
 async function health(site: Site, options?: CallOptions) {
   await reach(site, options);
-  const { networks, memoryFreeBytes } = await readSettings(site);
-  return { kind: 'simulated' as const, version: '1', acceleration: 'none' as const, networks, memoryFreeBytes };
+  const { networks: configured, memoryFreeBytes } = await readSettings(site);
+  const basics = { kind: 'simulated' as const, version: '1', acceleration: 'none' as const };
+  return { ...basics, networks: configured, memoryFreeBytes };
 }
 
 async function create(site: Site, spec: MachineSpec, options: CallOptions = {}): Promise<Machine> {
   await reach(site, options);
-  const { networks } = await readSettings(site);
+  const usable = await networksFor(site, spec.owner);
   const made = await changeMachine(
     site,
     spec.name,
@@ -66,11 +73,11 @@ async function create(site: Site, spec: MachineSpec, options: CallOptions = {}):
       if (existing && sameOwner(existing.owner, spec.owner)) return null;
       if (existing) throw somebodyElses(existing, 'name');
       for (const nic of spec.nics) {
-        if (networks.some((network) => network.name === nic.network)) continue;
+        if (usable.includes(nic.network)) continue;
         throw new PermanentError({
           what: `NIC ${nic.index} of ${spec.name} cannot be connected`,
           found: `no network ${nic.network} at site ${site.id}`,
-          needed: `one of ${networks.map((network) => network.name).join(', ')}`,
+          needed: `one of ${usable.join(', ')}`,
           remedy: 'Map the source network to one of them (provide networks).',
         });
       }
@@ -83,6 +90,12 @@ async function create(site: Site, spec: MachineSpec, options: CallOptions = {}):
     { ...options, owner: spec.owner },
   );
   return asMachine(made!);
+}
+
+/** Names of the configured networks, and of those that Muster made for the tenant. */
+async function networksFor(site: Site, { tenantId }: MachineSpec['owner']): Promise<string[]> {
+  const made = (await readNetworks(site)).filter(({ owner }) => owner.tenantId === tenantId);
+  return [...(await readSettings(site)).networks, ...made].map(({ name }) => name);
 }
 
 function fromSpec(spec: MachineSpec): MachineRecord {

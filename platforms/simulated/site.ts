@@ -6,6 +6,7 @@
  *   stubborn-target-server   exists: the target server keeps a disk's lock after handing it over, until it is restarted
  *   effects.log              one JSON line for each effect that changed something
  *   machines/<name>.json     one file for each machine, so that no work grows with the number of servers
+ *   networks/<name>.json     one file for each network that a run made
  *   uuids/<uuid>             name of the machine that has it
  *   disks/                   disks of machines that were seeded here
  *   replicas/<server id>/    what the recovery site keeps of a server

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { hardwareProfiles, virtualProfiles } from '../../model/server';
 import type { ErrorFamily } from '../../model/errors';
 import type { MachineDisk, MachineRef, MachineSpec, Platform } from '../../platforms/contract';
+import { describeNetworks } from './conformance-networks';
 
 export interface PlatformUnderTest {
   /** Of all machines that the suite makes, so that cleaning up touches nobody else's. */
@@ -385,6 +386,11 @@ export function describePlatform(title: string, make: () => Promise<PlatformUnde
       await platform.power(refOf(spec), 'off');
       await platform.remove(refOf(spec));
       expect(await platform.find(spec.name)).toBeUndefined();
+    });
+
+    describeNetworks(made, {
+      ...{ platform: () => platform, tenantId: () => under.tenantId, configured: () => under.network },
+      ...{ specFor, refOf, expectFailure },
     });
   });
 }

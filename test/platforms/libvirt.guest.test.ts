@@ -73,3 +73,21 @@ describePlatform('libvirt', async () => {
 test('the trivial guest that decides about KVM does run where a guest can run', async () => {
   expect(await bootsTrivialGuest('tcg')).toBe(true);
 });
+
+test('a network of Muster in which the host was given an address is no longer isolated, and says so', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'muster-libvirt-'));
+  const platform = createLibvirtPlatform({ id: 'lab', uri, consoleFolder: folder, networks: {} });
+  const network = { name: `muster-up-${randomUUID().slice(0, 6)}`, owner: { tenantId: 'uplink', runId: randomUUID() } };
+  const uplinks = async () => (await platform.networks()).find(({ name }) => name === network.name)?.uplinks;
+  try {
+    await platform.createNetwork(network);
+    expect(await uplinks()).toEqual([]);
+    const { stdout } = await virsh(['net-dumpxml', '--network', network.name]);
+    const bridge = /<bridge name='([^']+)'/.exec(stdout)![1]!;
+    await runProgram('ip', ['address', 'add', '192.0.2.77/32', 'dev', bridge]);
+    expect(await uplinks()).toEqual([`the host's address 192.0.2.77 on ${bridge}`]);
+  } finally {
+    await platform.removeNetwork(network);
+    await rm(folder, { recursive: true, force: true });
+  }
+});
