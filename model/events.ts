@@ -54,7 +54,15 @@ export interface EventData {
   held: { of: HoldPlace; reason: string };
   'let-go-on': { of: HoldPlace; reason: string };
   /** What was sent to whom; `failed` with the reason for each. */
-  told: { epoch: number | null; occasion: Occasion; to: string[]; failed: { to: string; because: string }[] };
+  told: {
+    epoch: number | null;
+    occasion: Occasion;
+    to: string[];
+    failed: { to: string; because: string }[];
+    /** In the installation's own chain: of which parkings of which runs (epoch 0: the run itself), and of what else. */
+    of?: { runId: string; epoch: number }[];
+    about?: string[];
+  };
   decided: {
     epoch: number;
     decision: DecisionKind;

@@ -9,6 +9,7 @@ import type { Batch, Journal } from './contract';
 import { select, type Database, type Scope } from './database';
 import { insertJournalRows, insertLedgerRow, readJournalRows } from './journal-rows';
 import { projectRehearsalInto } from './rehearsals';
+import { putNotices } from './notices';
 import { projectInto } from './runs';
 
 /** The chain of what was refused at the door, and of acts outside any run; `Journal.rows` reads it under this name. */
@@ -30,9 +31,12 @@ export function createJournal(database: Database, scope: Scope): Journal {
 }
 
 function noteIn(database: Database, scope: Scope, failure: string, event: RunEvent): Promise<void> {
-  return database.transaction(failure, async (trx) => {
-    await extend(trx, { ...scope, runId: installationChain }, null, [event]);
-  });
+  return database.transaction(failure, (trx) => extendInstallation(trx, scope, event));
+}
+
+/** One row into the installation's own chain, in the caller's transaction. */
+export async function extendInstallation(trx: Knex, scope: Scope, event: RunEvent): Promise<void> {
+  await extend(trx, { ...scope, runId: installationChain }, null, [event]);
 }
 
 async function append(trx: Knex, batch: Batch): Promise<{ lastSequence: number; lastHash: string }> {
@@ -49,6 +53,7 @@ async function append(trx: Knex, batch: Batch): Promise<{ lastSequence: number; 
     [chain.tenantId, chain.coreId, chain.runId, batch.flush, contentSha256, last.sequence, last.hash],
   );
   await projectInto(trx, chain, batch.parentRunId, batch.events);
+  await putNotices(trx, chain, batch.parentRunId, batch.events);
   await projectRehearsalInto(trx, chain, batch.parentRunId, batch.events);
   return { lastSequence: last.sequence, lastHash: last.hash };
 }

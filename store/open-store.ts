@@ -8,6 +8,7 @@ import { createIdempotencyKeys } from './idempotency';
 import { createJournal } from './journal';
 import { readJournalRows, readLedgerRows } from './journal-rows';
 import { createRehearsals } from './rehearsals';
+import { createNotifications } from './notifications';
 import { createRunbooks } from './runbooks';
 import { createRuns } from './runs';
 import { createServers } from './servers';
@@ -43,6 +44,7 @@ export function openStore(connectionString: string, options: StoreOptions = {}):
     servers: createServers(database, scope),
     tokens: createTokens(database, scope, options.clock ?? (() => new Date())),
     idempotency: createIdempotencyKeys(database, scope),
+    notifications: createNotifications(database, scope, options.clock ?? (() => new Date())),
     runbooks: createRunbooks(database, scope, options.clock ?? (() => new Date())),
     rehearsals: createRehearsals(database, scope),
     order: (runId) => readOrder(database, scope, runId),

@@ -4,9 +4,10 @@ import { runs } from './002-runs';
 import { people } from './003-people';
 import { runbooks } from './004-runbooks';
 import { rehearsals } from './005-rehearsals';
+import { notifications } from './006-notifications';
 
 /** Every migration, in the order of its number. */
-export const migrations: readonly Migration[] = [record, runs, people, runbooks, rehearsals];
+export const migrations: readonly Migration[] = [record, runs, people, runbooks, rehearsals, notifications];
 
 /** The schema that this version of Muster knows. */
 export const knownVersion = migrations.at(-1)!.version;

@@ -140,11 +140,14 @@ describe('in the database', () => {
         journal_flushes: 'insert select',
         ledger: 'insert select',
         migrations: 'select',
+        notices: 'insert select update',
+        notifications: 'insert select update',
         people: 'insert select update',
         rehearsals: 'insert select update',
         runbooks: 'insert select',
         runs: 'insert select update',
         servers: 'delete insert select update',
+        sites_seen: 'insert select update',
         tokens: 'insert select update',
       });
     }));

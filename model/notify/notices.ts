@@ -1,0 +1,157 @@
+/** Which of a run's events people are told of, and what. Pure: the same events give the same notices. */
+import type { RunEvent } from '../events';
+import type { Mode } from '../order';
+import { printable } from '../names';
+import { longestText, type Notice, type NoticeFacts } from './notice';
+
+/** What the store knows of the run beside the batch. */
+export interface NoticeContext {
+  readonly runId: string;
+  readonly parentRunId: string | null;
+  readonly procedure: string;
+  readonly mode: Mode;
+  /** Of the server; of the runbook for a plan. */
+  readonly name: string;
+}
+
+/** Kinds of events that may make a notice: others need not be looked at. */
+const tellingKinds: readonly RunEvent['kind'][] = [
+  'run-opened',
+  'plan-opened',
+  'parked',
+  'gate-opened',
+  'reminded',
+  'escalated',
+  'run-closed',
+];
+export const mayTell = (events: readonly RunEvent[]): boolean => events.some(({ kind }) => tellingKinds.includes(kind));
+
+/** Share of the RTO after which a run that is not proven is at risk. */
+export const riskShare = 0.8;
+
+/**
+ * The first event's order gives the time at which the objective is at risk: that notice is made at the start and due then. A
+ * part of a plan does not tell that it has started or finished: its plan does.
+ */
+export function noticesOf(context: NoticeContext, events: readonly RunEvent[]): Notice[] {
+  return events.flatMap((event) => noticesOfEvent(context, event));
+}
+
+function noticesOfEvent(context: NoticeContext, event: RunEvent): Notice[] {
+  const isPart = context.parentRunId !== null;
+  switch (event.kind) {
+    case 'run-opened': {
+      const { order } = event.data;
+      const risk = atRisk(context, order.requestedAt, order.server.objectives.rtoMs);
+      return isPart ? risk : [started(context, event.at, order.reason), ...risk];
+    }
+    case 'plan-opened': {
+      const { order } = event.data;
+      const risk = atRisk(context, order.requestedAt, order.plan.objectives.rtoMs);
+      return isPart ? risk : [started(context, event.at, order.reason), ...risk];
+    }
+    case 'parked':
+    case 'gate-opened':
+      return [waits(context, event)];
+    case 'reminded':
+      return reminder(context, event);
+    case 'escalated':
+      return [escalation(context, event)];
+    case 'run-closed':
+      return isPart ? [] : [finished(context, event)];
+    default:
+      return [];
+  }
+}
+
+function facts(context: NoticeContext, since: string, more: Partial<NoticeFacts>): NoticeFacts {
+  const { runId, parentRunId, procedure, mode, name } = context;
+  const run = { runId, parentRunId, procedure, mode };
+  const none = { step: null, item: null, cause: '', remedy: '', allowed: [], state: null, over: false };
+  const all = { ...none, name: short(name), run, since, ...more };
+  return { ...all, cause: short(all.cause), remedy: short(all.remedy) };
+}
+
+function notice(
+  context: NoticeContext,
+  occasion: Notice['occasion'],
+  about: NoticeFacts,
+  more: Partial<Notice> = {},
+): Notice {
+  return { key: context.runId, epoch: 0, stage: 0, occasion, dueAt: about.since, facts: about, ...more };
+}
+
+const started = (context: NoticeContext, at: string, reason: string): Notice =>
+  notice(context, 'started', facts(context, at, { cause: reason }));
+
+function atRisk(context: NoticeContext, requestedAt: string, rtoMs: number | null): Notice[] {
+  const requestedMs = Date.parse(requestedAt);
+  if (rtoMs === null || rtoMs <= 0 || Number.isNaN(requestedMs)) return [];
+  const dueMs = requestedMs + Math.round(rtoMs * riskShare);
+  // Beyond what a date can be, an objective is never at risk.
+  if (dueMs > 8e15) return [];
+  const cause = `${Math.round(riskShare * 100)} % of its RTO has passed, and nothing is proven yet.`;
+  const remedy = 'Look at what it is busy with, or waits for.';
+  const about = facts(context, requestedAt, { cause, remedy });
+  return [notice(context, 'objective-at-risk', about, { dueAt: new Date(dueMs).toISOString() })];
+}
+
+type Of<K extends RunEvent['kind']> = Extract<RunEvent, { kind: K }>;
+
+function waits(context: NoticeContext, event: Of<'parked'> | Of<'gate-opened'>): Notice {
+  const { step, item, at } = event;
+  const { epoch, allowed } = event.data;
+  if (event.kind === 'gate-opened') {
+    const { because: cause, question: remedy } = event.data;
+    return notice(context, 'gate', facts(context, at, { step, item, cause, remedy, allowed }), { epoch });
+  }
+  const { failure, remedy } = event.data;
+  return notice(context, 'stuck', facts(context, at, { step, item, cause: failure.message, remedy, allowed }), {
+    epoch,
+  });
+}
+
+const minute = 60_000;
+const day = 24 * 60 * minute;
+
+/** A reminder goes out when it has waited for half an hour, two hours, eight hours, and then once a day. */
+export function reminderStage(waitingMs: number): number {
+  if (waitingMs >= day) return 3 + Math.floor(waitingMs / day);
+  return [30 * minute, 120 * minute, 480 * minute].filter((limit) => waitingMs >= limit).length;
+}
+
+/** What it waits for stands in the parking's own notice: `asReminder` puts both together. */
+function reminder(context: NoticeContext, { at, step, item, data }: Of<'reminded'>): Notice[] {
+  const stage = reminderStage(data.waitingMs);
+  if (stage === 0) return [];
+  const sinceMs = Date.parse(at) - data.waitingMs;
+  const since = Number.isNaN(sinceMs) ? at : new Date(sinceMs).toISOString();
+  return [notice(context, 'stuck', facts(context, since, { step, item }), { epoch: data.epoch, stage, dueAt: at })];
+}
+
+/** What a reminder or an escalation says of the parking that it is about. */
+export function asReminder(first: Notice, later: Notice): Notice {
+  const { occasion, facts: known } = first;
+  return { ...later, occasion, facts: { ...known, remedy: later.facts.remedy || known.remedy } };
+}
+
+/** Beyond every stage that waiting alone reaches. */
+export const escalationStage = 1_000_000;
+
+function escalation(context: NoticeContext, { at, step, item, data }: Of<'escalated'>): Notice {
+  const who = [...data.to.roles, ...data.to.people].join(', ');
+  const remedy = `Nobody has answered in time. From now on these may answer, too: ${who}.`;
+  return notice(context, 'gate', facts(context, at, { step, item, remedy }), {
+    epoch: data.epoch,
+    stage: escalationStage,
+  });
+}
+
+function finished(context: NoticeContext, { at, data }: Of<'run-closed'>): Notice {
+  return notice(context, 'finished', facts(context, at, { cause: data.summary, state: data.state }));
+}
+
+const short = (text: string): string => {
+  const line = printable(text.slice(0, 4 * longestText)).trim();
+  return line.length <= longestText ? line : `${line.slice(0, longestText - 1)}…`;
+};

@@ -1,0 +1,208 @@
+/** Notices: put with the journal's batches, in their transaction; addressed once they are due. */
+import type { Knex } from 'knex';
+import { v7 as uuidv7 } from 'uuid';
+import type { RunEvent } from '../model/events';
+import { isObjectiveAtRisk } from '../model/notify/at-risk';
+import { causeOf, recipientsOf, type Notice, type Recipient } from '../model/notify/notice';
+import { asReminder, mayTell, noticesOf } from '../model/notify/notices';
+import type { RunProjection } from '../model/run-projection';
+import type { NotificationRule } from '../model/runbook/runbook';
+import { storableText } from '../record/canonical';
+import { eventOfRow, type ChainId } from '../record/row';
+import { select, type Scope } from './database';
+import { readJournalRows } from './journal-rows';
+import type { AddressingRules } from './notifications-contract';
+
+/** What of a batch people are told; called under the chain's lock, in its transaction, after the run's row was written. */
+export async function putNotices(
+  trx: Knex,
+  chain: ChainId,
+  parentRunId: string | null,
+  events: readonly RunEvent[],
+): Promise<void> {
+  if (!mayTell(events)) return;
+  const [row] = await select<{ projection: string }>(
+    trx,
+    'select projection from muster.runs where tenant_id = ? and core_id = ? and run_id = ?',
+    [chain.tenantId, chain.coreId, chain.runId],
+  );
+  if (row === undefined) return;
+  const { procedure, mode, serverName: name } = JSON.parse(row.projection) as RunProjection;
+  const context = { runId: chain.runId, parentRunId, procedure, mode, name };
+  for (const notice of noticesOf(context, events)) await putNotice(trx, chain, notice, null);
+}
+
+/** A reminder without the notice that it is of (a record from before there were notices) is left out. */
+export async function putNotice(
+  trx: Knex,
+  scope: Scope,
+  made: Notice,
+  rules: readonly NotificationRule[] | null,
+): Promise<void> {
+  const notice = made.stage > 0 && made.facts.run !== null ? await withItsParking(trx, scope, made) : made;
+  if (notice === undefined) return;
+  const { key, epoch, occasion, stage, dueAt, facts } = notice;
+  const text = (value: string | null): string | null => (value === null ? null : storableText(value));
+  await select(
+    trx,
+    `insert into muster.notices (tenant_id, core_id, notice_id, key, epoch, occasion, stage, run_id, parent_run_id, cause, notice, rules,
+       state, due_at, made_at)
+     values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'new', ?::timestamptz, clock_timestamp()) on conflict do nothing`,
+    [
+      ...[scope.tenantId, scope.coreId, uuidv7(), storableText(key), epoch, occasion, stage],
+      ...[text(facts.run?.runId ?? null), text(facts.run?.parentRunId ?? null)],
+      ...[storableText(causeOf(occasion, stage, facts)), JSON.stringify(notice)],
+      ...[rules === null ? null : JSON.stringify(rules), timeOr(dueAt, facts.since)],
+    ],
+  );
+}
+
+async function withItsParking(trx: Knex, scope: Scope, later: Notice): Promise<Notice | undefined> {
+  const [row] = await select<{ notice: string }>(
+    trx,
+    `select notice from muster.notices where tenant_id = ? and core_id = ? and key = ? and epoch = ? and stage = 0
+     and occasion in ('stuck', 'gate')`,
+    [scope.tenantId, scope.coreId, storableText(later.key), later.epoch],
+  );
+  return row && asReminder(JSON.parse(row.notice) as Notice, later);
+}
+
+/** Times of events come from other hosts; what is no time is due at once. */
+const timeOr = (at: string, other: string): string =>
+  [at, other, '1970-01-01T00:00:00.000Z'].find((one) => !Number.isNaN(Date.parse(one)))!;
+
+interface NewNotice {
+  notice_id: string;
+  run_id: string | null;
+  parent_run_id: string | null;
+  cause: string;
+  notice: string;
+  rules: string | null;
+  made_at: Date;
+}
+
+/** Notices that one transaction addresses. */
+const atOnce = 200;
+/** So long the rules of a plan whose first event has not come in yet are waited for. */
+const rulesWithinMs = 10 * 60_000;
+const askAgainMs = 5_000;
+
+/** Gives each notice that is due its notifications. Several may do this at once: each takes others. */
+export async function addressNotices(trx: Knex, scope: Scope, rules: AddressingRules, now: Date): Promise<number> {
+  const at = [scope.tenantId, scope.coreId];
+  const rows = await select<NewNotice>(
+    trx,
+    `select notice_id, run_id, parent_run_id, cause, notice, rules, made_at from muster.notices
+     where tenant_id = ? and core_id = ? and state = 'new' and due_at <= ? order by due_at limit ${atOnce} for update skip locked`,
+    [...at, now],
+  );
+  const addressing = new Addressing(trx, scope, rules, now);
+  for (const row of rows) {
+    const outcome = await addressing.address(row);
+    const [sql, binding] =
+      outcome === 'later'
+        ? ['due_at = ?', new Date(now.getTime() + askAgainMs)]
+        : ['state = ?', outcome as string | Date];
+    await select(trx, `update muster.notices set ${sql} where tenant_id = ? and core_id = ? and notice_id = ?`, [
+      binding,
+      ...at,
+      row.notice_id,
+    ]);
+  }
+  return rows.length;
+}
+
+/** One round: what was asked once is remembered, because hundreds of servers share a plan, a cause and a recipient. */
+class Addressing {
+  private readonly rulesOfRuns = new Map<string, readonly NotificationRule[] | null>();
+  private readonly lastSent = new Map<string, number | null>();
+
+  constructor(
+    private readonly trx: Knex,
+    private readonly scope: Scope,
+    private readonly rules: AddressingRules,
+    private readonly now: Date,
+  ) {}
+
+  async address(row: NewNotice): Promise<'addressed' | 'settled' | 'later'> {
+    const notice = JSON.parse(row.notice) as Notice;
+    if (notice.occasion === 'objective-at-risk' && row.run_id !== null && !(await this.isAtRisk(row.run_id))) {
+      return 'settled';
+    }
+    const found = await this.rulesFor(row);
+    if (found === null && this.now.getTime() - row.made_at.getTime() < rulesWithinMs) return 'later';
+    const rules = found === null || found.length === 0 ? this.rules.defaults : found;
+    for (const recipient of recipientsOf(rules, notice.occasion)) await this.notify(row, notice, recipient);
+    return 'addressed';
+  }
+
+  /** null: the plan that has them is not in the journal yet. */
+  private async rulesFor(row: NewNotice): Promise<readonly NotificationRule[] | null> {
+    if (row.rules !== null) return JSON.parse(row.rules) as NotificationRule[];
+    if (row.run_id === null) return [];
+    return this.rulesOfRun(row.run_id, 8);
+  }
+
+  /** A run's own rules, or those of the plan that it is part of. */
+  private async rulesOfRun(runId: string, depth: number): Promise<readonly NotificationRule[] | null> {
+    const known = this.rulesOfRuns.get(runId);
+    if (known !== undefined) return known;
+    const [first] = await readJournalRows(this.trx, { ...this.scope, runId }, 0, 1);
+    const event = first && eventOfRow(first);
+    let rules: readonly NotificationRule[] | null = null;
+    if (first !== undefined && event !== undefined) {
+      rules = event.kind === 'plan-opened' ? event.data.order.plan.notify : [];
+      if (rules.length === 0 && first.parentRunId !== null && depth > 0) {
+        rules = await this.rulesOfRun(first.parentRunId, depth - 1);
+      }
+    }
+    this.rulesOfRuns.set(runId, rules);
+    return rules;
+  }
+
+  private async isAtRisk(runId: string): Promise<boolean> {
+    const events: RunEvent[] = [];
+    for (let after = 0; ;) {
+      const page = await readJournalRows(this.trx, { ...this.scope, runId }, after, 1000);
+      events.push(...page.map(eventOfRow));
+      if (page.length < 1000) return isObjectiveAtRisk(events, this.now.toISOString());
+      after = page.at(-1)!.sequence;
+    }
+  }
+
+  private async notify(row: NewNotice, notice: Notice, { channel, to }: Recipient): Promise<void> {
+    const { tenantId, coreId } = this.scope;
+    const quietUntil = channel === 'mail' ? await this.quietUntil(row.cause, to) : 0;
+    const due = new Date(Math.max(this.now.getTime() + this.rules.windowMs, quietUntil));
+    await select(
+      this.trx,
+      `insert into muster.notifications (tenant_id, core_id, notification_id, notice_id, run_id, epoch, channel, recipient, state, due_at, made_at)
+       values (?, ?, ?, ?, ?, ?, ?, ?, 'due', ?, ?) on conflict do nothing`,
+      [tenantId, coreId, uuidv7(), row.notice_id, row.run_id, notice.epoch, channel, storableText(to), due, this.now],
+    );
+  }
+
+  private async quietUntil(cause: string, to: string): Promise<number> {
+    const key = `${to}\n${cause}`;
+    let last = this.lastSent.get(key);
+    if (last === undefined) {
+      const [row] = await select<{ at: Date | null }>(
+        this.trx,
+        `select max(n.ended_at) as at from muster.notifications n
+         join muster.notices o on o.tenant_id = n.tenant_id and o.core_id = n.core_id and o.notice_id = n.notice_id
+         where n.tenant_id = ? and n.core_id = ? and n.channel = 'mail' and n.recipient = ? and n.state = 'sent' and n.ended_at > ?
+         and o.cause = ?`,
+        [
+          this.scope.tenantId,
+          this.scope.coreId,
+          storableText(to),
+          new Date(this.now.getTime() - this.rules.quietMs),
+          cause,
+        ],
+      );
+      last = row?.at?.getTime() ?? null;
+      this.lastSent.set(key, last);
+    }
+    return last === null ? 0 : last + this.rules.quietMs;
+  }
+}
