@@ -7,6 +7,7 @@ import type { EvidenceRef, Failure, RunEvent } from '../model/events';
 import type { DiskId, ServerSpec } from '../model/server';
 import type { MachineHolding, MachineRelease } from '../model/machine-holding';
 import type { DiscoveredServer } from '../replication/contract';
+import type { ReadinessAnswer, ReadinessQuestion } from '../model/readiness/site-readiness';
 import type { PointId, PointManifest, ReplicaView, TakenDisk, VolumeSignature } from '../model/replica';
 import type { InoculationReport, RegistryReport, VolumeFound } from '../disks/contract';
 import type { SiteView } from '../model/site-view';
@@ -166,6 +167,8 @@ export interface SiteActivities {
     machineName: string;
   }): Promise<DiscoveredServer>;
   viewReplicas(input: { siteId: string }): Promise<ReplicaView[]>;
+  /** What would keep these orders from being carried out; nothing is changed. */
+  examineReadiness(input: ReadinessQuestion): Promise<ReadinessAnswer>;
   /** Its networks and hardware, asked from the platform at this moment. */
   viewSite(input: { siteId: string }): Promise<SiteView>;
   /** The site's physical machines with what holds each; none where it has none. */

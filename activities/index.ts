@@ -7,6 +7,7 @@ import { createMachineAnswers } from './machine-answers';
 import { createMachineEffects } from './machine-effects';
 import { createPreflight } from './preflight';
 import { createProof } from './proof';
+import { createReadinessAnswers } from './readiness-answers';
 import { createReplicaEffects } from './replica-effects';
 import { createSessionActivities } from './session';
 import { createSiteAnswers } from './site-answers';
@@ -28,5 +29,6 @@ export function createActivities(
     ...createSessionActivities(deps),
     ...createMachineAnswers(deps),
     ...createSiteAnswers(deps),
+    ...createReadinessAnswers(deps),
   };
 }

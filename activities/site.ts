@@ -4,6 +4,7 @@ import type { DiskEditor } from '../disks/contract';
 import type { ReplicationSource, Replicas } from '../replication/contract';
 import type { Preparations } from '../replication/prepared-contract';
 import { OperatorError } from '../model/errors';
+import type { ReadinessAnswer } from '../model/readiness/site-readiness';
 import type { SiteId } from '../model/server';
 import type { Actor, RecoveryOrder } from '../model/order';
 import type { EvidenceKeeper } from './evidence-keeper';
@@ -43,6 +44,8 @@ export interface ActivityDeps {
   /** What an order's references to secrets mean, on this worker. */
   readonly secrets: Secrets;
   readonly worker: Actor;
+  /** What is not as needed on this worker's host: programs, versions, room. Default: not looked at. */
+  readonly hostChecks?: () => Promise<ReadinessAnswer['host']>;
   /** Told how attempts end, for metrics and logs. Default: nobody. */
   readonly observer?: Observer;
   /** UTC milliseconds. */

@@ -1,4 +1,4 @@
 export { plan } from './plan';
 export { pushButtonRecovery } from './push-button-recovery';
 export { replicationSession } from './replication-session';
-export { discoverServer, releaseMachine, viewMachines, viewReplicas, viewSite } from './site-questions';
+export { discoverServer, examineReadiness, releaseMachine, viewMachines, viewReplicas, viewSite } from './site-questions';

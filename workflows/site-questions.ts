@@ -2,6 +2,7 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { SiteActivities } from '../activities/contract';
 import type { MachineRelease } from '../model/machine-holding';
+import type { ReadinessQuestion } from '../model/readiness/site-readiness';
 import { siteQueue } from './messages';
 
 const ask = (siteId: string): SiteActivities =>
@@ -27,6 +28,10 @@ export function viewReplicas(input: { siteId: string }): ReturnType<SiteActiviti
 
 export function viewSite(input: { siteId: string }): ReturnType<SiteActivities['viewSite']> {
   return ask(input.siteId).viewSite(input);
+}
+
+export function examineReadiness(input: ReadinessQuestion): ReturnType<SiteActivities['examineReadiness']> {
+  return ask(input.siteId).examineReadiness(input);
 }
 
 export function viewMachines(input: { siteId: string }): ReturnType<SiteActivities['viewMachines']> {

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { WorkflowFailedError } from '@temporalio/client';
 import type { MachineHolding, MachineRelease } from '../../model/machine-holding';
+import type { ReadinessAnswer, ReadinessQuestion } from '../../model/readiness/site-readiness';
 import type { ReplicaView } from '../../model/replica';
 import type { ServerSpec } from '../../model/server';
 import type { SiteView } from '../../model/site-view';
@@ -23,6 +24,8 @@ export interface SiteCalls {
   viewReplicas(siteId: string): Promise<ReplicaView[]>;
   /** The site's networks and hardware; waits briefly only. @throws Problem as above. */
   viewSite(siteId: string): Promise<SiteView>;
+  /** What of the question the site is not ready for. @throws Problem as above. */
+  examineReadiness(question: ReadinessQuestion): Promise<ReadinessAnswer>;
   /** The site's physical machines with what holds each. @throws Problem as above. */
   viewMachines(siteId: string): Promise<MachineHolding[]>;
   /** Gives a claim up. @throws Problem as above. */
@@ -52,6 +55,7 @@ export function siteCalls(context: TemporalContext): SiteCalls {
     discoverServer: (input) => ask<DiscoveredMachine>('discoverServer', input, input.recoverySiteId),
     viewReplicas: (siteId) => ask<ReplicaView[]>('viewReplicas', { siteId }, siteId),
     viewSite: (siteId) => ask<SiteView>('viewSite', { siteId }, siteId, viewDeadlineMs),
+    examineReadiness: (question) => ask<ReadinessAnswer>('examineReadiness', question, question.siteId),
     viewMachines: (siteId) => ask<MachineHolding[]>('viewMachines', { siteId }, siteId),
     releaseMachine: (input) => ask<{ released: boolean }>('releaseMachine', input, input.siteId),
   };
