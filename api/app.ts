@@ -25,6 +25,7 @@ import { protectionRoutes } from './routes/protection';
 import { recoveryRoutes } from './routes/recoveries';
 import { replicaRoutes } from './routes/replicas';
 import { reportRoutes } from './routes/report';
+import { runbookRoutes } from './routes/runbooks';
 import { runRoutes } from './routes/runs';
 import { serverRoutes } from './routes/servers';
 import { tokenRoutes } from './routes/tokens';
@@ -58,6 +59,7 @@ export function assembleApi(deps: ApiDeps): Api {
   protectionRoutes(register, deps, servers);
   replicaRoutes(register, deps, servers);
   machineRoutes(register, deps, refusals);
+  runbookRoutes(register, deps);
   recoveryRoutes(register, deps, servers);
   runRoutes(register, deps, servers, acts);
   decisionRoutes(register, deps, acts, refusals);

@@ -17,6 +17,7 @@ export const problemKinds = {
   'too-large': [413, 'The request body is too large'],
   'media-type': [415, 'The request body has to be JSON'],
   'key-reused': [422, 'This idempotency key was used for something else'],
+  'runbook-errors': [422, 'The runbook has errors'],
   unexpected: [500, 'Muster failed on this request'],
   'part-unavailable': [503, 'A part that is needed does not answer'],
   'no-worker': [503, 'No worker took this in time'],

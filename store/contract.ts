@@ -130,12 +130,17 @@ export interface Runbooks {
   latest(): Promise<StoredRunbook[]>;
   /** Without a version the newest. */
   find(name: string, version?: number): Promise<StoredRunbook | undefined>;
+/** A version without its text, which may be megabytes. */
+export type RunbookVersion = Omit<StoredRunbook, 'text'>;
+
   /** Newest first. */
   versions(name: string): Promise<StoredRunbook[]>;
 }
 
 /** Computed with the journal from the events of rehearsals. */
 export interface Rehearsals {
+  /** The same without their texts. */
+  index(): Promise<RunbookVersion[]>;
   /**
    * Rehearsals of the runbook that are closed, newest first, each with the last run of every server: those of this text, the
    * newest that succeeded with another, and the newest of all.

@@ -1,7 +1,7 @@
 /** Runbooks by name and version. What was imported once is answered again; nothing is changed or removed. */
 import type { Knex } from 'knex';
 import { sha256Hex } from '../record/canonical';
-import type { NewRunbook, Runbooks, StoredRunbook } from './contract';
+import type { NewRunbook, Runbooks, RunbookVersion, StoredRunbook } from './contract';
 import { select, type Database, type Scope } from './database';
 
 interface RunbookRow {
@@ -28,6 +28,12 @@ export function createRunbooks(database: Database, scope: Scope, clock: () => Da
           where tenant_id = ? and core_id = ? order by name, version desc`;
         return (await select<RunbookRow>(db, sql, at)).map(runbookOf);
       }),
+    index: () =>
+      database.query('the runbooks could not be listed', async (db) => {
+        const sql = `select distinct on (name) ${columnsBesideText} from muster.runbooks
+          where tenant_id = ? and core_id = ? order by name, version desc`;
+        return (await select<Omit<RunbookRow, 'text'>>(db, sql, at)).map(versionOf);
+      }),
     find: (name, version) =>
       database.query(`runbook ${name} could not be read`, async (db) => {
         const sql = `select ${columns} from muster.runbooks where tenant_id = ? and core_id = ? and name = ?
@@ -43,7 +49,8 @@ export function createRunbooks(database: Database, scope: Scope, clock: () => Da
   };
 }
 
-const columns = 'name, version, sha256, text, title, tier, includes, imported_by, imported_at';
+const columnsBesideText = 'name, version, sha256, title, tier, includes, imported_by, imported_at';
+const columns = `${columnsBesideText}, text`;
 
 /** One after the other by name: two imports at once get two versions, or the same when they are the same. */
 async function add(
@@ -68,9 +75,11 @@ async function add(
   return { runbook: runbookOf(row!), seenBefore: false };
 }
 
-const runbookOf = ({ imported_by, imported_at, includes, ...row }: RunbookRow): StoredRunbook => ({
+const versionOf = ({ imported_by, imported_at, includes, ...row }: Omit<RunbookRow, 'text'>): RunbookVersion => ({
   ...row,
   includes: JSON.parse(includes) as string[],
   importedBy: imported_by,
   importedAt: imported_at.toISOString(),
 });
+
+const runbookOf = ({ text, ...row }: RunbookRow): StoredRunbook => ({ ...versionOf(row), text });

@@ -94,7 +94,7 @@ export function checkNotifications(file: RunbookFile, inventory: Inventory | nul
     if (rule.mail.length + rule.webhooks.length === 0)
       return [problem(at, 'nobody to tell', '`mail`, `webhooks`, or both')];
     return rule.webhooks.flatMap((name, w) => {
-      if (inventory === null || inventory.webhooks.includes(name)) return [];
+      if (!inventory?.webhooks || inventory.webhooks.includes(name)) return [];
       const known = inventory.webhooks.join(', ') || 'none';
       return [problem([...at, 'webhooks', w], `"${name}"`, `a webhook of the configuration: ${known}`)];
     });

@@ -2,7 +2,8 @@
 import { defaultMachineNames, machineNameFrom } from '../names';
 import type { Mode } from '../order';
 import type { RunbookFile } from '../schema/runbook';
-import type { Inventory, InventoryServer } from './check';
+import { hardwareProfiles } from '../server';
+import type { Inventory, InventoryServer, InventorySite } from './check';
 import { isolatedNetwork } from './runbook';
 import { problem, unknownName, warning, type PlaceInFile, type RunbookProblem } from './problems';
 
@@ -67,13 +68,23 @@ function againstInventory(
     );
   } else if (site?.hardware && !site.hardware.includes(hardware)) {
     problems.push(problem([...at, 'hardware'], hardware, `what site ${siteId} has: ${site.hardware.join(', ')}`));
-  }
+  } else problems.push(...physicalMachine({ at, server, known, siteId }, hardware, site));
   for (const [index, { nic }] of server.addresses.entries()) {
     if (nic < known.networks.length) continue;
     const needed = `a card that ${server.name} has: 0 to ${known.networks.length - 1}`;
     problems.push(problem([...at, 'addresses', index, 'nic'], `card ${nic}`, needed));
   }
   return problems;
+}
+
+/** A physical machine is there already: it has to be named, and to be what the runbook takes it for. */
+function physicalMachine({ at, server, siteId }: Placed, hardware: string, site?: InventorySite): RunbookProblem[] {
+  if (site?.machines === undefined || hardwareProfiles[hardware]?.kind !== 'physical') return [];
+  const fitting = site.machines.filter((machine) => machine.hardware === hardware).map(({ name }) => name);
+  const needed = `a physical machine of site ${siteId} with ${hardware}: ${fitting.join(', ') || 'none is configured'}`;
+  if (server.machineName === undefined) return [problem([...at, 'machineName'], 'no `machineName`', needed)];
+  if (fitting.includes(server.machineName)) return [];
+  return [unknownName([...at, 'machineName'], server.machineName, fitting, needed)];
 }
 
 /** Two machines of one name at one site are one machine too many. Rehearsals have names of their own by run. */

@@ -18,7 +18,8 @@ export interface Inventory {
   /** Names of imported runbooks, and what each of them includes. */
   readonly runbooks: ReadonlyMap<string, readonly string[]>;
   readonly steps: readonly string[];
-  readonly webhooks: readonly string[];
+  /** null where they are not known. */
+  readonly webhooks: readonly string[] | null;
   /** Programs that workers may run, by the names that scripts use. */
   readonly programs: readonly string[] | null;
   readonly people: ReadonlyMap<string, { readonly role: string }>;
@@ -36,6 +37,8 @@ export interface InventoryServer {
 export interface InventorySite {
   readonly networks: ReadonlyMap<string, { readonly isolated: boolean }> | null;
   readonly hardware: readonly string[] | null;
+  /** Its physical machines, as configured; absent where they are not known. */
+  readonly machines?: readonly { readonly name: string; readonly hardware: string }[];
 }
 
 /** Without an inventory only what the text itself tells is checked (`muster runbook check --offline`). */

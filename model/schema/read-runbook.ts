@@ -16,6 +16,8 @@ import { runbookSchema, type RunbookFile } from './runbook';
 export const longestText = 4_000_000;
 const deepest = 32;
 const mostProblems = 100;
+/** Halves of surrogate pairs and NUL: what no database gives back as it was. */
+const unstorable = /[\p{Cs}\0]/u;
 
 export interface ReadRunbook {
   /** undefined when there are errors. */
@@ -29,6 +31,9 @@ export function readRunbook(text: string): ReadRunbook {
   if (text.length > longestText) {
     return refused(`${text.length} characters`, `at most ${longestText}`, 'Divide it: a runbook may include others.');
   }
+  const unfit = unstorable.exec(text);
+  if (unfit !== null)
+    return refused('half a character, or one that is none', 'text', undefined, placeOf(text, unfit.index));
   const lines = new LineCounter();
   const document = parse(text, lines);
   if (document === undefined) return refused('lists in lists without end', `at most ${deepest} levels`);
@@ -37,8 +42,8 @@ export function readRunbook(text: string): ReadRunbook {
     return { line: Math.max(1, line), column: Math.max(1, col) };
   };
   const locate = (place: PlaceInFile): Position => at(offsetOf(document, place));
-  const unfit = [...syntaxProblems(document, at), ...forbidden(document, at)];
-  if (unfit.length > 0) return { file: undefined, problems: unfit.slice(0, mostProblems), locate };
+  const wrong = [...syntaxProblems(document, at), ...forbidden(document, at)];
+  if (wrong.length > 0) return { file: undefined, problems: wrong.slice(0, mostProblems), locate };
   const tree: unknown = document.toJS({ maxAliasCount: 0 });
   const parsed = runbookSchema.safeParse(tree);
   if (parsed.success) return { file: parsed.data, problems: [], locate };
@@ -63,8 +68,17 @@ function worded({ meant, ...problem }: RunbookProblem): Omit<RunbookProblem, 'me
   return { ...problem, ...words, ...(remedy === undefined ? {} : { remedy: printable(remedy) }) };
 }
 
-function refused(found: string, needed: string, remedy?: string): ReadRunbook {
-  const position = { line: 1, column: 1 };
+function placeOf(text: string, offset: number): Position {
+  const before = text.slice(0, offset).split('\n');
+  return { line: before.length, column: before.at(-1)!.length + 1 };
+}
+
+function refused(
+  found: string,
+  needed: string,
+  remedy?: string,
+  position: Position = { line: 1, column: 1 },
+): ReadRunbook {
   const problem = { severity: 'error' as const, at: [], position, found, needed, ...(remedy ? { remedy } : {}) };
   return { file: undefined, problems: [problem], locate: () => position };
 }

@@ -1,0 +1,116 @@
+/**
+ * What a runbook's names are checked against: servers, people and other runbooks from Postgres, machines from the configuration,
+ * networks and hardware from the sites themselves. What does not answer is said, not guessed.
+ */
+import type { Inventory, InventoryServer, InventorySite } from '../../model/runbook/check';
+import type { RunbookFile } from '../../model/schema/runbook';
+import type { ServerSpec } from '../../model/server';
+import type { RunbookVersion, Store } from '../../store/contract';
+import { procedures } from '../../workflows/procedures';
+import type { ApiDeps } from '../deps';
+import { within } from '../within';
+
+export interface Asked {
+  /** null: Postgres did not answer, so that only what the text itself tells is checked. */
+  readonly inventory: Inventory | null;
+  readonly servers: readonly ServerSpec[];
+  readonly runbooks: readonly RunbookVersion[];
+  /** One sentence for each thing that could not be asked. */
+  readonly notChecked: readonly string[];
+}
+
+type Parts = Pick<ApiDeps, 'store' | 'temporal' | 'config' | 'clock' | 'log'>;
+
+/** Asks for all that the file needs, at once. A part that does not answer is in `notChecked`; nothing is thrown. */
+export async function askInventory(deps: Parts, file: RunbookFile): Promise<Asked> {
+  const { store, config, clock, log } = deps;
+  try {
+    const [servers, runbooks, tokens] = await within(
+      config.storeDeadlineMs,
+      Promise.all([store.servers.list(), store.runbooks.index(), store.tokens.list()]),
+    );
+    const siteIds = usedSites(file, servers);
+    const asked = await Promise.all(siteIds.map((siteId) => askSite(deps, siteId)));
+    const sites = new Map([
+      ...config.siteIds.map((id) => [id, unknownSite] as const),
+      ...asked.map(({ entry }) => entry),
+    ]);
+    const inventory = {
+      servers: new Map(servers.map((server) => [server.name, inventoryServer(server)])),
+      sites,
+      runbooks: new Map(runbooks.map(({ name, includes }) => [name, includes])),
+      steps: procedures['push-button-recovery']!.steps.map(({ id }) => id),
+      webhooks: null,
+      programs: null,
+      people: peopleWithTokens(tokens, clock().toISOString()),
+    };
+    return { inventory, servers, runbooks, notChecked: [...asked.flatMap(({ silent }) => silent), ...unasked(file)] };
+  } catch (error) {
+    log.warn({ err: error }, 'A runbook was checked without its installation');
+    const because = error instanceof Error ? error.message : 'unknown';
+    return {
+      inventory: null,
+      servers: [],
+      runbooks: [],
+      notChecked: [`servers, people, sites and other runbooks: ${because}`],
+    };
+  }
+}
+
+/** What the file names and no part of this installation can be asked for here. */
+function unasked(file: RunbookFile): string[] {
+  const webhooks = file.notify.flatMap((rule) => rule.webhooks);
+  const programs = file.scripts.filter(({ on }) => on === 'worker').map(({ program }) => program);
+  return [
+    ...(webhooks.length === 0 ? [] : [`webhooks ${[...new Set(webhooks)].join(', ')}: whether they are configured`]),
+    ...(programs.length === 0 ? [] : [`programs ${[...new Set(programs)].join(', ')}: whether workers may run them`]),
+  ];
+}
+
+/** Sites that the file's servers are recovered at, as far as this installation has them. */
+function usedSites(file: RunbookFile, servers: readonly ServerSpec[]): string[] {
+  const byName = new Map(servers.map((server) => [server.name, server]));
+  const named = file.waves.flatMap((wave) =>
+    wave.servers.flatMap(({ name, site }) => site ?? file.defaults.site ?? byName.get(name)?.recoverySiteId ?? []),
+  );
+  return [...new Set(named)];
+}
+
+interface AskedSite {
+  readonly entry: readonly [string, InventorySite];
+  readonly silent: readonly string[];
+}
+
+const unknownSite: InventorySite = { networks: null, hardware: null };
+
+async function askSite({ temporal, config, log }: Parts, siteId: string): Promise<AskedSite> {
+  const machines = config.physicalMachines?.[siteId] ?? [];
+  try {
+    const { networks, hardware } = await temporal.viewSite(siteId);
+    const isolated = new Map(networks.map((network) => [network.name, { isolated: network.isolated }]));
+    return { entry: [siteId, { networks: isolated, hardware, machines }], silent: [] };
+  } catch (error) {
+    log.warn({ err: error, siteId }, 'A site did not say what it has');
+    const because = error instanceof Error ? error.message : 'unknown';
+    return {
+      entry: [siteId, { ...unknownSite, machines }],
+      silent: [`networks and hardware of site ${siteId}: ${because}`],
+    };
+  }
+}
+
+const inventoryServer = ({ name, recoverySiteId, nics, tier, objectives }: ServerSpec): InventoryServer => ({
+  name,
+  recoverySiteId,
+  networks: nics.map(({ network }) => network),
+  tier,
+  objectives,
+});
+
+/** Who could log in at this moment. */
+function peopleWithTokens(tokens: Awaited<ReturnType<Store['tokens']['list']>>, now: string): Inventory['people'] {
+  const live = tokens.filter(
+    ({ revokedAt, expiresAt }) => revokedAt === null && (expiresAt === null || expiresAt > now),
+  );
+  return new Map(live.map(({ person }) => [person.name, { role: person.role }]));
+}

@@ -1,0 +1,185 @@
+/** Runbooks through the API: everything wrong with a text at once, immutable versions, and no text that stops the API. */
+import { createHash } from 'node:crypto';
+import { v7 as uuidv7 } from 'uuid';
+import type { ApiDeps } from '../../api/deps';
+import { createReader, readingLimits } from '../../api/runbooks/reading';
+import { Problem } from '../../api/problems';
+import { longestText } from '../../model/schema/read-runbook';
+import { storyServer } from '../support/order';
+import { caller, openTestStack, siteId, type Call, type TestStack } from './stack';
+
+let stack: TestStack;
+let call: Call;
+
+/** A site that answers at once, and one that is away; test/api/runbooks.slow.test.ts asks a real one. */
+const withSite = (viewSite: ApiDeps['temporal']['viewSite']): Call =>
+  caller({ ...stack, deps: { ...stack.deps, temporal: { ...stack.deps.temporal, viewSite } } });
+const lan = { networks: [{ name: 'dr-lan', isolated: false }], hardware: ['kvm-virtio'] };
+
+beforeAll(async () => {
+  stack = await openTestStack();
+  call = withSite(() => Promise.resolve(lan));
+  const nics = [{ ...storyServer.nics[0]!, network: 'lan' }];
+  for (const name of ['db01', 'app01', 'web01']) {
+    await stack.store.servers.save({ ...storyServer, id: uuidv7(), name, nics, recoverySiteId: siteId });
+  }
+}, 60_000);
+afterAll(() => stack?.close());
+
+const text = (name: string, servers: string, more = '') => `format: 1
+name: ${name}
+title: Runbook ${name}
+networks: { recovery: { lan: dr-lan } }
+defaults: { hardware: kvm-virtio }
+${more}waves:
+  - name: all-of-${name}
+    servers: [${servers}]
+`;
+const check = (body: string, ask = call) => ask('POST', '/runbooks/check', { body: { text: body } });
+const said = async (body: string) =>
+  (await check(body)).body.problems.map(
+    ({ line, column, found }: { line: number; column: number; found: string }) => `${line}:${column} ${found}`,
+  );
+
+test('a text is told all that is wrong with it, with its place, what was found, what is needed and what to do', async () => {
+  const answer = await check(text('shop', '{ name: db02 }, { name: app01, after: [nothing], hardware: pc-ahci }'));
+  expect(answer.status).toBe(200);
+  expect(answer.body).toMatchObject({ ok: false, name: 'shop', notChecked: [] });
+  expect(answer.body.problems[0]).toEqual({
+    severity: 'error',
+    line: 8,
+    column: 17,
+    at: ['waves', 0, 'servers', 0, 'name'],
+    found: '"db02"',
+    needed: 'a server of the inventory (`muster servers`)',
+    remedy: 'Is "db01" meant?',
+  });
+  expect(answer.body.problems.map(({ found }: { found: string }) => found)).toEqual(['"db02"', '"nothing"', 'pc-ahci']);
+  expect(await said('format: 1\nname: x\nname: y\n')).toEqual(['3:1 this key a second time']);
+  expect(await said('a: &x [1]\nb: *x\n')).toEqual(['2:4 the alias *x']);
+  expect(await said('format: 1\ntitle: "\ud800"\n')).toEqual(['2:9 half a character, or one that is none']);
+});
+
+test('a correct text is a version; the same again is that version; another is the next; none is ever changed', async () => {
+  const first = text('shop', '{ name: db01 }');
+  const second = first.replace('Runbook shop', 'Web shop');
+  const imports = (body: string, token = stack.tokens.coordinator) =>
+    call('POST', '/runbooks', { body: { text: body }, token });
+  const sha256 = createHash('sha256').update(first).digest('hex');
+  expect(await imports(first)).toMatchObject({
+    status: 201,
+    body: { name: 'shop', version: 1, sha256, seenBefore: false },
+  });
+  expect(await imports(first)).toMatchObject({ status: 200, body: { version: 1, seenBefore: true } });
+  expect(await imports(second)).toMatchObject({ status: 201, body: { version: 2 } });
+  expect((await imports(first, stack.tokens.operator)).status).toBe(403);
+
+  const list = await call('GET', '/runbooks', { token: stack.tokens.viewer });
+  expect(list.body.items).toMatchObject([{ name: 'shop', version: 2, title: 'Web shop', importedBy: 'coordinator' }]);
+  expect(list.body.items[0]).not.toHaveProperty('text');
+  const shown = await call('GET', '/runbooks/shop?version=1', { token: stack.tokens.viewer });
+  expect(shown.body).toMatchObject({ version: 1, text: first, versions: [{ version: 2 }, { version: 1, sha256 }] });
+  expect((await call('GET', '/runbooks/shop')).body.text).toBe(second);
+  expect(await call('GET', '/runbooks/shop?version=3')).toMatchObject({
+    status: 404,
+    body: { detail: 'Runbook shop has no version 3. It has 2, 1' },
+  });
+  expect(await call('GET', '/runbooks/shap')).toMatchObject({ status: 404, body: { near: ['shop'] } });
+});
+
+test('a text with errors is not imported, and the refusal names each with its line', async () => {
+  const refused = await call('POST', '/runbooks', { body: { text: text('broken', '{ name: db01 }, { name: db01 }') } });
+  expect(refused).toMatchObject({ status: 422, body: { type: 'urn:muster:problem:runbook-errors' } });
+  expect(refused.body.issues).toContainEqual({
+    at: '8:33',
+    message: 'found the server "db01" a second time, needed each name once',
+  });
+  expect((await call('GET', '/runbooks/broken')).status).toBe(404);
+});
+
+test('included runbooks are followed: unknown, a circle, too deep, and a server that is in two of them', async () => {
+  const including = (name: string, ...names: string[]) =>
+    `format: 1\nname: ${name}\ntitle: ${name}\nincludes:\n${names.map((one) => `  - runbook: ${one}\n`).join('')}`;
+  const imports = async (body: string) => {
+    const answer = await call('POST', '/runbooks', { body: { text: body } });
+    expect([answer.status, answer.body.issues]).toEqual([201, undefined]);
+  };
+  await imports(text('front', '{ name: web01 }'));
+  await imports(text('middle', '{ name: app01 }'));
+  await imports(including('both', 'front', 'middle'));
+  expect(await said(including('all', 'bothe'))).toEqual(['5:5 "bothe"']);
+  expect(await said(including('both', 'both'))).toEqual(['5:5 the runbook itself']);
+  const circle = text('front', '{ name: web01 }', 'includes: [{ runbook: both }]\n');
+  expect(await said(circle)).toEqual(['6:14 a circle: front includes both includes front']);
+  const twice = text('all', '{ name: app01 }', 'includes: [{ runbook: both }]\n');
+  expect((await said(twice)).join()).toContain('"app01" in runbook all, too');
+  for (let depth = 1; depth <= 3; depth += 1) {
+    await imports(including(`depth-${depth}`, depth === 1 ? 'both' : `depth-${depth - 1}`));
+  }
+  const deep = await said(including('top', 'depth-3'));
+  expect(deep[0]).toBe('5:5 in runbook both: "front" included at depth 5: top, depth-3, depth-2, depth-1, both');
+});
+
+test('what does not answer is said, and what can be checked is checked all the same', async () => {
+  const away = withSite(() => Promise.reject(new Problem('no-worker', 'No worker of site "dr" answered in time')));
+  const unknownNetwork = text('shop', '{ name: db01 }').replace('dr-lan', 'no-such-lan');
+  expect((await check(unknownNetwork)).body).toMatchObject({ ok: false });
+  expect((await check(unknownNetwork, away)).body).toMatchObject({
+    ok: true,
+    notChecked: ['networks and hardware of site dr: No worker of site "dr" answered in time'],
+  });
+  stack.postgres.cut();
+  try {
+    const circle = text('shop', '{ name: db01, after: [app01] }, { name: app01, after: [db01] }');
+    const offline = await check(circle);
+    expect(offline.body).toMatchObject({ ok: false, notChecked: [expect.stringContaining('servers, people, sites')] });
+    const refused = await call('POST', '/runbooks', { body: { text: text('shop', '{ name: db01 }') } });
+    expect(refused).toMatchObject({ status: 503, body: { detail: expect.stringContaining('Nothing was imported') } });
+  } finally {
+    stack.postgres.mend();
+  }
+});
+
+test('a runbook of 5 MB is told that it is too long; other requests are held to their own limit', async () => {
+  const long = await check(`# ${'x'.repeat(5_000_000)}\n`);
+  expect(long).toMatchObject({ status: 200, body: { ok: false } });
+  expect(long.body.problems).toMatchObject([
+    {
+      line: 1,
+      column: 1,
+      found: '5000003 characters',
+      needed: `at most ${longestText}`,
+      remedy: expect.stringContaining('include'),
+    },
+  ]);
+  const far = await check('x'.repeat(9_000_000));
+  expect(far).toMatchObject({ status: 413, body: { detail: expect.stringContaining(`${longestText} characters`) } });
+  const other = await call('POST', '/servers', { body: { name: 'x'.repeat(300_000) } });
+  expect(other).toMatchObject({ status: 413, body: { detail: expect.stringContaining('262144') } });
+});
+
+describe('a hostile text', () => {
+  const bracket = '['.repeat(400_000);
+  const quick = createReader({ ...readingLimits, longestMs: 1_500 });
+  const small = createReader({ ...readingLimits, memoryMiB: 32 });
+  const problemsOf = (reader: typeof quick, hostile: string) =>
+    reader(hostile, ({ unreadable }) => Promise.resolve(unreadable.map(({ found }) => found)));
+
+  test('is read beside everything else: the API goes on answering', async () => {
+    const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\n${Array.from({ length: 2_000 }, (_, i) => `b${i}: [*a,*a,*a]\n`).join('')}`;
+    let read = false;
+    const reading = check(bomb).finally(() => (read = true));
+    const others = [];
+    for (let i = 0; i < 3; i += 1) others.push([(await call('GET', '/me')).status, read]);
+    const answer = await reading;
+    expect(others).toEqual([1, 2, 3].map(() => [200, false]));
+    expect(answer.body.problems[0]).toMatchObject({ line: 2, found: 'the alias *a' });
+  }, 60_000);
+
+  test('that takes too long, or too much memory, ends as a problem', async () => {
+    const keys = Array.from({ length: 60_000 }, (_, i) => `k${i}: 1\n`).join('');
+    expect(await problemsOf(quick, keys)).toEqual(['a text that takes more than 1.5 s to read']);
+    expect(await problemsOf(small, bracket)).toEqual(['a text that takes more than 32 MiB of memory to read']);
+    expect(await problemsOf(small, '# short again')).toEqual(['nothing']);
+  }, 60_000);
+});
