@@ -1,4 +1,5 @@
 /** The one typed configuration that every process of Muster starts from. Paths are absolute; nothing in it is a secret. */
+import type { NotificationsConfig } from './notifications';
 import type { MachineConfig, NetworkConfig, RecoverySiteConfig, SourceSiteConfig } from './sites';
 
 export type { MachineConfig, NetworkConfig, RecoverySiteConfig, SourceSiteConfig };
@@ -37,6 +38,7 @@ export interface Configuration {
     readonly siteSlots: number;
     readonly cachedWorkflows: number;
   };
+  readonly notifications: NotificationsConfig;
   /** host:port that a worker serves metrics on: its own, and those of Temporal's SDK. null: not served. */
   readonly metrics: { readonly workerAddress: string | null; readonly temporalAddress: string | null };
   readonly sites: readonly RecoverySiteConfig[];

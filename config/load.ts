@@ -7,6 +7,7 @@ import type { Configuration } from './configuration';
 import { isPostgresUrl, readUrlFile } from './postgres-url';
 import { ConfigurationError, showValue, type ConfigurationProblem } from './problems';
 import { otherVariables, settings, type Setting, type SettingValues } from './settings';
+import { readNotifications } from './notifications';
 import { readSites, type Sites } from './read-sites';
 
 type Tree = Readonly<Record<string, unknown>>;
@@ -24,9 +25,10 @@ export function loadConfiguration(env: NodeJS.ProcessEnv = process.env): Configu
   const values = readSettings(env, file, tree, problems);
   const dataFolder = resolve(values.dataFolder ?? standardDataFolder());
   const sites = readSites(file, tree, dataFolder, problems);
+  const notifications = readNotifications(file, tree, values, problems);
   problems.push(...crossChecks(values, sites));
   if (problems.length > 0) throw new ConfigurationError(problems);
-  return assemble(values, sites, { file, dataFolder, unknownVariables: unknownVariables(env) });
+  return assemble(values, sites, { notifications, file, dataFolder, unknownVariables: unknownVariables(env) });
 }
 
 function readTree(file: string, problems: ConfigurationProblem[]): Tree {
@@ -76,6 +78,9 @@ function valueAt(tree: Tree, key: string): unknown {
     );
 }
 
+/** What the file has beside settings. */
+const lists: readonly string[] = ['sites', 'sources', 'notify', 'webhooks'];
+
 /** A misspelt key would silently mean the default. */
 function unknownKeys(file: string, tree: Tree): ConfigurationProblem[] {
   const known = Object.values<Setting>(settings).flatMap((setting) => (setting.key === null ? [] : [setting.key]));
@@ -85,7 +90,7 @@ function unknownKeys(file: string, tree: Tree): ConfigurationProblem[] {
     return Object.keys(value).map((name) => `${key}.${name}`);
   });
   return written
-    .filter((key) => !known.includes(key) && !groups.has(key) && key !== 'sites' && key !== 'sources')
+    .filter((key) => !known.includes(key) && !groups.has(key) && !lists.includes(key))
     .map((key) => ({
       where: `${file}: ${key}`,
       found: 'a setting that does not exist',
@@ -151,7 +156,7 @@ function portClashes(values: SettingValues): ConfigurationProblem[] {
 function assemble(
   values: SettingValues,
   sites: Sites,
-  origin: Pick<Configuration, 'file' | 'dataFolder' | 'unknownVariables'>,
+  origin: Pick<Configuration, 'file' | 'dataFolder' | 'unknownVariables' | 'notifications'>,
 ): Configuration {
   const { dataFolder } = origin;
   const externalUrl =

@@ -3,56 +3,21 @@
  * docs/configuration.md is made from this list, so a setting cannot exist without being documented.
  */
 import { z } from 'zod';
+import { mailSettings } from './mail-settings';
+import {
+  flag,
+  flagNeeded,
+  hostAndPort,
+  identifier,
+  identifierNeeded,
+  port,
+  portNeeded,
+  setting,
+  text,
+  wholeNumber,
+} from './setting';
 
-export interface Setting<T = unknown> {
-  readonly variable: string;
-  /** Path in the YAML file, dotted; null: environment only. */
-  readonly key: string | null;
-  readonly meaning: string;
-  /** What is needed, as a person would say it; part of the error message. */
-  readonly needed: string;
-  /** The default as the documentation shows it. */
-  readonly standard: string;
-  /** Takes text (from the environment or YAML); the input undefined gives the default. */
-  readonly schema: z.ZodType<T>;
-  /** The value may hold a password: never printed. */
-  readonly secret?: true;
-}
-
-const trueWords = ['1', 'true', 'yes', 'on'];
-const falseWords = ['0', 'false', 'no', 'off'];
-
-const text = z.string().trim().min(1);
-const flag = (standard: boolean) =>
-  z
-    .union([
-      z.boolean(),
-      z
-        .string()
-        .toLowerCase()
-        .pipe(z.enum([...trueWords, ...falseWords])),
-    ])
-    .transform((value) => value === true || (typeof value === 'string' && trueWords.includes(value)))
-    .default(standard);
-const wholeNumber = (min: number, max: number) =>
-  z.union([z.number(), z.string().trim().regex(/^\d+$/).transform(Number)]).pipe(z.number().int().min(min).max(max));
-const port = wholeNumber(1, 65_535);
-/** Stands in tables, workflow ids, queues and paths, so it is kept to characters that are safe in all of them. */
-export const identifier = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/);
-export const identifierNeeded = 'lower-case letters, digits and hyphens, at most 40';
-const hostAndPort = z.string().regex(/^[\w.-]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/);
-
-const portNeeded = 'a port number from 1 to 65535';
-const flagNeeded = `one of ${[...trueWords, ...falseWords].join(', ')}`;
-
-function setting<T>(
-  variable: string,
-  key: string | null,
-  schema: z.ZodType<T>,
-  words: { meaning: string; needed: string; standard: string; secret?: true },
-): Setting<T> {
-  return { variable, key, schema, ...words };
-}
+export { identifier, identifierNeeded, type Setting } from './setting';
 
 export const settings = {
   configFile: setting('MUSTER_CONFIG', null, text.optional(), {
@@ -105,6 +70,7 @@ export const settings = {
     needed: portNeeded,
     standard: '`7070`',
   }),
+  ...mailSettings,
   temporalAddress: setting('MUSTER_TEMPORAL_ADDRESS', 'temporal.address', hostAndPort.optional(), {
     meaning: 'a Temporal server that runs elsewhere; `muster up` then only checks it',
     needed: 'host:port',
