@@ -1,6 +1,7 @@
 /** Small things that several groups of effects share. */
 import { machineUuidOf } from '../model/ids';
 import type { RecoveryOrder } from '../model/order';
+import { isRehearsal } from '../model/rehearsal';
 import type { TakenDisk } from '../model/replica';
 import type { MachineDisk, MachineRef, Owner } from '../platforms/contract';
 import type { Attempt } from './attempt';
@@ -34,7 +35,10 @@ export function workAt(
 ): {
   site: RecoverySite;
   onReplica: <T>(work: () => Promise<T>) => Promise<T>;
+  /** On what the target server has of the run's disks. */
   onDisks: <T>(work: () => Promise<T>) => Promise<T>;
+  /** On what is written into them, which may take long. */
+  onBytes: <T>(work: () => Promise<T>) => Promise<T>;
   onMachine: <T>(work: () => Promise<T>) => Promise<T>;
 } {
   const site = recoverySite(deps.sites, order.target.siteId);
@@ -46,10 +50,15 @@ export function workAt(
     };
     return withLease(site.leaseFolder, resource, attempt.effect, had, { signal: attempt.signal });
   };
+  const onReplica = <T>(work: () => Promise<T>): Promise<T> => under(replicaResource(order.server.id), work);
+  const onOwn = <T>(work: () => Promise<T>): Promise<T> => under(copiesResource(order.runId), work);
+  // Of a rehearsal's disks the target server is the replica's, but cycles must not wait until an inoculation is done.
+  const onBytes = takesCopies(order) || isRehearsal(order) ? onOwn : onReplica;
   return {
     site,
-    onReplica: (work) => under(replicaResource(order.server.id), work),
-    onDisks: (work) => under(takesCopies(order) ? copiesResource(order.runId) : replicaResource(order.server.id), work),
+    onReplica,
+    onBytes,
+    onDisks: (work) => (onBytes === onOwn && !takesCopies(order) ? onReplica(() => onOwn(work)) : onBytes(work)),
     onMachine: (work) => under(machineResource(order.runId), work),
   };
 }

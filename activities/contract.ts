@@ -12,6 +12,7 @@ import type { PointId, PointManifest, ReplicaView, TakenDisk, VolumeSignature } 
 import type { InoculationReport, RegistryReport, VolumeFound } from '../disks/contract';
 import type { SiteView } from '../model/site-view';
 import type { Effect } from '../model/steps';
+import type { RehearsalActivities } from './rehearsal-contract';
 
 /** What every effect on a recovery gets: who it is for and the order with all corrections applied. */
 export interface EffectInput {
@@ -57,7 +58,7 @@ export interface BootProof {
 }
 
 /** Effects of push-button recovery; they run on the queue of the recovery site. */
-export interface RecoveryActivities {
+export interface RecoveryActivities extends RehearsalActivities {
   preflight(input: EffectInput): Promise<PreflightReport>;
   freezeReplica(input: EffectInput): Promise<Frozen>;
   /** Undo of freeze: replication goes on; a source that we stopped is started again when it can be reached. */

@@ -13,22 +13,22 @@ type DiskEffects = Pick<RecoveryActivities, 'applySignature' | 'removeSignature'
 export function createDiskEffects(deps: ActivityDeps): EffectsOf<DiskEffects> {
   return {
     async applySignature({ order, disk }, attempt) {
-      const { site, onDisks } = workAt(deps, order, attempt);
-      return onDisks(() => site.disks.applySignatures(disk, callOptions(attempt)));
+      const { site, onBytes } = workAt(deps, order, attempt);
+      return onBytes(() => site.disks.applySignatures(disk, callOptions(attempt)));
     },
 
     async removeSignature({ order, disk }, attempt) {
-      const { site, onDisks } = workAt(deps, order, attempt);
-      await onDisks(() => site.disks.removeSignatures(disk, callOptions(attempt)));
+      const { site, onBytes } = workAt(deps, order, attempt);
+      await onBytes(() => site.disks.removeSignatures(disk, callOptions(attempt)));
     },
 
     async inoculateDisks({ order, disks }, attempt) {
-      const { site, onDisks } = workAt(deps, order, attempt);
+      const { site, onBytes } = workAt(deps, order, attempt);
       const unlockKeys = await Promise.all((order.server.unlockKeys ?? []).map((ref) => deps.secrets(ref)));
       const nics = await targetNics(order, site, attempt);
       const prepared = await preparedFor(site, order);
       const options = { ...callOptions(attempt), nics, unlockKeys, prepared, ...inoculatorFor(site, order) };
-      const report = await onDisks(() => site.disks.inoculate(disks, order.target.hardware, options));
+      const report = await onBytes(() => site.disks.inoculate(disks, order.target.hardware, options));
       const text = Buffer.from(JSON.stringify(report, null, 2));
       await attempt.keep(
         `What inoculation changed and verified${preparedWords(report)}`,
@@ -40,8 +40,8 @@ export function createDiskEffects(deps: ActivityDeps): EffectsOf<DiskEffects> {
     },
 
     async updateRegistry({ order, disks }, attempt) {
-      const { site, onDisks } = workAt(deps, order, attempt);
-      const report = await onDisks(() => site.disks.updateRegistry(disks, order.target.hardware, callOptions(attempt)));
+      const { site, onBytes } = workAt(deps, order, attempt);
+      const report = await onBytes(() => site.disks.updateRegistry(disks, order.target.hardware, callOptions(attempt)));
       const text = Buffer.from(JSON.stringify(report, null, 2));
       await attempt.keep('What was changed in the registry and verified', text, 'registry.json', 'application/json');
       return report;

@@ -1,10 +1,12 @@
 /** All activities of a site's worker, from one factory. */
 import { recorded } from './attempt';
 import type { Recorded, RecoveryActivities, SessionActivities, SiteActivities } from './contract';
+import { createCleanUpEffects } from './clean-up-effects';
 import { createDiskEffects } from './disk-effects';
 import { createHandOverEffects } from './hand-over-effects';
 import { createMachineAnswers } from './machine-answers';
 import { createMachineEffects } from './machine-effects';
+import { createNetworkEffects } from './network-effects';
 import { createPreflight } from './preflight';
 import { createProof } from './proof';
 import { createReadinessAnswers } from './readiness-answers';
@@ -23,6 +25,8 @@ export function createActivities(
     ...createDiskEffects(deps),
     ...createMachineEffects(deps),
     ...createProof(deps),
+    ...createNetworkEffects(deps),
+    ...createCleanUpEffects(deps),
   };
   return {
     ...recorded<RecoveryActivities>(effects, deps),

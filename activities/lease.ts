@@ -4,7 +4,7 @@
  * wakes up later is refused (design: law 2; measured: a second attempt began 4 s before the first one's effect ended).
  */
 import { spawn } from 'node:child_process';
-import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { access, chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { PermanentError, TransientError } from '../model/errors';
@@ -52,6 +52,24 @@ export async function withLease<T>(
 export async function assertInTime(folder: string, resource: string, holder: RunHolder): Promise<void> {
   const { runs } = await readTokens(`${leaseFile(folder, resource)}.tokens`);
   refuseLate(runs, resource, holder);
+}
+
+/** Whether somebody holds it at this moment; nobody is kept waiting by the question. */
+export async function isLeaseHeld(folder: string, resource: string, signal?: AbortSignal): Promise<boolean> {
+  const file = leaseFile(folder, resource);
+  if (
+    !(await access(file).then(
+      () => true,
+      () => false,
+    ))
+  )
+    return false;
+  const release = await lock(file, resource, 0, signal).catch(() => {
+    signal?.throwIfAborted();
+    return null;
+  });
+  await release?.();
+  return release === null;
 }
 
 function leaseFile(folder: string, resource: string): string {

@@ -1,11 +1,11 @@
 /** Effects on the new machine: create, register disks, power. Under the lease of the run's machine. */
 import { OperatorError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
-import type { PlatformHealth } from '../platforms/contract';
 import type { RecoveryActivities } from './contract';
 import type { Attempt, EffectsOf } from './attempt';
 import { asMachineDisk, callOptions, machineOf, workAt } from './common';
 
+import { readIsolation } from './isolation';
 import { askSource } from './source';
 import { assertAsBuilt, isOutdated } from './machine-check';
 import type { ActivityDeps, RecoverySite } from './site';
@@ -77,7 +77,7 @@ export function createMachineEffects(deps: ActivityDeps): EffectsOf<MachineEffec
     async judgePowerOn({ order }, attempt) {
       const { site } = workAt(deps, order, attempt);
       const platform = platformOf(site, order);
-      if (order.mode === 'rehearsal') assertIsolated(order, await platform.health(callOptions(attempt)));
+      if (order.mode === 'rehearsal') await readIsolation(order, platform, machineOf(order), callOptions(attempt));
       const reason = await whyAsk(deps, order, attempt);
       if (platform.given === undefined) return { because: reason };
       const { machineName } = order.target;
@@ -146,22 +146,4 @@ async function removeMachines(
     if (machine.power !== 'off') await platform.power(ref, 'off', callOptions(attempt));
     await platform.remove(ref, callOptions(attempt));
   }
-}
-
-/** A rehearsal's machine may see nobody but its like (design: law 7). */
-export function assertIsolated(order: RecoveryOrder, health: PlatformHealth): void {
-  const wanted = [...new Set(order.server.nics.map(({ network }) => order.target.networks[network] ?? network))];
-  const open = wanted.filter((name) => !health.networks.some((network) => network.name === name && network.isolated));
-  if (open.length === 0) return;
-  throw new OperatorError({
-    what: `a rehearsal of ${order.server.name} is not isolated`,
-    found: `network ${open.join(', ')} is not isolated`,
-    needed: `isolated networks; this site has ${
-      health.networks
-        .filter((network) => network.isolated)
-        .map((network) => network.name)
-        .join(', ') || 'none'
-    }`,
-    remedy: 'Go back to create-machine with isolated networks (`--from create-machine --set networks=…`), or abort.',
-  });
 }

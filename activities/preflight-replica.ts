@@ -21,8 +21,8 @@ export function checkReplica(order: RecoveryOrder, { points, point, view }: Repl
     check('replica', point !== undefined, [there, ...(point === undefined ? lost : [])].join('; '), wanted),
     check(
       'hold',
-      heldBy === null || heldBy === order.runId,
-      heldBy === null ? 'free' : `held by run ${heldBy}`,
+      heldBy === null || heldBy === order.runId || (order.mode === 'recovery' && view?.holdYields === true),
+      heldBy === null ? 'free' : `held by run ${heldBy}${view?.holdYields === true ? ', a rehearsal' : ''}`,
       'free',
     ),
   ];

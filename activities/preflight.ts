@@ -1,6 +1,7 @@
 /** What can be known to go wrong before anything is touched; all problems at once. */
 import { OperatorError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
+import { isRehearsal, rehearsalProblem } from '../model/rehearsal';
 import type { Machine, PlatformHealth } from '../platforms/contract';
 import { formatSize } from '../model/durations';
 import type { RecoveryActivities } from './contract';
@@ -62,10 +63,11 @@ export function checksOf(order: RecoveryOrder, site: RecoverySite, seen: Seen): 
     ...checkReplica(order, seen),
     checkClocks(order, seen.point, seen.nowMs),
     checkSpace(order, seen.freeBytes, seen.writtenBytes),
-    ...(platformOf(site, order).given === undefined ? checkNames(order, seen.machines) : []),
+    ...(platformOf(site, order).given === undefined ? checkNames(order, seen) : []),
     ...seen.given,
     ...checkHardware(order, site, seen.health),
-    ...checkNetworks(order, seen.health),
+    ...checkNetworks(order, site, seen.health),
+    ...checkRehearsal(order),
   ];
 }
 
@@ -115,7 +117,7 @@ function checkSpace(order: RecoveryOrder, freeBytes: number, neededBytes: number
   );
 }
 
-function checkNames(order: RecoveryOrder, machines: readonly Machine[]): Check[] {
+function checkNames(order: RecoveryOrder, { machines, health }: Seen): Check[] {
   const { machineName } = order.target;
   const sameName = machines.find((one) => one.name === machineName && one.owner?.runId !== order.runId);
   const addresses = new Set(order.server.nics.map((nic) => nic.macAddress));
@@ -125,7 +127,7 @@ function checkNames(order: RecoveryOrder, machines: readonly Machine[]): Check[]
       one.owner?.runId !== order.runId &&
       // The source itself may run here; that is judged before power-on, where a person can decide.
       one.name !== order.server.source.machineName &&
-      one.nics.some((nic) => addresses.has(nic.macAddress)),
+      one.nics.some((nic) => addresses.has(nic.macAddress) && !isApart(one, nic.network, health)),
   );
   return [
     check(
@@ -141,6 +143,11 @@ function checkNames(order: RecoveryOrder, machines: readonly Machine[]): Check[]
       'addresses that no running machine has',
     ),
   ];
+}
+
+/** A rehearsal's machine has the server's addresses, where nobody sees them: only Muster's own networks are none of the site's. */
+function isApart({ owner }: Machine, network: string, { networks }: PlatformHealth): boolean {
+  return owner !== null && !networks.some(({ name, isolated }) => name === network && !isolated);
 }
 
 const describeOwner = (machine: Machine): string =>
@@ -179,13 +186,29 @@ function checkHardware(order: RecoveryOrder, site: RecoverySite, health: Platfor
   ];
 }
 
-function checkNetworks(order: RecoveryOrder, health: PlatformHealth): Check[] {
+function checkNetworks(order: RecoveryOrder, site: RecoverySite, health: PlatformHealth): Check[] {
   const known = health.networks.map((network) => network.name);
+  const { isolatedNetworks } = platformOf(site, order).capabilities;
   return [...new Set(order.server.nics.map((nic) => nic.network))].map((source) => {
     const target = order.target.networks[source] ?? source;
+    if (order.isolation?.networks.includes(target) === true) {
+      return check(
+        `network for ${source}`,
+        isolatedNetworks,
+        `${target}, to be made`,
+        'a platform that makes networks',
+      );
+    }
     const network = health.networks.find((one) => one.name === target);
     const isolated = order.mode !== 'rehearsal' || network?.isolated === true;
     const needed = `${order.mode === 'rehearsal' ? 'an isolated one' : 'one'} of ${known.join(', ') || 'none'}`;
-    return check(`network for ${source}`, network !== undefined && isolated, target, needed);
+    const why = isolatedNetworks || isolated ? '' : '; for given machines none is made, so the site has to declare one';
+    return check(`network for ${source}`, network !== undefined && isolated, target, `${needed}${why}`);
   });
+}
+
+/** What may never be asked of one. */
+function checkRehearsal(order: RecoveryOrder): Check[] {
+  const problem = isRehearsal(order) ? rehearsalProblem(order) : null;
+  return problem === null ? [] : [check('rehearsal', false, problem.found, problem.needed)];
 }

@@ -1,6 +1,9 @@
 /** Effects on the replica: freeze, take, suspend, resume. All under the lease of the server's replica. */
-import { OperatorError } from '../model/errors';
+import { OperatorError, PermanentError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
+import { isRehearsal, rehearsalProblem } from '../model/rehearsal';
+import type { PointManifest } from '../model/replica';
+import type { HoldOptions } from '../replication/contract';
 import type { Frozen, RecoveryActivities } from './contract';
 import type { Attempt } from './attempt';
 import { callOptions, replicaResource, takesCopies, workAt } from './common';
@@ -9,6 +12,7 @@ import { assertInTime } from './lease';
 import { askSource, forgetSourceStopped, orAbort, sourceDeadline, startSourceAgain, stopSource } from './source';
 import type { ActivityDeps, RecoverySite } from './site';
 import { platformOf } from './site';
+import { letsReplicaGo } from './survey';
 import type { EffectsOf } from './attempt';
 
 type ReplicaEffects = Pick<
@@ -27,18 +31,23 @@ export function createReplicaEffects(deps: ActivityDeps): EffectsOf<ReplicaEffec
   return {
     async freezeReplica({ order }, attempt) {
       const { site, onReplica } = workAt(deps, order, attempt);
+      refuseInRehearsal(order);
       // The hold comes first: it makes the session end its cycle, and with it the lease becomes free. An attempt that an
       // undo has overtaken must not set it: nobody would ever take it away.
       await assertInTime(site.leaseFolder, replicaResource(order.server.id), attempt.effect);
-      await site.replicas.hold(order.server.id, order.runId, 'frozen');
-      return onReplica(async () => {
+      await site.replicas.hold(order.server.id, order.runId, 'frozen', yieldsIn(order));
+      // Reading the layers may take long: in a rehearsal nobody waits for it, the hold keeps them as they are.
+      const verify = (point: PointManifest) => verifyPoint(order, site, point, attempt);
+      const frozen = await onReplica(async () => {
         const sourceStopped = order.intent === 'planned' && (await stopSource(deps, order, site, attempt));
         const finalCycle = await lastCycle(order, site, attempt);
         const point = await choosePoint(order, site);
-        const verified = await verifyPoint(order, site, point, attempt);
-        const disks = point.disks.map(({ diskId, signatures }) => ({ diskId, signatures }));
-        return { point: { ...point, disks }, finalCycle, sourceStopped, verified };
+        const verified = isRehearsal(order) ? null : await verify(point);
+        return { point, finalCycle, sourceStopped, verified };
       });
+      const verified = frozen.verified ?? (await verify(frozen.point));
+      const disks = frozen.point.disks.map(({ diskId, signatures }) => ({ diskId, signatures }));
+      return { ...frozen, verified, point: { ...frozen.point, disks } };
     },
 
     async thawReplica({ order }, attempt) {
@@ -52,10 +61,11 @@ export function createReplicaEffects(deps: ActivityDeps): EffectsOf<ReplicaEffec
       const { server, option, runId } = order;
       const { options, copiedBytes } = countingBytes(attempt);
       const take = () => site.replicas.take(server, pointId, option, runId, options);
-      if (!takesCopies(order)) return onReplica(take);
+      if (!letsReplicaGo(order)) return onReplica(take);
       // Taken again after the replica was let go: the point must not be merged away while it is copied.
       await assertInTime(site.leaseFolder, replicaResource(server.id), attempt.effect);
-      await site.replicas.hold(server.id, runId, 'frozen');
+      await site.replicas.hold(server.id, runId, 'frozen', yieldsIn(order));
+      if (!takesCopies(order)) return onDisks(take);
       const disks = await onReplica(() => onDisks(take));
       deps.observer?.disksCopied(order, copiedBytes());
       return disks;
@@ -135,6 +145,20 @@ async function lastCycle(order: RecoveryOrder, site: RecoverySite, attempt: Atte
     }
     return 'source-unreachable';
   } finally {
-    await site.replicas.hold(id, order.runId, 'frozen');
+    await site.replicas.hold(id, order.runId, 'frozen', yieldsIn(order));
   }
+}
+
+/** A recovery takes over what a rehearsal holds. */
+const yieldsIn = (order: RecoveryOrder): HoldOptions => (order.mode === 'rehearsal' ? { yields: true } : {});
+
+/** Preflight says it, too, but can be skipped. */
+function refuseInRehearsal(order: RecoveryOrder): void {
+  const problem = isRehearsal(order) ? rehearsalProblem(order) : null;
+  if (problem === null) return;
+  throw new PermanentError({
+    what: `${order.server.name} cannot be rehearsed like this`,
+    ...problem,
+    remedy: 'Abort, and start the rehearsal again without it.',
+  });
 }

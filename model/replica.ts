@@ -87,6 +87,8 @@ export interface ReplicaView {
   readonly state: SessionState;
   /** Run that holds the replica frozen or suspended. */
   readonly heldBy: string | null;
+  /** It is a rehearsal, whose hold a recovery takes over. */
+  readonly holdYields?: true;
   readonly points: readonly { pointId: PointId; takenAt: string; consistency: Consistency; storedBytes: number }[];
   readonly lagMs: number | null;
   readonly storedBytes: number;

@@ -9,6 +9,7 @@
 import type { CallOptions } from '../platforms/contract';
 import type { PointId, PointManifest, ReplicaView, RecoveryOption, TakenDisk, SessionState } from '../model/replica';
 import type { DiskId, ServerId, ServerSpec } from '../model/server';
+import type { SurveyItem } from '../model/survey';
 
 /** What a session's cycle reports, so that its workflow needs no history per cycle. */
 export interface CycleReport {
@@ -23,6 +24,11 @@ export type CycleOptions = CallOptions & {
   /** See CopyRequest. */
   readonly ofStoppedMachine?: boolean;
 };
+
+export interface HoldOptions {
+  /** Of a rehearsal: a recovery takes it over. */
+  readonly yields?: boolean;
+}
 
 /** What reading a point's layers has shown. */
 export interface Examination {
@@ -67,8 +73,16 @@ export interface Replicas {
   ): Promise<Examination>;
   view(serverId: ServerId): Promise<ReplicaView | undefined>;
   views(): Promise<ReplicaView[]>;
-  /** Durable marker beside the manifests: while a run holds the replica, no cycle and no merge starts. Another run's hold: OperatorError naming it. */
-  hold(serverId: ServerId, runId: string, state: Extract<SessionState, 'frozen' | 'suspended'>): Promise<void>;
+  /**
+   * Durable marker beside the manifests: while a run holds the replica, no cycle and no merge starts. Another run's hold:
+   * OperatorError naming it; but one that yields, a rehearsal's, is taken over by one that does not.
+   */
+  hold(
+    serverId: ServerId,
+    runId: string,
+    state: Extract<SessionState, 'frozen' | 'suspended'>,
+    options?: HoldOptions,
+  ): Promise<void>;
   /** Ends that run's hold. Not held by it: already so. */
   letGo(serverId: ServerId, runId: string): Promise<void>;
   /**
@@ -116,6 +130,11 @@ export interface Replicas {
   remove(serverId: ServerId, options?: CallOptions): Promise<void>;
   /** Bytes that copies of this point's disks take: what its chains hold, each area once. @throws OperatorError without that point. */
   copySizeBytes(serverId: ServerId, point: PointId, options?: CallOptions): Promise<number>;
+  /**
+   * What lies at the replica beside replication's own: markers, what runs took, exports of the target server, files that
+   * nobody knows. Read only; a target server that is down is not started for it. No replica: nothing.
+   */
+  survey(serverId: ServerId): Promise<SurveyItem[]>;
   /** Bytes free where replicas are kept. */
   freeBytes(): Promise<number>;
 }

@@ -9,6 +9,8 @@ const hold = z.object({
   runId: z.string(),
   state: z.enum(['frozen', 'suspended']),
   at: z.string(),
+  /** A rehearsal's: a recovery takes it over. */
+  yields: z.boolean().optional(),
 });
 export type Hold = z.infer<typeof hold>;
 
@@ -17,10 +19,21 @@ export async function readHold(place: ReplicaPlace): Promise<Hold | undefined> {
   return readDocument(place.hold, hold);
 }
 
-/** Holds the replica for the run, or changes the state of its hold. @throws OperatorError when another run holds it. */
-export async function holdFor(place: ReplicaPlace, runId: string, state: Hold['state'], at: string): Promise<void> {
-  const found = await assertNotHeldByAnother(place, runId);
-  if (found?.state !== state) await writeDurably(place.hold, { format: 1, runId, state, at } satisfies Hold);
+/**
+ * Holds the replica for the run, or changes the state of its hold. A hold that yields is taken over by one that does not.
+ *
+ * @throws OperatorError when another run holds it.
+ */
+export async function holdFor(
+  place: ReplicaPlace,
+  runId: string,
+  { state, at, yields = false }: Pick<Hold, 'state' | 'at' | 'yields'>,
+): Promise<void> {
+  const there = await readHold(place);
+  const isTaken = there !== undefined && there.runId !== runId && !(there.yields === true && !yields);
+  if (isTaken) throw heldByAnother(place, there);
+  if (there?.runId === runId && there.state === state) return;
+  await writeDurably(place.hold, { format: 1, runId, state, at, ...(yields ? { yields } : {}) } satisfies Hold);
 }
 
 /** Ends the run's hold; somebody else's, or none: already so. */
@@ -31,7 +44,11 @@ export async function letGoFor(place: ReplicaPlace, runId: string): Promise<void
 export async function assertNotHeldByAnother(place: ReplicaPlace, runId: string | null): Promise<Hold | undefined> {
   const found = await readHold(place);
   if (found === undefined || found.runId === runId) return found;
-  throw new OperatorError({
+  throw heldByAnother(place, found);
+}
+
+function heldByAnother(place: ReplicaPlace, found: Hold): OperatorError {
+  return new OperatorError({
     what: `the replica of server ${place.serverId} is held by another run`,
     found: `run ${found.runId}, ${found.state} since ${found.at}`,
     needed: 'a replica that no run holds',

@@ -18,6 +18,7 @@ import { heldDisks, isWholeCopy, readRuns, runsOnPoints } from './run-record';
 import { copySizeOf } from './copies';
 import { dropOverlays, handOverDisk, releaseDisk, takeBackDisk, takeDisks } from './runs';
 import { namingStorage } from './storage-problems';
+import { surveyReplica } from './survey';
 import { stopTargetServer } from './target-server';
 import { viewOf } from './views';
 
@@ -52,7 +53,7 @@ export function createReplicas(settings: ReplicasSettings): Replicas {
       const found = await Promise.all(names.map((serverId) => viewOf(at(serverId), clock())));
       return found.filter((view) => view !== undefined);
     },
-    hold: (serverId, runId, state) => holdFor(at(serverId), runId, state, now()),
+    hold: (serverId, runId, state, options) => holdFor(at(serverId), runId, { state, at: now(), ...options }),
     letGo: (serverId, runId) => letGoFor(at(serverId), runId),
     take: (server, point, option, runId, options) =>
       takeDisks(at(server.id), { server, point, option, runId }, options),
@@ -65,6 +66,7 @@ export function createReplicas(settings: ReplicasSettings): Replicas {
     runs: async (serverId) => (await runsOnPoints(at(serverId))).map((record) => record.runId),
     copySizeBytes: (serverId, point, options) => copySizeOf(at(serverId), point, options),
     remove: (serverId, options) => remove(at(serverId), source, options),
+    survey: (serverId) => surveyReplica(at(serverId)),
     freeBytes: async () => {
       await mkdir(folder, { recursive: true });
       const { bavail, bsize } = await statfs(folder);

@@ -35,6 +35,7 @@ export async function viewOf(place: ReplicaPlace, now: number): Promise<ReplicaV
     serverName: server?.name ?? place.serverId,
     state: commit === undefined ? (hold?.state ?? stateOf(set.points)) : 'removed',
     heldBy: hold?.runId ?? null,
+    ...(hold?.yields === true ? { holdYields: true } : {}),
     points: set.points.map(({ pointId, takenAt, consistency, disks }) => ({
       pointId,
       takenAt,

@@ -16,6 +16,7 @@ export interface ReplicaRecord {
   readonly source: { readonly siteId: string; readonly machineName: string };
   readonly heldBy: string | null;
   readonly holdState: Extract<SessionState, 'frozen' | 'suspended'> | null;
+  readonly holdYields?: true;
   /** Rises with every start of the target server. */
   readonly targetServerStarts: number;
   /** The newest point that went into the base: the first point's parent, which no longer stands by itself. */

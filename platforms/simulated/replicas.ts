@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { OperatorError } from '../../model/errors';
 import type { PointManifest, ReplicaView } from '../../model/replica';
 import type { ServerId, ServerSpec } from '../../model/server';
-import type { Replicas } from '../../replication/contract';
+import type { HoldOptions, Replicas } from '../../replication/contract';
 import type { CallOptions } from '../contract';
 import { readJson } from '../json-file';
 import { freeBytes } from './capacity';
@@ -24,6 +24,7 @@ import {
   type ReplicaRecord,
 } from './replica-files';
 import { copySizeBytes, drop, handOver, release, take, takeBack } from './replica-runs';
+import { surveyReplica } from './replica-survey';
 import { exists, reach, type Site } from './site';
 
 export function simulatedReplicas(site: Site): Replicas {
@@ -37,7 +38,7 @@ export function simulatedReplicas(site: Site): Replicas {
     examine: (serverId, point, options) => examine(site, serverId, point, options),
     view: (serverId) => view(site, serverId),
     views: () => views(site),
-    hold: (serverId, runId, state) => hold(site, serverId, runId, state),
+    hold: (serverId, runId, state, options) => hold(site, serverId, { runId, state, ...options }),
     letGo: (serverId, runId) => letGo(site, serverId, runId),
     take: (server, point, option, runId, options) => take(site, server, point, option, runId, options),
     drop: (serverId, runId, options) => drop(site, serverId, runId, options),
@@ -52,6 +53,7 @@ export function simulatedReplicas(site: Site): Replicas {
     },
     copySizeBytes: (serverId, point, options) => copySizeBytes(site, serverId, point, options),
     remove: (serverId, options) => remove(site, serverId, options),
+    survey: (serverId) => surveyReplica(site, serverId),
     freeBytes: async () => {
       await reach(site);
       return freeBytes(site);
@@ -81,13 +83,20 @@ function emptyReplica(server: ServerSpec): ReplicaRecord {
   };
 }
 
-async function hold(site: Site, serverId: ServerId, runId: string, state: 'frozen' | 'suspended'): Promise<void> {
+async function hold(
+  site: Site,
+  serverId: ServerId,
+  { runId, state, yields = false }: HoldOptions & { runId: string; state: 'frozen' | 'suspended' },
+): Promise<void> {
   await reach(site);
   await changeReplica(site, serverId, async (record) => {
     if (!record) throw noReplica(site, serverId);
     if (record.heldBy === runId && record.holdState === state) return null;
-    if (record.heldBy !== null && record.heldBy !== runId) throw heldByAnother(record, 'held');
-    return { what: `hold-${state}`, runId, next: { ...record, heldBy: runId, holdState: state } };
+    const givesWay = record.holdYields === true && !yields;
+    if (record.heldBy !== null && record.heldBy !== runId && !givesWay) throw heldByAnother(record, 'held');
+    const { holdYields: _, ...rest } = record;
+    const next = { ...rest, heldBy: runId, holdState: state, ...(yields ? { holdYields: true as const } : {}) };
+    return { what: `hold-${state}`, runId, next };
   });
 }
 
@@ -95,7 +104,8 @@ async function letGo(site: Site, serverId: ServerId, runId: string): Promise<voi
   await reach(site);
   await changeReplica(site, serverId, async (record) => {
     if (record?.heldBy !== runId) return null;
-    return { what: 'let-go', runId, next: { ...record, heldBy: null, holdState: null } };
+    const { holdYields: _, ...rest } = record;
+    return { what: 'let-go', runId, next: { ...rest, heldBy: null, holdState: null } };
   });
 }
 
@@ -163,6 +173,7 @@ async function viewOf(site: Site, record: ReplicaRecord): Promise<ReplicaView> {
     serverName: record.serverName,
     state: record.holdState ?? (newest ? 'replicating' : 'starting'),
     heldBy: record.heldBy,
+    ...(record.holdYields === true ? { holdYields: true as const } : {}),
     points: points.map((point) => ({
       pointId: point.pointId,
       takenAt: point.takenAt,

@@ -1,0 +1,54 @@
+/** Effects on a rehearsal's networks and on its isolation. Under the lease of the networks' owner. */
+import type { RecoveryOrder } from '../model/order';
+import type { EffectsOf } from './attempt';
+import { callOptions, machineOf } from './common';
+import { readIsolation } from './isolation';
+import { withLease } from './lease';
+import type { RehearsalActivities } from './rehearsal-contract';
+import { platformOf, recoverySite } from './site';
+import type { ActivityDeps } from './site';
+import { replicationSeen } from './survey';
+
+type NetworkEffects = Pick<RehearsalActivities, 'makeNetworks' | 'removeNetworks' | 'proveIsolation'>;
+
+export function createNetworkEffects(deps: ActivityDeps): EffectsOf<NetworkEffects> {
+  return {
+    async makeNetworks({ order }, attempt) {
+      const { site, refs } = wanted(deps, order);
+      await withLease(site.leaseFolder, leaseOf(order), attempt.effect, async () => {
+        for (const ref of refs) await platformOf(site, order).createNetwork(ref, callOptions(attempt));
+      });
+      return { networks: refs.map(({ name }) => name) };
+    },
+
+    async removeNetworks({ order }, attempt) {
+      const { site, refs } = wanted(deps, order);
+      await withLease(site.leaseFolder, leaseOf(order), attempt.effect, async () => {
+        for (const ref of refs) await platformOf(site, order).removeNetwork(ref, callOptions(attempt));
+      });
+    },
+
+    async proveIsolation({ order }, attempt) {
+      const { site } = wanted(deps, order);
+      const reading = await readIsolation(order, platformOf(site, order), machineOf(order), callOptions(attempt));
+      const proof = {
+        readAt: new Date(deps.now()).toISOString(),
+        machine: order.target.machineName,
+        ...reading,
+        replication: await replicationSeen(site, order, deps.now),
+      };
+      const text = Buffer.from(JSON.stringify(proof, null, 2));
+      await attempt.keep('The machine’s networks as the platform has them', text, 'isolation.json', 'application/json');
+      return proof;
+    },
+  };
+}
+
+const leaseOf = ({ isolation, runId }: RecoveryOrder): string => `networks/${isolation?.ownerRunId ?? runId}`;
+
+function wanted(deps: ActivityDeps, order: RecoveryOrder) {
+  const site = recoverySite(deps.sites, order.target.siteId);
+  const { isolation, tenantId, runId } = order;
+  const owner = { tenantId, runId: isolation?.ownerRunId ?? runId };
+  return { site, refs: (isolation?.networks ?? []).map((name) => ({ name, owner })) };
+}

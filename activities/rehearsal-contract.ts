@@ -1,0 +1,52 @@
+/** What a rehearsal does beside a recovery: its networks, the proof of isolation, and the survey before and after. Types only. */
+import type { EvidenceRef } from '../model/events';
+import type { RecoveryOrder } from '../model/order';
+import type { ReplicationSeen, Survey, SurveyRow } from '../model/survey';
+import type { Effect } from '../model/steps';
+
+interface Input {
+  readonly effect: Effect;
+  readonly order: RecoveryOrder;
+}
+
+/** Read from the platform itself; what is not isolated throws. */
+export interface IsolationProof {
+  readonly readAt: string;
+  readonly machine: string;
+  readonly nics: readonly { readonly macAddress: string; readonly network: string; readonly isolatedBy: string }[];
+  readonly networks: readonly { readonly name: string; readonly plugged: readonly string[] }[];
+  /** While the rehearsal stands. */
+  readonly replication: ReplicationSeen;
+}
+
+export interface CleanProof {
+  readonly before: string | null;
+  readonly after: string;
+  /** Item by item; what others changed is among them and proves nothing. */
+  readonly rows: readonly SurveyRow[];
+  readonly others: Readonly<Record<string, number>>;
+  readonly replication: readonly (ReplicationSeen & {
+    readonly moment: 'before' | 'during' | 'after';
+    readonly ok: boolean;
+  })[];
+  readonly evidence: readonly EvidenceRef[];
+}
+
+export interface RehearsalActivities {
+  /** Everything at the site that a rehearsal could change, and replication of the server. Read only. */
+  surveySite(input: Input): Promise<Survey>;
+  /** The networks of `order.isolation`, in the name of their owner. */
+  makeNetworks(input: Input): Promise<{ readonly networks: readonly string[] }>;
+  /** Undo of makeNetworks. */
+  removeNetworks(input: Input): Promise<void>;
+  /** @throws OperatorError when a card of the machine reaches anything but its like. */
+  proveIsolation(input: Input): Promise<IsolationProof>;
+  /** Every machine of the run, whatever its name is now. None: already so. */
+  switchOffMachines(input: Input): Promise<void>;
+  /** The platform's storage forgets the run's disks. Nothing known: already so. */
+  forgetDisks(input: Input): Promise<void>;
+  /** Compares; @throws OperatorError that names what is left, each with its remedy. */
+  proveClean(
+    input: Input & { readonly before: Survey | null; readonly during: ReplicationSeen | null },
+  ): Promise<CleanProof>;
+}

@@ -1,0 +1,42 @@
+/** What makes an order a rehearsal that cleans up after itself, and what may not be asked of one. */
+import { machineUuidOf } from './ids';
+import type { RecoveryOrder } from './order';
+import type { SurveyedRun } from './survey';
+
+/** Rehearsals of earlier versions had no `isolation`: they ran like recoveries and were cleaned up by hand. */
+export function isRehearsal(order: Pick<RecoveryOrder, 'mode' | 'isolation'>): boolean {
+  return order.mode === 'rehearsal' && order.isolation !== undefined;
+}
+
+/** Whether its networks are its own; those of a plan are made and removed by the plan. */
+export function makesNetworks({ isolation, partOf, runId }: RecoveryOrder): boolean {
+  return (
+    isolation !== undefined && isolation.networks.length > 0 && (partOf === undefined || isolation.ownerRunId === runId)
+  );
+}
+
+/** What a rehearsal may not do, in words; null: nothing of it is asked. */
+export function rehearsalProblem({
+  mode,
+  option,
+  intent,
+}: Pick<RecoveryOrder, 'mode' | 'option' | 'intent'>): { found: string; needed: string } | null {
+  if (mode !== 'rehearsal') return null;
+  if (option === 'destructive') {
+    return {
+      found: 'option destructive in a rehearsal',
+      needed: 'backup-and-recover or copy-and-recover: a rehearsal never takes the replica itself',
+    };
+  }
+  if (intent === 'planned') {
+    return { found: 'intent planned in a rehearsal', needed: 'intent disaster: a rehearsal never stops the source' };
+  }
+  return null;
+}
+
+/** Whose leftovers the clean-up looks for. */
+export function surveyedRun(order: RecoveryOrder): SurveyedRun {
+  const { runId, target, isolation } = order;
+  const networks = makesNetworks(order) ? (isolation?.networks ?? []) : [];
+  return { runId, names: [target.machineName, machineUuidOf(runId), ...networks] };
+}
