@@ -11,6 +11,7 @@ import type { ReadinessAnswer, ReadinessQuestion } from '../model/readiness/site
 import type { PointId, PointManifest, ReplicaView, TakenDisk, VolumeSignature } from '../model/replica';
 import type { InoculationReport, RegistryReport, VolumeFound } from '../disks/contract';
 import type { SiteView } from '../model/site-view';
+import type { Script } from '../model/runbook/runbook';
 import type { Effect } from '../model/steps';
 import type { RehearsalActivities } from './rehearsal-contract';
 
@@ -57,6 +58,18 @@ export interface BootProof {
   readonly provenAt: string;
 }
 
+/** One attempt of a runbook's script. */
+export interface ScriptInput extends EffectInput {
+  readonly script: Script;
+  /** Of a wave: no server is meant, `order` is the one of the wave's first server. */
+  readonly wave: string | null;
+}
+
+export interface ScriptResult {
+  readonly exitCode: number;
+  readonly meaning: 'done' | 'warning';
+}
+
 /** Effects of push-button recovery; they run on the queue of the recovery site. */
 export interface RecoveryActivities extends RehearsalActivities {
   preflight(input: EffectInput): Promise<PreflightReport>;
@@ -88,6 +101,11 @@ export interface RecoveryActivities extends RehearsalActivities {
   powerOnMachine(input: EffectInput): Promise<void>;
   powerOffMachine(input: EffectInput): Promise<void>;
   proveBoot(input: EffectInput): Promise<BootProof>;
+  /**
+   * Runs a script to its end; what it printed is evidence, without secrets. By its exit code: done or warning, TransientError
+   * (tried again while attempts last), OperatorError. Not allowed or not there: OperatorError, and nothing has run.
+   */
+  runScript(input: ScriptInput): Promise<ScriptResult>;
   resumeReplication(input: EffectInput): Promise<{ state: 'replicating' | 'suspended' | 'source-unreachable' }>;
   /** Merges the run's overlays into the base and removes the session: a destructive recovery becomes final. */
   commitReplica(input: EffectInput): Promise<void>;

@@ -11,6 +11,7 @@ import { createPreflight } from './preflight';
 import { createProof } from './proof';
 import { createReadinessAnswers } from './readiness-answers';
 import { createReplicaEffects } from './replica-effects';
+import { createScriptEffects } from './scripts/effects';
 import { createSessionActivities } from './session';
 import { createSiteAnswers } from './site-answers';
 import type { ActivityDeps } from './site';
@@ -27,6 +28,7 @@ export function createActivities(
     ...createProof(deps),
     ...createNetworkEffects(deps),
     ...createCleanUpEffects(deps),
+    ...createScriptEffects(deps),
   };
   return {
     ...recorded<RecoveryActivities>(effects, deps),

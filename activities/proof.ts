@@ -24,7 +24,7 @@ export interface Proving {
 }
 
 /** The cheapest program that shows that the agent runs programs. */
-const heartbeatCommand: Record<string, { path: string; args: string[] }> = {
+export const heartbeatCommand: Record<string, { path: string; args: string[] }> = {
   linux: { path: '/bin/true', args: [] },
   windows: { path: 'cmd.exe', args: ['/c', 'ver'] },
 };

@@ -44,6 +44,8 @@ export interface ActivityDeps {
   /** What an order's references to secrets mean, on this worker. */
   readonly secrets: Secrets;
   readonly worker: Actor;
+  /** Whose programs runbooks may have run on this host; absent: none. */
+  readonly scriptsFolder?: string | undefined;
   /** What is not as needed on this worker's host: programs, versions, room. Default: not looked at. */
   readonly hostChecks?: () => Promise<ReadinessAnswer['host']>;
   /** Told how attempts end, for metrics and logs. Default: nobody. */

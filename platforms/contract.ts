@@ -128,6 +128,8 @@ export interface GuestCommand {
   readonly path: string;
   readonly args: readonly string[];
   readonly timeoutMs: number;
+  /** All variables that the program gets; absent: those of the agent. May hold secrets: never in an argument list. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export interface GuestResult {

@@ -46,6 +46,8 @@ export const limitsFor = {
    * a day of processor time is 80 TiB at 1 GiB a second.
    */
   chain: { memoryBytes: 16 * gibi, processorSeconds: 24 * hour },
+  /** A runbook's script may be any program: enough for interpreters, which reserve much, and an end for one that runs away. */
+  script: { memoryBytes: 64 * gibi, processorSeconds: 24 * hour, fileBytes: 64 * gibi, openFiles: 4096 },
   /** hivexregedit: holds a hive (at most 2 GiB by its format, 20 to 200 MiB in life) and writes it anew. */
   hive: { memoryBytes: 4 * gibi, processorSeconds: 100, fileBytes: 2 * gibi, openFiles: 64 },
 } as const satisfies Record<string, ProgramLimits>;

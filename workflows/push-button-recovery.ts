@@ -12,6 +12,7 @@ import type { PushButtonStep } from './push-button-recovery.steps';
 import { conduct } from './runner/conduct';
 import { listenToPlan } from './runner/verdict';
 import type { RunOutcome } from './runner/conduct';
+import { scriptsAround, type RunScript } from './runner/scripts';
 import * as steps from './runner/steps';
 import type { Act, Run } from './runner/run';
 
@@ -32,7 +33,7 @@ async function recover(run: Run, order: RecoveryOrder): Promise<string> {
     // Said although it is documented as the default: without it the wait ended at once (SDK 1.24.0, seen in a session's history).
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
   });
-  const { step, eachDisk } = words(run);
+  const { step, eachDisk } = words(run, (input) => site.runScript(input));
   const plan = order.partOf === undefined ? null : listenToPlan(run, order.partOf);
 
   await step('preflight', (input) => site.preflight(input), { whenSkipped: null });
@@ -98,7 +99,7 @@ async function recover(run: Run, order: RecoveryOrder): Promise<string> {
 
   if (order.option === 'destructive') {
     await plan?.commit('await-plan');
-    return commitOrRollBack(run, () => (input) => site.commitReplica(input));
+    return commitOrRollBack(run, (input) => site.commitReplica(input), step);
   }
   await step('resume-replication', (input) => site.resumeReplication(input));
   await plan?.commit('await-plan');
@@ -136,9 +137,9 @@ function whyAsk(judged: {
   };
 }
 
-async function commitOrRollBack(run: Run, commit: () => Act<void>): Promise<string> {
+async function commitOrRollBack(run: Run, commit: Act<void>, step: Words['step']): Promise<string> {
   const { server, target } = run.order;
-  await steps.step(run, 'resume-replication', commit(), {
+  await step('resume-replication', commit, {
     // In a plan people have decided for all servers together.
     gate: async () =>
       run.order.partOf !== undefined
@@ -153,16 +154,19 @@ async function commitOrRollBack(run: Run, commit: () => Act<void>): Promise<stri
   return `${server.name} runs as ${target.machineName}; the recovery is committed.`;
 }
 
-/** The runner's words with this procedure's own step names, so that a misspelt one does not compile. */
-function words(run: Run) {
+type Words = ReturnType<typeof words>;
+
+/** The runner's words with this procedure's own step names, so that a misspelt one does not compile; and the order's scripts around each. */
+function words(run: Run, runScript: RunScript) {
+  const around = (id: PushButtonStep) => ({ around: scriptsAround(run, id, runScript) });
   return {
     step: <T>(id: PushButtonStep, act: Act<T>, options?: steps.StepOptions<T>): Promise<T> =>
-      steps.step(run, id, act, options),
+      steps.step(run, id, act, { ...options, ...around(id) }),
     eachDisk: <D extends TakenDisk, T>(
       id: PushButtonStep,
       disks: readonly D[],
       act: (disk: D) => Act<T>,
       options?: steps.EachOptions<D, T>,
-    ): Promise<T[]> => steps.eachDisk(run, id, disks, act, options),
+    ): Promise<T[]> => steps.eachDisk(run, id, disks, act, { ...options, ...around(id) }),
   };
 }

@@ -126,6 +126,11 @@ export async function runSimulated(site: Site, machine: MachineRecord, command: 
   if (line.includes('/proc/sys/kernel/random/boot_id')) return answer(`${bootIdOf(machine)}\n`);
   if (/\bdate$/.test(command.path)) return answer(`${Math.floor(site.now() / 1000)}\n`);
   if (/\btrue$/.test(command.path)) return answer('');
+  if (/\bfalse$/.test(command.path)) return { ...answer(''), exitCode: 1 };
+  if (/\benv$/.test(command.path)) {
+    const lines = Object.entries(command.environment ?? {}).map(([name, value]) => `${name}=${value}\n`);
+    return answer(lines.join(''));
+  }
   if (/\becho$/.test(command.path)) return answer(`${command.args.join(' ')}\n`);
   return { ...answer(''), exitCode: 127, stderr: `${command.path}: not found in the simulated guest\n` };
 }

@@ -1,7 +1,7 @@
 /** The loop around every effect and every undo: attempt, record, wait and try again, or park until somebody decides. */
 import { condition, patched, sleep } from '@temporalio/workflow';
 import { backoffDelayMs } from '../../model/backoff';
-import type { RecoveryOrder } from '../../model/order';
+import type { RecoveryOrder, RetryPolicy } from '../../model/order';
 import type { DecisionKind } from '../../model/steps';
 import type { DecisionRequest, Parking } from '../messages';
 import { classify, isFamily, lostWorkerDelayMs, lostWorkersBeforeParking } from './failures';
@@ -25,12 +25,13 @@ export async function settle<T, O extends RunOrder>(
   act: Act<T, O>,
   undo: boolean,
   waived?: Waived<O>,
+  retry: RetryPolicy = run.order.retry,
 ): Promise<Settled<T>> {
   for (let budget = newBudget(); ;) {
     const outcome = await attemptOnce(run, place, act, undo);
     if (outcome.ok) return { skipped: false, value: outcome.value };
     if (!undo && run.interrupt !== null) throw new Interrupted();
-    const delayMs = nextDelay(run, outcome.failure, budget);
+    const delayMs = nextDelay(retry, outcome.failure, budget);
     recordFailure(run, place, outcome, delayMs, undo);
     if (delayMs !== null) {
       await pause(run, delayMs, undo);
@@ -104,16 +105,14 @@ function recordFailure<O extends RunOrder>(
 }
 
 /** Milliseconds until the next automatic attempt; null: park. */
-function nextDelay<O extends RunOrder>(run: Run<O>, failure: AttemptFailure, budget: Budget): number | null {
+function nextDelay(retry: RetryPolicy, failure: AttemptFailure, budget: Budget): number | null {
   if (!isFamily(failure.family)) {
     budget.lostInARow += 1;
     return budget.lostInARow >= lostWorkersBeforeParking ? null : lostWorkerDelayMs;
   }
   budget.lostInARow = 0;
   budget.failures += 1;
-  return budget.failures >= run.order.retry.maxAttempts
-    ? null
-    : backoffDelayMs(run.order.retry, budget.failures, failure.family);
+  return budget.failures >= retry.maxAttempts ? null : backoffDelayMs(retry, budget.failures, failure.family);
 }
 
 async function pause<O extends RunOrder>(run: Run<O>, delayMs: number, undo: boolean): Promise<void> {
@@ -127,7 +126,7 @@ function park<O extends RunOrder>(
   failure: AttemptFailure,
   undo: boolean,
 ): Promise<DecisionRequest> {
-  const step = run.declared(place.step);
+  const step = run.declaredAt(place);
   const allowed = allowedWhenStuck(step, undo, run.irrevocable);
   const remedy = failure.remedy ?? step.remedy;
   const { family, message, detail } = failure;
@@ -161,7 +160,7 @@ async function waitForPeople<O extends RunOrder>(
   question: Question,
   announce: (epoch: number) => void,
 ): Promise<DecisionRequest> {
-  const step = run.declared(place.step);
+  const step = run.declaredAt(place);
   const epoch = run.parkings.nextEpoch();
   const since = new Date();
   const parked = run.parkings.add({

@@ -11,6 +11,7 @@ import type { EventData, EventKind, RunEvent } from '../../model/events';
 import { formatDuration } from '../../model/durations';
 import type { CorrectableInput, Provenance, RecoveryOrder } from '../../model/order';
 import type { Effect, ProcedureDeclaration, RunState, StepDeclaration } from '../../model/steps';
+import { declarationOfScript, isScriptItem } from '../../model/runbook/script-places';
 import type { DiskId } from '../../model/server';
 import { refuse, Parkings } from './parkings';
 import type { Parked } from './parkings';
@@ -116,6 +117,11 @@ export class Run<O extends RunOrder = RecoveryOrder> {
     if (found === undefined)
       throw new Error(`Procedure ${this.declaration.name} runs step "${step}" without declaring it`);
     return found;
+  }
+
+  /** What people are told of a place: its step's declaration, or what holds for every script. */
+  declaredAt({ step, item }: Place): StepDeclaration {
+    return isScriptItem(item) ? declarationOfScript(this.declared(step), item) : this.declared(step);
   }
 
   announce(step: string): void {

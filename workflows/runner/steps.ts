@@ -16,11 +16,21 @@ export interface StepOptions<T, O = RecoveryOrder> {
   readonly irrevocable?: boolean;
   /** A correction while the step is stuck may take it out of the order: then it ends as skipped, by that decision. */
   readonly waived?: Waived<O>;
+  readonly around?: Around | undefined;
 }
 
 export interface EachOptions<D, T, O = RecoveryOrder> {
   readonly undo?: (disk: D) => Act<void, O>;
   readonly whenSkipped?: (disk: D) => T;
+  readonly around?: Around | undefined;
+}
+
+/** What a runbook wants done around a step's effect (scripts.ts). */
+export interface Around {
+  readonly before: () => Promise<void>;
+  readonly after: () => Promise<void>;
+  /** In place of the effect. Null: it ran; otherwise the reason why a person skipped it. */
+  readonly instead: (() => Promise<string | null>) | null;
 }
 
 export async function step<T, O extends RunOrder>(
@@ -33,10 +43,18 @@ export async function step<T, O extends RunOrder>(
   const remembered = run.memory.get(id);
   if (remembered !== undefined) return remembered.value as T;
   run.announce(id);
+  const { around } = options;
+  if (around !== undefined) await around.before();
   const waived = options.gate === undefined ? null : await passGate(run, place, options.gate);
-  if (waived !== null) return skip(run, place, waived, options.whenSkipped as T);
+  if (waived !== null) {
+    if (around !== undefined) await around.after();
+    return skip(run, place, waived, options.whenSkipped as T);
+  }
   if (options.irrevocable === true) run.irrevocable = true;
-  const settled = await settleWithUndo(run, place, act, options);
+  const settled = around?.instead
+    ? await settleInstead(run, place, around.instead, options)
+    : await settleWithUndo(run, place, act, options);
+  if (around !== undefined) await around.after();
   if (settled.skipped) run.emit('step-skipped', { reason: settled.reason }, { step: id });
   else run.emit('step-done', { result: settled.value ?? null }, { step: id });
   return settled.value;
@@ -52,20 +70,26 @@ export async function eachDisk<D extends DiskItem, T, O extends RunOrder>(
 ): Promise<T[]> {
   run.announce(id);
   const fresh = disks.some((disk) => !run.memory.has(keyOf({ step: id, item: disk.diskId })));
+  const around = fresh ? options.around : undefined;
+  if (around !== undefined) await around.before();
   const reasons: string[] = [];
+  let instead: Promise<string | null> | null = null;
   const one = async (disk: D): Promise<T> => {
     const place = { step: id, item: disk.diskId };
     const remembered = run.memory.get(keyOf(place));
     if (remembered !== undefined) return remembered.value as T;
     const undo = options.undo?.(disk);
     const whenSkipped = options.whenSkipped?.(disk);
-    const settled = await settleWithUndo(run, place, act(disk), { undo, whenSkipped });
+    const settled = around?.instead
+      ? await settleInstead(run, place, () => (instead ??= around.instead!()), { undo, whenSkipped })
+      : await settleWithUndo(run, place, act(disk), { undo, whenSkipped });
     if (settled.skipped) reasons.push(settled.reason);
     return settled.value;
   };
   const all = await Promise.allSettled(disks.map(one));
   const failed = all.find((result) => result.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
+  if (around !== undefined) await around.after();
   if (fresh && reasons.length > 0) run.emit('step-skipped', { reason: reasons.join('; ') }, { step: id });
   else if (fresh)
     run.emit(
@@ -131,19 +155,40 @@ function skip<T, O extends RunOrder>(run: Run<O>, place: Place, reason: string, 
   return value;
 }
 
+type SettledStep<T> =
+  | { readonly skipped: false; readonly value: T }
+  | { readonly skipped: true; readonly value: T; readonly reason: string };
+
 async function settleWithUndo<T, O extends RunOrder>(
   run: Run<O>,
   place: Place,
   act: Act<T, O>,
   options: Pick<StepOptions<T, O>, 'undo' | 'whenSkipped' | 'waived'>,
-): Promise<{ skipped: false; value: T } | { skipped: true; value: T; reason: string }> {
-  // A lost attempt may have acted: what undoes it is registered before it starts, once, however often it is tried.
-  if (run.interrupt !== null) throw new Interrupted();
-  if (options.undo !== undefined && !run.undos.some((undo) => keyOf(undo) === keyOf(place))) {
-    run.undos.push({ ...place, act: options.undo });
-  }
+): Promise<SettledStep<T>> {
+  registerUndo(run, place, options.undo);
   const settled = await settle(run, place, act, false, options.waived);
   const value = settled.skipped ? (options.whenSkipped as T) : settled.value;
   run.memory.set(keyOf(place), { value, exception: settled.skipped });
   return settled.skipped ? { skipped: true, value, reason: settled.reason } : { skipped: false, value };
+}
+
+/** The undo is the step's own: it looks before it acts, and a script may have done what the step would have. */
+async function settleInstead<T, O extends RunOrder>(
+  run: Run<O>,
+  place: Place,
+  instead: () => Promise<string | null>,
+  options: Pick<StepOptions<T, O>, 'undo' | 'whenSkipped'>,
+): Promise<SettledStep<T>> {
+  registerUndo(run, place, options.undo);
+  const reason = await instead();
+  const value = options.whenSkipped as T;
+  run.memory.set(keyOf(place), { value, exception: reason !== null });
+  return reason === null ? { skipped: false, value } : { skipped: true, value, reason };
+}
+
+/** A lost attempt may have acted: what undoes it is registered before it starts, once, however often it is tried. */
+function registerUndo<O extends RunOrder>(run: Run<O>, place: Place, undo: Act<void, O> | undefined): void {
+  if (run.interrupt !== null) throw new Interrupted();
+  if (undo === undefined || run.undos.some((one) => keyOf(one) === keyOf(place))) return;
+  run.undos.push({ ...place, act: undo });
 }
