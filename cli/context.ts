@@ -17,7 +17,7 @@ export interface GlobalOptions {
 }
 
 /** An action of a command: gets its options (global ones included) and sets the exit code. */
-export function action<O extends object, A extends string[]>(
+export function action<O extends object, A extends unknown[]>(
   run: (context: Context, options: O, ...args: A) => Promise<void>,
 ): (...all: unknown[]) => Promise<void> {
   return async (...all) => {

@@ -7,6 +7,7 @@ import { decisionCommands } from './commands/decisions';
 import { machineCommands } from './commands/machines';
 import { protectionCommands } from './commands/protection';
 import { recoverCommand } from './commands/recover';
+import { runbookCommands } from './commands/runbooks';
 import { runCommands } from './commands/runs';
 import { serverCommands } from './commands/servers';
 import { tokenCommands } from './commands/tokens';
@@ -31,6 +32,7 @@ export function createProgram(): Command {
   serverCommands(program);
   protectionCommands(program);
   machineCommands(program);
+  runbookCommands(program);
   recoverCommand(program);
   runCommands(program);
   decisionCommands(program);

@@ -1,4 +1,5 @@
 import { Argument, type Command } from 'commander';
+import type { RunbooksDocument } from '../../api/schemas/runbooks';
 import type { ServerDocument } from '../../api/schemas/servers';
 import { createClient, type Client } from '../client';
 import { asked, placesOf, type Asked } from '../completion/tree';
@@ -38,7 +39,7 @@ export function completionCommands(program: Command): void {
 
 async function ask(what: Asked, url: string | undefined): Promise<string[]> {
   const client = createClient(findConnection(url, process.env));
-  const words = what === 'servers' ? await servers(client) : await runs(client);
+  const words = await { servers, runs, runbooks }[what](client);
   // Only what no shell would read as anything else than a word.
   return words
     .filter(([word]) => /^[\w.@:+-]+$/.test(word))
@@ -56,6 +57,11 @@ async function runs(client: Client): Promise<Offered> {
   const { items } = await get<RunsDocument>(client, `/runs?limit=${runsOffered}`);
   const newest: Offered = items.length === 0 ? [] : [['last', 'the newest run']];
   return [...newest, ...items.map((run) => [run.runId, `${run.serverName} ${run.state}`] as const)];
+}
+
+async function runbooks(client: Client): Promise<Offered> {
+  const { items } = await get<RunbooksDocument>(client, '/runbooks');
+  return items.map(({ name, title }) => [name, title] as const);
 }
 
 async function get<T>(client: Client, path: string): Promise<T> {

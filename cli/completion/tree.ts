@@ -8,7 +8,7 @@ export type Values =
   | { readonly kind: 'files' }
   | { readonly kind: 'free' };
 
-export const asked = ['servers', 'runs'] as const;
+export const asked = ['servers', 'runs', 'runbooks'] as const;
 export type Asked = (typeof asked)[number];
 
 export interface Word {
@@ -59,6 +59,7 @@ function valuesOf(declared: Option | Argument): Values {
   if (declared.argChoices !== undefined) return { kind: 'choices', choices: declared.argChoices };
   const name = 'flags' in declared ? /[<[]([\w-]+)/.exec(declared.flags)?.[1] : declared.name();
   if (name === 'run') return { kind: 'asked', what: 'runs' };
+  if (name === 'runbook') return { kind: 'asked', what: 'runbooks' };
   if (name === 'file') return { kind: 'files' };
   const isServer = name === 'server' || (name === 'name' && namesServer.test(declared.description));
   return isServer ? { kind: 'asked', what: 'servers' } : { kind: 'free' };

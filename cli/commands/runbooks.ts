@@ -1,0 +1,122 @@
+/** Runbooks: `muster runbook check`, `import`, `list` and `show`. */
+import type { Command } from 'commander';
+import type {
+  ImportedDocument,
+  RunbookCheckDocument,
+  RunbookDocument,
+  RunbooksDocument,
+} from '../../api/schemas/runbooks';
+import { formatTime } from '../../model/durations';
+import { action, type Context } from '../context';
+import { exitCodeOf } from '../exit-codes';
+import { paragraph, table, wrap, type Output } from '../output';
+import { parseWhole } from '../parse';
+import { countOf, problemLines, readRunbookText } from '../runbook-file';
+
+interface ShowOptions {
+  readonly text?: boolean;
+}
+
+export function runbookCommands(program: Command): void {
+  const runbook = program.command('runbook').description('check, preview, import, list and show runbooks');
+  runbook
+    .command('check')
+    .description('say everything that is wrong with a runbook; nothing is stored')
+    .argument('<file>', 'the runbook, YAML; - for standard input')
+    .action(action(check));
+  runbook
+    .command('import')
+    .description('store a runbook as a new version; the same text again is the version that it was')
+    .argument('<file>', 'the runbook, YAML; - for standard input')
+    .action(action(importFile));
+  runbook.command('list').description('list runbooks in their newest versions').action(action(list));
+  runbook
+    .command('show')
+    .description('show a runbook: its versions, and its text')
+    .argument('<runbook>', 'its name')
+    .argument('[version]', 'its number (default: the newest)', parseWhole)
+    .option('--text', 'print the text alone, as it was imported')
+    .action(action(show));
+}
+
+async function check({ client, out }: Context, _options: object, file: string): Promise<void> {
+  const { text } = await readRunbookText(file);
+  const { body: checked } = await client.call<RunbookCheckDocument>('POST', '/runbooks/check', { body: { text } });
+  if (!checked.ok) process.exitCode = exitCodeOf('refused');
+  if (out.json) return out.document({ file, ...checked });
+  sayProblems(out, file, checked);
+  out.line(`${checked.name ?? file}: ${countOf(checked.problems)}`);
+}
+
+/** What was found, and what nobody could be asked. */
+export function sayProblems(
+  out: Output,
+  file: string,
+  { problems, notChecked }: Pick<RunbookCheckDocument, 'problems' | 'notChecked'>,
+): void {
+  for (const line of problemLines(out, file, problems)) out.line(line);
+  for (const what of notChecked) out.line(paragraph(out, 'not checked', what, 13));
+}
+
+async function importFile({ client, out }: Context, _options: object, file: string): Promise<void> {
+  const { text } = await readRunbookText(file);
+  const { body: checked } = await client.call<RunbookCheckDocument>('POST', '/runbooks/check', { body: { text } });
+  if (!checked.ok) {
+    process.exitCode = exitCodeOf('refused');
+    if (out.json) return out.document({ file, ...checked });
+    sayProblems(out, file, checked);
+    return out.error(`muster: nothing was imported: ${countOf(checked.problems)}`);
+  }
+  const { body: imported } = await client.call<ImportedDocument>('POST', '/runbooks', { body: { text } });
+  if (out.json) return out.document(imported);
+  sayProblems(out, file, { problems: imported.warnings, notChecked: imported.notChecked });
+  const { name, version, sha256, seenBefore } = imported;
+  const what = seenBefore
+    ? `This very text is version ${version} of ${name} already`
+    : `Imported ${name}, version ${version}`;
+  for (const line of wrap(`${what} (SHA-256 ${sha256.slice(0, 12)}…).`, out.width)) out.line(line);
+}
+
+async function list({ client, out }: Context): Promise<void> {
+  const { items } = await client.get<RunbooksDocument>('/runbooks');
+  if (out.json) return out.document(items);
+  if (items.length === 0) return out.line('No runbooks. Import one with `muster runbook import FILE`.');
+  const columns = [
+    { title: 'runbook', width: 13, grows: true },
+    { title: 'version', width: 7, right: true },
+    { title: 'tier', width: 4, right: true },
+    { title: 'title', width: 14, grows: true },
+    { title: 'imported', width: 16 },
+    { title: 'by', width: 11 },
+  ];
+  const rows = items.map(({ name, version, tier, title, importedAt, importedBy }) => [
+    name,
+    String(version),
+    String(tier),
+    title,
+    formatTime(importedAt).slice(0, 16),
+    importedBy,
+  ]);
+  out.line(table(out, columns, rows));
+}
+
+async function show({ client, out }: Context, { text }: ShowOptions, name: string, version?: number): Promise<void> {
+  const query = version === undefined ? '' : `?version=${version}`;
+  const runbook = await client.get<RunbookDocument>(`/runbooks/${encodeURIComponent(name)}${query}`);
+  if (out.json) return out.document(runbook);
+  if (text === true) return void process.stdout.write(runbook.text);
+  const line = (label: string, value: string): void => out.line(paragraph(out, `  ${label}`, value, 12));
+  out.line(`${runbook.name}, version ${runbook.version}`);
+  line('title', runbook.title);
+  line('tier', String(runbook.tier));
+  if (runbook.includes.length > 0) line('includes', runbook.includes.join(', '));
+  line('imported', `${formatTime(runbook.importedAt)} by ${runbook.importedBy}`);
+  line('SHA-256', runbook.sha256);
+  const others = runbook.versions.filter((one) => one.version !== runbook.version);
+  for (const one of others)
+    line(`version ${one.version}`.slice(0, 11), `${formatTime(one.importedAt)} by ${one.importedBy}`);
+  out.line(`Its text: muster runbook show ${runbook.name} ${runbook.version} --text`);
+}
+
+/** For commands that take a file or the name of an imported runbook. */
+export const looksLikeFile = (word: string): boolean => word === '-' || /[./\\]/.test(word);
