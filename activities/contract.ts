@@ -4,6 +4,7 @@
  */
 import type { RecoveryOrder } from '../model/order';
 import type { EvidenceRef, Failure, RunEvent } from '../model/events';
+import type { Person } from '../model/people';
 import type { DiskId, ServerSpec } from '../model/server';
 import type { MachineHolding, MachineRelease } from '../model/machine-holding';
 import type { DiscoveredServer } from '../replication/contract';
@@ -122,6 +123,18 @@ export interface JournalActivities {
     flush: number;
     events: readonly RunEvent[];
   }): Promise<{ lastSequence: number; lastHash: string }>;
+}
+
+/** A person as the store knows them now. */
+export interface PersonNow extends Person {
+  /** Has a token that is good, or one that merely ran out: nobody took it away. */
+  readonly mayEnter: boolean;
+}
+
+/** Beside the journal's, on its queue: who people are now. Short, and given up rather than waited for. */
+export interface PeopleActivities {
+  /** Those of these ids that are known. */
+  readPeople(input: { ids: readonly string[] }): Promise<PersonNow[]>;
 }
 
 /** What an activity throws reaches the workflow as ApplicationFailure: type = family, details[0] = FailureDetails. */

@@ -2,11 +2,15 @@
 import { Context } from '@temporalio/activity';
 import { whileDoing } from '../programs/log';
 import type { Store } from '../store/contract';
-import type { JournalActivities } from './contract';
+import type { JournalActivities, PeopleActivities } from './contract';
 import type { Observer } from './observer';
 
-export function createJournalActivities(store: Pick<Store, 'journal'>, observer?: Observer): JournalActivities {
+export function createJournalActivities(
+  store: Pick<Store, 'journal' | 'tokens'>,
+  observer?: Observer,
+): JournalActivities & PeopleActivities {
   return {
+    readPeople: ({ ids }) => store.tokens.people(ids),
     appendJournal: (batch) =>
       whileDoing({ runId: batch.runId, flush: batch.flush }, async () => {
         try {

@@ -6,6 +6,7 @@ import type { CorrectableInput, Provenance, RecoveryOrder } from './order';
 import type { HoldPlace, PlanHeader } from './plan';
 import type { DecisionKind, RunState } from './steps';
 import type { Occasion, People } from './runbook/runbook';
+import type { GateStanding, Who } from './waiting';
 import type { ErrorFamily } from './errors';
 
 export interface Failure {
@@ -39,13 +40,33 @@ export interface EventData {
   'step-undone': Record<string, never>;
   parked: { epoch: number; undo: boolean; failure: Failure; allowed: DecisionKind[]; remedy: string };
   /** A gate: the run waits for people though nothing failed. */
-  'gate-opened': { epoch: number; question: string; allowed: DecisionKind[]; because: string };
+  'gate-opened': {
+    epoch: number;
+    question: string;
+    allowed: DecisionKind[];
+    because: string;
+    /** Absent where no runbook names the gate. */
+    gate?: GateStanding;
+  };
   /** An optional server was stuck for as long as its order allows; it is undone now. */
   'gave-up': { epoch: number; afterMs: number };
   reminded: { epoch: number; waitingMs: number };
-  /** One of the approvals that a gate needs; the last one is `decided`, too. */
-  approved: { epoch: number; reason: string; approvals: number; needed: number };
-  'approval-withdrawn': { epoch: number; reason: string; approvals: number; needed: number };
+  /**
+   * One of the approvals that a gate needs, or the first pair of eyes on a decision that needs four; with the last one it is
+   * `decided`, too. Epoch 0: on the run itself.
+   */
+  approved: {
+    epoch: number;
+    reason: string;
+    approvals: number;
+    needed: number;
+    /** Absent: approve. */
+    decision?: DecisionKind;
+    from?: string | null;
+    input?: CorrectableInput | null;
+  };
+  /** `of`: whose it was, where it was not theirs to take back: a role withdrawn, another decision in its place. */
+  'approval-withdrawn': { epoch: number; reason: string; approvals: number; needed: number; of?: Who };
   /** The gate's time is over, and these may approve from now on, too. */
   escalated: { epoch: number; afterMs: number; to: People };
   claimed: { epoch: number };

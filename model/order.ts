@@ -68,6 +68,8 @@ export interface Isolation {
 export interface PartOf {
   readonly runId: string;
   readonly workflowId: string;
+  /** The runbooks that it is part of, the outermost first: people's roles may hold at them alone. Absent: of earlier versions. */
+  readonly runbooks?: readonly string[];
 }
 
 export interface RecoveryOrder {

@@ -2,6 +2,7 @@
  * What a run of a runbook is asked to do, complete: the text is pinned by its hash, and every server's own order is in it, so that
  * with Postgres gone this is all that the plan needs (design: law 5).
  */
+import { sitesOf } from './access';
 import type { PartOf, Provenance, RecoveryOrder, RetryPolicy, Intent, Mode } from './order';
 import type { FailureRule, Runbook } from './runbook/runbook';
 
@@ -74,6 +75,8 @@ export type HoldPlace =
 
 /** The record's first event has the plan without the servers' orders: each of them opens a record of its own. */
 export type PlanHeader = Omit<PlanOrder, 'servers' | 'parts'> & {
+  /** Recovery sites of its servers, with those of what it includes. */
+  readonly sites: readonly string[];
   readonly servers: readonly ServerOfHeader[];
   readonly parts: readonly PartOfHeader[];
 };
@@ -96,6 +99,7 @@ export interface PartOfHeader extends Omit<PartOfPlan, 'order'> {
 export function planHeader(order: PlanOrder): PlanHeader {
   return {
     ...order,
+    sites: sitesOf(order),
     servers: order.servers.map(({ order: { runId, server, target }, ...rest }) => ({
       ...rest,
       runId,

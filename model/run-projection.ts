@@ -117,7 +117,8 @@ function decided(run: RunProjection, decision: DecisionKind, epoch: number): Run
     case 'hold':
       return { ...run, held: true };
     case 'go-on':
-      return { ...run, held: false };
+      // Of a gate whose time was over, or of everything that was held.
+      return epoch === 0 ? { ...run, held: false } : { ...run, open: run.open.filter((one) => one.epoch !== epoch) };
     case 'claim':
     case 'release':
     case 'withdraw':

@@ -1,7 +1,7 @@
 /** What is kept in Postgres, as the rest of the product sees it. Nothing outside store/ knows SQL. */
 import type { RunEvent } from '../model/events';
 import type { RecoveryOrder, Mode } from '../model/order';
-import type { Person, Role } from '../model/people';
+import type { AccessScope, Person, Role } from '../model/people';
 import type { ServerSpec } from '../model/server';
 import type { RunState } from '../model/steps';
 import type { Rehearsal } from '../model/readiness/verified';
@@ -81,10 +81,15 @@ export interface Servers {
   remove(id: string): Promise<void>;
 }
 
+/** A person, and whether nobody has taken their tokens away. */
+export interface PersonNow extends Person {
+  readonly mayEnter: boolean;
+}
+
 export interface Tokens {
   /** Creates person and token; the token's text is returned once and stored as SHA-256. */
   issue(
-    person: { name: string; role: Role },
+    person: { name: string; role: Role; scopes?: readonly AccessScope[] },
     expiresAt: string | null,
   ): Promise<{ person: Person; token: string; tokenId: string }>;
   /** undefined: unknown, expired or revoked. */
@@ -93,6 +98,8 @@ export interface Tokens {
     { tokenId: string; person: Person; createdAt: string; expiresAt: string | null; revokedAt: string | null }[]
   >;
   revoke(tokenId: string): Promise<void>;
+  /** Those of these ids that are known, as they are now. */
+  people(ids: readonly string[]): Promise<PersonNow[]>;
 }
 
 export interface IdempotencyKeys {
@@ -122,25 +129,25 @@ export interface StoredRunbook extends NewRunbook {
   readonly importedAt: string;
 }
 
+/** A version without its text, which may be megabytes. */
+export type RunbookVersion = Omit<StoredRunbook, 'text'>;
+
 /** Immutable versions. */
 export interface Runbooks {
   /** The same text again is the version that it was. */
   import(runbook: NewRunbook): Promise<{ runbook: StoredRunbook; seenBefore: boolean }>;
   /** The newest version of each, by name. */
   latest(): Promise<StoredRunbook[]>;
+  /** The same without their texts. */
+  index(): Promise<RunbookVersion[]>;
   /** Without a version the newest. */
   find(name: string, version?: number): Promise<StoredRunbook | undefined>;
-/** A version without its text, which may be megabytes. */
-export type RunbookVersion = Omit<StoredRunbook, 'text'>;
-
   /** Newest first. */
   versions(name: string): Promise<StoredRunbook[]>;
 }
 
 /** Computed with the journal from the events of rehearsals. */
 export interface Rehearsals {
-  /** The same without their texts. */
-  index(): Promise<RunbookVersion[]>;
   /**
    * Rehearsals of the runbook that are closed, newest first, each with the last run of every server: those of this text, the
    * newest that succeeded with another, and the newest of all.

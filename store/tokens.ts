@@ -7,18 +7,15 @@ import type { Knex } from 'knex';
 import { v7 as uuidv7 } from 'uuid';
 import { OperatorError } from '../model/errors';
 import { sha256Hex } from '../record/canonical';
-import type { Person, Role, Tokens } from './contract';
+import type { Person, PersonNow, Tokens } from './contract';
 import { select, type Database, type Scope } from './database';
-import { requirePersonName, settlePerson } from './people';
+import { personOf, requirePersonName, settlePerson, type AskedPerson, type PersonRow } from './people';
 
 export const tokenPrefix = 'mst_';
 const tokenPattern = /^mst_[A-Za-z0-9_-]{43}$/;
 
-interface TokenRow {
+interface TokenRow extends PersonRow {
   token_id: string;
-  person_id: string;
-  name: string;
-  role: Role;
   created_at: Date;
   expires_at: Date | null;
   revoked_at: Date | null;
@@ -28,7 +25,7 @@ export function createTokens(database: Database, scope: Scope, clock: () => Date
   const at = [scope.tenantId, scope.coreId];
   return {
     issue: async (person, expiresAt) => {
-      const asked = { name: requirePersonName(person.name), role: person.role };
+      const asked = { ...person, name: requirePersonName(person.name) };
       const expires = requireFuture(expiresAt, clock());
       return database.transaction(`a token for ${asked.name} could not be issued`, (trx) =>
         issue(trx, scope, asked, expires, clock()),
@@ -49,6 +46,7 @@ export function createTokens(database: Database, scope: Scope, clock: () => Date
           revokedAt: row.revoked_at?.toISOString() ?? null,
         }));
       }),
+    people: (ids) => database.query('people could not be looked up', (db) => people(db, scope, ids, clock())),
     revoke: (tokenId) =>
       database.query(`token ${tokenId} could not be revoked`, async (db) => {
         const rows = await select(
@@ -62,16 +60,31 @@ export function createTokens(database: Database, scope: Scope, clock: () => Date
   };
 }
 
-const tokensOf = `select t.token_id, t.person_id, p.name, p.role, t.created_at, t.expires_at, t.revoked_at
+const tokensOf = `select t.token_id, t.person_id, p.name, p.role, p.scopes, t.created_at, t.expires_at, t.revoked_at
   from muster.tokens t join muster.people p using (tenant_id, core_id, person_id)
   where t.tenant_id = ? and t.core_id = ?`;
 
-const personOf = (row: TokenRow): Person => ({ id: row.person_id, name: row.name, role: row.role });
+/** May enter: a token is good, or the one that ended last had merely run out. */
+async function people(db: Knex, scope: Scope, ids: readonly string[], now: Date): Promise<PersonNow[]> {
+  if (ids.length === 0) return [];
+  const rows = await select<PersonRow & { may_enter: boolean }>(
+    db,
+    `select p.person_id, p.name, p.role, p.scopes, coalesce((
+       select t.revoked_at is null from muster.tokens t
+       where t.tenant_id = p.tenant_id and t.core_id = p.core_id and t.person_id = p.person_id
+       order by (t.revoked_at is null and (t.expires_at is null or t.expires_at > ?)) desc,
+         coalesce(t.revoked_at, t.expires_at) desc limit 1), false) as may_enter
+     from muster.people p
+     where p.tenant_id = ? and p.core_id = ? and p.person_id in (${ids.map(() => '?').join(', ')})`,
+    [now, scope.tenantId, scope.coreId, ...ids],
+  );
+  return rows.map((row) => ({ ...personOf(row), mayEnter: row.may_enter }));
+}
 
 async function issue(
   trx: Knex,
   scope: Scope,
-  asked: { name: string; role: Role },
+  asked: AskedPerson,
   expiresAt: Date | null,
   now: Date,
 ): Promise<{ person: Person; token: string; tokenId: string }> {

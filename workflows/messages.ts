@@ -5,6 +5,7 @@ import type { HoldPlace } from '../model/plan';
 import type { RunState, DecisionKind } from '../model/steps';
 import type { SessionState } from '../model/replica';
 import type { RunEvent } from '../model/events';
+import type { HalfDecision, Standing } from '../model/waiting';
 
 /** Types of refusal: `ApplicationFailure.type` of a rejected update. */
 export const refusals = [
@@ -39,10 +40,12 @@ export interface DecisionAccepted {
   readonly step: string;
   readonly epoch: number;
   readonly decision: DecisionKind;
+  /** What it still waits for: other approvals, a second pair of eyes. Null or absent: it has taken effect. */
+  readonly standing?: string | null;
 }
 
 /** One thing that waits for a person. */
-export interface Parking {
+export interface Parking extends Standing {
   readonly epoch: number;
   readonly step: string;
   readonly item: string | null;
@@ -65,11 +68,20 @@ export interface LiveRun {
   /** Where to ask on; null or absent (earlier versions): these are the last. */
   readonly next?: number | null;
   readonly unflushed: number;
+  /** An abort that needs four eyes and has two. */
+  readonly halfAbort?: HalfDecision | null;
+}
+
+export interface AbortRequest {
+  readonly reason: string;
+  readonly by: Provenance;
+  /** Takes back one's own abort while it waits for a second pair of eyes. */
+  readonly withdraw?: true;
 }
 
 /** People act here (design: law 4). Refused by the validator with a Refusal as type. */
 export const decideUpdate = defineUpdate<DecisionAccepted, [DecisionRequest]>('decide');
-export const abortUpdate = defineUpdate<{ accepted: true }, [{ reason: string; by: Provenance }]>('abort');
+export const abortUpdate = defineUpdate<{ accepted: true; standing?: string | null }, [AbortRequest]>('abort');
 /** `from`: the number of events that the caller has already. */
 export const liveRunQuery = defineQuery<LiveRun, [{ readonly from: number }?]>('liveRun');
 

@@ -10,14 +10,16 @@ import { planGraph, type PlanNode } from '../model/runbook/graph';
 import { Scheduler } from '../model/runbook/scheduler';
 import { ChildRuns, type ServerRecovered } from './plan-children';
 import { planDeclaration } from './plan.steps';
-import { askPeople } from './runner/attempts';
+import { rulesOfPlan } from './runner/access';
 import { conductAny, type OrderKind, type RunOutcome } from './runner/conduct';
+import { passGate } from './runner/gates';
 import { Interrupted, type Run } from './runner/run';
 import * as steps from './runner/steps';
 
 const planOrders: OrderKind<PlanOrder> = {
   // Nothing of a plan can be corrected: its servers' runs are, each by itself.
   corrected: (order) => order,
+  rules: rulesOfPlan,
   open: (run) =>
     run.emit(
       'plan-opened',
@@ -86,7 +88,7 @@ async function runNode(
     case 'server':
       return recoverServer(run, children, servers.get(node.name)!);
     case 'open':
-      return passGate(run, node.name);
+      return passWave(run, children, node.name);
     case 'wave':
     case 'include':
       return undefined;
@@ -106,15 +108,18 @@ async function recoverServer(run: Run<PlanOrder>, children: ChildRuns, server: S
   );
 }
 
-async function passGate(run: Run<PlanOrder>, wave: string): Promise<void> {
-  const name = run.order.plan.waves.find((one) => one.name === wave)?.gate;
-  const gate = name == null ? undefined : run.order.plan.gates[name];
-  if (gate === undefined || !gate.in.includes(run.order.mode)) return;
+async function passWave(run: Run<PlanOrder>, children: ChildRuns, wave: string): Promise<void> {
+  const { plan, servers, mode } = run.order;
+  const name = plan.waves.find((one) => one.name === wave)?.gate;
+  const gate = name == null ? undefined : plan.gates[name];
+  if (name == null || gate === undefined || !gate.in.includes(mode)) return;
   run.announce('gate');
-  await askPeople(run, { step: 'gate', item: wave }, gate.question, `${gate.title}: before wave ${wave}.`, [
-    'approve',
-    'abort',
-  ]);
+  const inWave = servers.filter((server) => server.wave === wave).map((server) => server.name);
+  await passGate(run, { step: 'gate', item: wave }, gate, {
+    name,
+    proven: `${children.count('proven')} of ${servers.length} servers are proven`,
+    next: `wave ${wave} starts (${inWave.length} ${inWave.length === 1 ? 'server' : 'servers'})`,
+  });
 }
 
 async function commit(run: Run<PlanOrder>, children: ChildRuns): Promise<void> {

@@ -90,7 +90,7 @@ async function recover(run: Run, order: RecoveryOrder): Promise<string> {
   });
 
   await step('power-on', (input) => site.powerOnMachine(input), {
-    gate: async () => whyAsk(await steps.attempt(run, 'power-on', (input) => site.judgePowerOn(input))),
+    gate: async () => whyAsk(run, await steps.attempt(run, 'power-on', (input) => site.judgePowerOn(input))),
     undo: (input) => site.powerOffMachine(input),
     whenSkipped: undefined,
   });
@@ -125,15 +125,21 @@ function takeDisks(site: Recorded<RecoveryActivities>, order: RecoveryOrder, poi
 }
 
 /** The source may still answer, or the order wants a person: then a person decides, with the reason before them. */
-function whyAsk(judged: {
-  because: string | null;
-  question?: string;
-}): Awaited<ReturnType<NonNullable<steps.StepOptions<unknown>['gate']>>> {
-  if (judged.because === null) return null;
+function whyAsk(
+  { order }: Run,
+  judged: { because: string | null; question?: string },
+): Awaited<ReturnType<NonNullable<steps.StepOptions<unknown>['gate']>>> {
+  const allowed = ['approve' as const, 'abort' as const];
+  if (judged.because === null) {
+    // A rehearsal's machine reaches nobody: two people are asked only where one would be.
+    if (order.mode === 'rehearsal' || order.access?.fourEyes.includes('power-on') !== true) return null;
+    const because = `Nothing speaks against starting ${order.target.machineName}; its runbook wants two people to see it first.`;
+    return { question: 'Look at what was done so far, then approve, both of you; or abort.', because, allowed };
+  }
   return {
     question: judged.question ?? 'Make sure that the source is down or cut off, then approve; or abort.',
     because: judged.because,
-    allowed: ['approve', 'abort'],
+    allowed,
   };
 }
 

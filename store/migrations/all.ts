@@ -5,9 +5,10 @@ import { people } from './003-people';
 import { runbooks } from './004-runbooks';
 import { rehearsals } from './005-rehearsals';
 import { notifications } from './006-notifications';
+import { waiting } from './007-waiting';
 
 /** Every migration, in the order of its number. */
-export const migrations: readonly Migration[] = [record, runs, people, runbooks, rehearsals, notifications];
+export const migrations: readonly Migration[] = [record, runs, people, runbooks, rehearsals, notifications, waiting];
 
 /** The schema that this version of Muster knows. */
 export const knownVersion = migrations.at(-1)!.version;

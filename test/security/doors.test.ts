@@ -142,6 +142,7 @@ describe('in the database', () => {
         migrations: 'select',
         notices: 'insert select update',
         notifications: 'insert select update',
+        parkings: 'delete insert select update',
         people: 'insert select update',
         rehearsals: 'insert select update',
         runbooks: 'insert select',

@@ -7,6 +7,7 @@ import type { DecisionRequest, Parking } from '../messages';
 import { classify, isFamily, lostWorkerDelayMs, lostWorkersBeforeParking } from './failures';
 import type { AttemptFailure } from './failures';
 import { allowedWhenStuck } from './parkings';
+import { laterReminder } from './reminders';
 import { Interrupted } from './run';
 import type { Act, Place, Run, RunOrder } from './run';
 
@@ -190,10 +191,6 @@ async function waitForPeople<O extends RunOrder>(
     run.parkings.remove(parked);
   }
 }
-
-/** Twice as late each time, so that a run parked for weeks does not fill its history. */
-const laterReminder = (waitMs: number): number => Math.max(waitMs, Math.min(waitMs * 2, longestReminderMs));
-const longestReminderMs = 8 * 60 * 60 * 1000;
 
 function workerOf<O extends RunOrder>(
   run: Run<O>,

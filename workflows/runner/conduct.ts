@@ -9,7 +9,9 @@ import { correctOrder } from '../../model/order';
 import type { CorrectableInput, Provenance, RecoveryOrder } from '../../model/order';
 import type { ProcedureDeclaration, RunState } from '../../model/steps';
 import { abortUpdate, decideUpdate, liveRunQuery } from '../messages';
+import { rulesOfRecovery, type RunRules } from './access';
 import { settle } from './attempts';
+import { checkAbort, checkDecision, checkWithdrawAbort, takeAbort, takeDecision, withdrawAbort } from './decisions';
 import { Interrupted, Run } from './run';
 import type { Interrupt, RunOrder } from './run';
 
@@ -23,12 +25,15 @@ export interface RunOutcome {
 export interface OrderKind<O extends RunOrder> {
   /** The order with what people corrected. */
   readonly corrected: (order: O, input: CorrectableInput) => O;
+  /** Who may decide, and which acts two have to see. */
+  readonly rules: (order: O) => RunRules;
   /** Emits the first event of the record. */
   readonly open: (run: Run<O>) => void;
 }
 
 const recoveryOrders: OrderKind<RecoveryOrder> = {
   corrected: correctOrder,
+  rules: rulesOfRecovery,
   open: (run) =>
     run.emit(
       'run-opened',
@@ -79,20 +84,28 @@ function openRun<O extends RunOrder>(order: O, declaration: ProcedureDeclaration
     requestId: order.requestedBy.requestId,
     address: '',
   };
-  const run = new Run(order, declaration, self, kind.corrected);
+  const run = new Run(order, declaration, self, kind.corrected, kind.rules(order));
   setHandler(liveRunQuery, (asked) => run.view(asked?.from ?? 0));
   setHandler(
     decideUpdate,
     (request) => {
-      run.decide(request);
+      const standing = takeDecision(run, request);
       const { step, epoch, decision } = request;
-      return { runId: order.runId, step, epoch, decision };
+      return { runId: order.runId, step, epoch, decision, standing };
     },
-    { validator: (request) => void run.checkDecision(request) },
+    { validator: (request) => void checkDecision(run, request) },
   );
-  setHandler(abortUpdate, ({ reason, by }) => (run.abort(reason, by), { accepted: true }), {
-    validator: ({ reason }) => run.checkAbort(reason),
-  });
+  setHandler(
+    abortUpdate,
+    ({ reason, by, withdraw }) => ({
+      accepted: true as const,
+      standing: withdraw === true ? withdrawAbort(run, reason, by) : takeAbort(run, reason, by),
+    }),
+    {
+      validator: ({ reason, by, withdraw }) =>
+        withdraw === true ? checkWithdrawAbort(run, reason, by) : checkAbort(run, reason, by),
+    },
+  );
   kind.open(run);
   return run;
 }

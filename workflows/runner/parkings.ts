@@ -4,9 +4,12 @@
  */
 import { ApplicationFailure } from '@temporalio/common';
 import { correctableFields, correctionProblem } from '../../model/order';
+import type { Provenance } from '../../model/order';
 import { decisionKinds } from '../../model/steps';
 import type { DecisionKind, StepDeclaration } from '../../model/steps';
+import type { Who } from '../../model/waiting';
 import type { DecisionRequest, Parking, Refusal } from '../messages';
+import type { OpenGate } from './gates';
 
 export function refuse(type: Refusal, message: string): never {
   throw ApplicationFailure.create({ type, message, nonRetryable: true });
@@ -14,9 +17,15 @@ export function refuse(type: Refusal, message: string): never {
 
 /** A parking and, once somebody decided, the answer. */
 export interface Parked {
-  readonly parking: Parking;
+  /** Replaced, never changed, by what people do at it. */
+  parking: Parking;
   answer: DecisionRequest | null;
+  /** A gate that a runbook names; null: any one decision answers. */
+  readonly gate: OpenGate | null;
 }
+
+/** What people do at a parking without answering it. */
+const marks: readonly DecisionKind[] = ['claim', 'release', 'withdraw'];
 
 export class Parkings {
   private readonly open = new Map<number, Parked>();
@@ -34,8 +43,8 @@ export class Parkings {
     return this.epoch;
   }
 
-  add(parking: Parking): Parked {
-    const parked: Parked = { parking, answer: null };
+  add(parking: Parking, gate: OpenGate | null = null): Parked {
+    const parked: Parked = { parking, answer: null, gate };
     this.open.set(parking.epoch, parked);
     return parked;
   }
@@ -52,7 +61,9 @@ export class Parkings {
         `There is no decision "${String(request.decision)}". Known: ${decisionKinds.join(', ')}.`,
       );
     }
-    if (request.reason.trim() === '') refuse('NoReason', 'A decision needs a reason: it stands in the record.');
+    const isMark = marks.includes(request.decision);
+    if (request.reason.trim() === '' && !isMark)
+      refuse('NoReason', 'A decision needs a reason: it stands in the record.');
     const before = this.decided.get(request.epoch);
     if (before !== undefined) {
       refuse('AlreadyDecided', `${before.by.actor.name} already decided "${before.decision}" here: ${before.reason}`);
@@ -63,6 +74,7 @@ export class Parkings {
     if (parking.step !== request.step || parking.item !== request.item) {
       refuse('WrongStep', `Parking ${parking.epoch} is of ${nameOf(parking)}, not of ${nameOf(request)}.`);
     }
+    if (isMark) return parked;
     if (!parking.allowed.includes(request.decision)) {
       refuse(
         'NotAllowed',
@@ -73,8 +85,8 @@ export class Parkings {
     return parked;
   }
 
-  accept(request: DecisionRequest): void {
-    const parked = this.check(request);
+  /** The answer to what `check` returned. */
+  settle(parked: Parked, request: DecisionRequest): void {
     parked.answer = request;
     this.decided.set(request.epoch, request);
   }
@@ -147,3 +159,12 @@ export function allowedWhenStuck(step: StepDeclaration, undo: boolean, irrevocab
     ...(irrevocable ? [] : (['provide', 'abort'] as const)),
   ];
 }
+
+/** Where and by whom a decision is recorded. */
+export const placeOf = ({ step, item, by }: DecisionRequest): { step: string; item?: string; by: Provenance } => ({
+  step,
+  ...(item === null ? {} : { item }),
+  by,
+});
+
+export const whoOf = ({ actor: { id, name } }: Provenance): Who => ({ id, name });

@@ -13,12 +13,13 @@ import type { CorrectableInput, Provenance, RecoveryOrder } from '../../model/or
 import type { Effect, ProcedureDeclaration, RunState, StepDeclaration } from '../../model/steps';
 import { declarationOfScript, isScriptItem } from '../../model/runbook/script-places';
 import type { DiskId } from '../../model/server';
+import type { HalfDecision } from '../../model/waiting';
 import { refuse, Parkings } from './parkings';
-import type { Parked } from './parkings';
 import { nextAnswer } from './batches';
 import { RunJournal } from './journal';
 import { logEvent } from './log';
-import type { DecisionRequest, LiveRun } from '../messages';
+import type { LiveRun } from '../messages';
+import type { RunRules } from './access';
 
 export interface Place {
   readonly step: string;
@@ -28,7 +29,16 @@ export interface Place {
 /** What every order says, whatever the procedure. */
 export type RunOrder = Pick<
   RecoveryOrder,
-  'runId' | 'tenantId' | 'coreId' | 'requestedBy' | 'retry' | 'reminderMs' | 'partOf' | 'giveUpAfterMs'
+  | 'runId'
+  | 'tenantId'
+  | 'coreId'
+  | 'mode'
+  | 'requestedBy'
+  | 'reason'
+  | 'retry'
+  | 'reminderMs'
+  | 'partOf'
+  | 'giveUpAfterMs'
 >;
 
 /** What one attempt of an effect gets: its name and the order as corrected so far. */
@@ -70,6 +80,8 @@ export class Run<O extends RunOrder = RecoveryOrder> {
   /** Set when a step began that cannot be taken back: abort is refused from here on. */
   irrevocable = false;
   closedAs: RunState | null = null;
+  /** An abort that needs four eyes and has two. */
+  halfAbort: HalfDecision | null = null;
   order: O;
   private token = 0;
   private lastAt = '';
@@ -77,8 +89,9 @@ export class Run<O extends RunOrder = RecoveryOrder> {
   constructor(
     order: O,
     readonly declaration: ProcedureDeclaration,
-    private readonly self: Provenance,
+    readonly self: Provenance,
     private readonly corrected: (order: O, input: CorrectableInput) => O,
+    readonly rules: RunRules,
   ) {
     this.order = order;
     this.journal = new RunJournal({
@@ -156,32 +169,8 @@ export class Run<O extends RunOrder = RecoveryOrder> {
   raise(interrupt: Interrupt): void {
     if (this.interrupt !== null && this.interrupt.kind === 'abort') return;
     this.interrupt = interrupt;
+    if (interrupt.kind === 'abort') this.halfAbort = null;
     for (const scope of this.scopes) scope.cancel();
-  }
-
-  /** The refusals of a decision; validator and handler ask both, because two updates may come in one task. */
-  checkDecision(request: DecisionRequest): Parked {
-    const parked = this.parkings.check(request);
-    // What was parked leaves the list only when its coroutine wakes: nothing can be decided there any more.
-    if (this.interrupt !== null && !parked.parking.undo) {
-      const what = this.interrupt.kind === 'abort' ? 'is being undone' : `goes back to step "${this.interrupt.to}"`;
-      refuse('AlreadyDecided', `The run ${what} already; look at it again.`);
-    }
-    return parked;
-  }
-
-  decide(request: DecisionRequest): void {
-    const { parking } = this.checkDecision(request);
-    this.parkings.accept(request);
-    const { epoch, decision, reason, from, input } = request;
-    this.emit(
-      'decided',
-      { epoch, decision, reason, from, input },
-      { step: request.step, item: request.item ?? undefined, by: request.by },
-    );
-    if (decision === 'abort' || decision === 'roll-back') this.raise({ kind: 'abort', reason, by: request.by });
-    else if (from !== null && from !== parking.step) this.raise({ kind: 'rewind', to: from, input });
-    else if (input !== null) this.correct(input);
   }
 
   checkAbort(reason: string): void {
@@ -220,6 +209,7 @@ export class Run<O extends RunOrder = RecoveryOrder> {
       parkings: this.parkings.list(),
       ...nextAnswer(this.journal.events, from),
       unflushed: this.journal.unflushed,
+      halfAbort: this.halfAbort,
     };
   }
 

@@ -1,0 +1,112 @@
+/** Decisions on one server's run that a runbook lets only some people take, or only two together; and claims. */
+import type { Provenance, RecoveryOrder } from '../../model/order';
+import type { FourEyesAct } from '../../model/runbook/runbook';
+import { ines } from '../support/order';
+import { known, refusalOf, until } from '../support/people';
+import { decide, live, openWorld, parked, type RunHandle, type World } from '../support/world';
+
+let world: World;
+let anna: Provenance;
+let ben: Provenance;
+let cora: Provenance;
+beforeAll(async () => {
+  world = await openWorld();
+  anna = (await known(world.store, 'Anna', 'operator')).by;
+  ben = (await known(world.store, 'Ben', 'operator')).by;
+  cora = (await known(world.store, 'Cora', 'coordinator')).by;
+}, 60_000);
+afterAll(async () => world?.close());
+
+async function run(name: string, fourEyes: FourEyesAct[], changes: Partial<RecoveryOrder> = {}): Promise<RunHandle> {
+  const server = await world.server(name);
+  await world.production.platform.power({ name, owner: null }, 'off');
+  const access = { decide: { roles: ['operator' as const], people: ['Cora'] }, fourEyes };
+  return world.start(world.order(server, { access, ...changes }));
+}
+
+const kinds = async (handle: RunHandle) =>
+  (await live(handle)).events.flatMap(({ kind, by }) =>
+    ['approved', 'approval-withdrawn', 'decided', 'claimed', 'released'].includes(kind) ? [[kind, by.actor.name]] : [],
+  );
+
+test('a skip takes effect when a second person wants it, and what is said otherwise meanwhile replaces it', async () => {
+  const handle = await run('skipped', ['skip'], { inoculate: false });
+  const stuck = await parked(handle);
+  expect(await decide(handle, stuck, 'skip', { by: anna })).toMatchObject({
+    standing: expect.stringContaining('1 of 2'),
+  });
+  expect(await refusalOf(decide(handle, stuck, 'skip', { by: anna }))).toEqual(['AlreadyDecided', expect.anything()]);
+  expect((await parked(handle)).half).toMatchObject({ decision: 'skip', by: { name: 'Anna' } });
+  await decide(handle, stuck, 'withdraw', { by: anna });
+  expect((await parked(handle)).half).toBeNull();
+  await decide(handle, stuck, 'skip', { by: anna });
+  await decide(handle, stuck, 'retry', { by: ben });
+  const again = await until(async () => (await live(handle)).parkings.find(({ epoch }) => epoch > stuck.epoch));
+  await decide(handle, again, 'skip', { by: ben });
+  expect(await decide(handle, again, 'skip', { by: cora })).toMatchObject({ standing: null });
+  expect(await handle.result()).toMatchObject({ state: 'succeeded-with-exceptions' });
+  expect(await kinds(handle)).toEqual([
+    ['approved', 'Anna'],
+    ['approval-withdrawn', 'Anna'],
+    ['approved', 'Anna'],
+    ['approval-withdrawn', 'Ben'],
+    ['decided', 'Ben'],
+    ['approved', 'Ben'],
+    ['decided', 'Cora'],
+  ]);
+}, 60_000);
+
+test('a destructive recovery is committed by two; a roll-back is the other answer to the same question', async () => {
+  const handle = await run('committed', ['commit'], { option: 'destructive' });
+  const gate = await parked(handle);
+  await decide(handle, gate, 'roll-back', { by: anna });
+  await decide(handle, gate, 'commit', { by: ben });
+  expect((await parked(handle)).half).toMatchObject({ decision: 'commit', by: { name: 'Ben' } });
+  await decide(handle, gate, 'commit', { by: anna });
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+}, 60_000);
+
+test('four eyes on power-on ask two people before every power-on of a recovery', async () => {
+  const handle = await run('powered', ['power-on']);
+  const gate = await parked(handle);
+  expect(gate).toMatchObject({ step: 'power-on', kind: 'gate', allowed: ['approve', 'abort'] });
+  await decide(handle, gate, 'approve', { by: anna });
+  expect((await world.recovery.platform.find('powered-recovered'))?.power).toBe('off');
+  await decide(handle, gate, 'approve', { by: ben });
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+}, 60_000);
+
+test('only those decide whom the order names, where their role holds; claims name who looks after it', async () => {
+  const handle = await run('claimed', [], { powerOn: 'decision' });
+  const gate = await parked(handle);
+  const admin = (await known(world.store, 'Ada', 'admin')).by;
+  expect(await refusalOf(decide(handle, gate, 'approve', { by: admin }))).toEqual([
+    'NotAllowed',
+    'Ada may not approve at power-on: found the role admin, needed anybody who is operator, or Cora.',
+  ]);
+  const elsewhere = (await known(world.store, 'Emil', 'operator', [{ kind: 'site', name: 'elsewhere' }])).by;
+  for (const decision of ['approve', 'claim'] as const)
+    expect(await refusalOf(decide(handle, gate, decision, { by: elsewhere }))).toEqual([
+      'NotAllowed',
+      expect.stringContaining('at site elsewhere, needed a role at site recovery'),
+    ]);
+  await decide(handle, gate, 'claim', { by: anna });
+  expect(await parked(handle)).toMatchObject({ claimedBy: { name: 'Anna' }, claimedAt: expect.any(String) });
+  await decide(handle, gate, 'claim', { by: ben });
+  expect(await refusalOf(decide(handle, gate, 'release', { by: anna }))).toEqual([
+    'NotAllowed',
+    expect.stringContaining('Ben'),
+  ]);
+  await decide(handle, gate, 'release', { by: cora });
+  expect((await parked(handle)).claimedBy).toBeNull();
+  await decide(handle, gate, 'claim', { by: ben });
+  await decide(handle, gate, 'approve', { by: anna });
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+  expect((await kinds(handle)).map(([kind]) => kind)).toEqual(['claimed', 'claimed', 'released', 'claimed', 'decided']);
+}, 60_000);
+
+test('an order that says nothing of access lets in whom the door lets in', async () => {
+  const handle = await run('open', [], { access: undefined, powerOn: 'decision' });
+  await decide(handle, await parked(handle), 'approve', { by: ines });
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+}, 60_000);
