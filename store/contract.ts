@@ -6,6 +6,7 @@ import type { ServerSpec } from '../model/server';
 import type { RunState } from '../model/steps';
 import type { Rehearsal } from '../model/readiness/verified';
 import type { JournalRow } from '../record/row';
+import type { Risks } from './risks-contract';
 import type { Notifications } from './notifications-contract';
 
 /** While there is one tenant and one core: the ids that stand in every table, workflow id and path. */
@@ -159,6 +160,7 @@ export interface Store {
   readonly notifications: Notifications;
   readonly runbooks: Runbooks;
   readonly rehearsals: Rehearsals;
+  readonly risks: Risks;
   readonly journal: Journal;
   readonly runs: Runs;
   readonly servers: Servers;

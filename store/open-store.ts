@@ -9,6 +9,7 @@ import { createJournal } from './journal';
 import { readJournalRows, readLedgerRows } from './journal-rows';
 import { createRehearsals } from './rehearsals';
 import { createNotifications } from './notifications';
+import { createRisks } from './risks';
 import { createRunbooks } from './runbooks';
 import { createRuns } from './runs';
 import { createServers } from './servers';
@@ -47,6 +48,7 @@ export function openStore(connectionString: string, options: StoreOptions = {}):
     notifications: createNotifications(database, scope, options.clock ?? (() => new Date())),
     runbooks: createRunbooks(database, scope, options.clock ?? (() => new Date())),
     rehearsals: createRehearsals(database, scope),
+    risks: createRisks(database, scope),
     order: (runId) => readOrder(database, scope, runId),
     ledger: (after = 0, limit = 1000) =>
       database.query('the ledger could not be read', (db) => readLedgerRows(db, scope, after, limit)),

@@ -6,9 +6,19 @@ import { runbooks } from './004-runbooks';
 import { rehearsals } from './005-rehearsals';
 import { notifications } from './006-notifications';
 import { waiting } from './007-waiting';
+import { risks } from './008-risks';
 
 /** Every migration, in the order of its number. */
-export const migrations: readonly Migration[] = [record, runs, people, runbooks, rehearsals, notifications, waiting];
+export const migrations: readonly Migration[] = [
+  record,
+  runs,
+  people,
+  runbooks,
+  rehearsals,
+  notifications,
+  waiting,
+  risks,
+];
 
 /** The schema that this version of Muster knows. */
 export const knownVersion = migrations.at(-1)!.version;

@@ -145,6 +145,8 @@ describe('in the database', () => {
         parkings: 'delete insert select update',
         people: 'insert select update',
         rehearsals: 'insert select update',
+        risk_sources: 'insert select update',
+        risks: 'insert select update',
         runbooks: 'insert select',
         runs: 'insert select update',
         servers: 'delete insert select update',

@@ -1,0 +1,93 @@
+/** Risks come and go with their times, whoever finds them and however often. */
+import { risk, siteSource, type RiskFound, type Severity } from '../../model/readiness/risks';
+import { defaultScope, type Store } from '../../store/contract';
+import { openStore } from '../../store/open-store';
+import { at } from './run-events';
+import { withStore } from './store';
+
+const dr = siteSource('dr');
+const far = siteSource('far');
+const lag = (name: string, source = dr, severity: Severity = 'warning', found = '5 min'): RiskFound =>
+  risk('replication', severity, { kind: 'server', name }, 'lag', source, { found, needed: '1 min', remedy: 'look' });
+const round = (second: number, asked: string[], found: RiskFound[]) => ({
+  ...{ at: at(second), asked, sources: [dr, far], found },
+  rules: () => [{ on: ['risk' as const], mail: ['ops@example.org'], webhooks: [] }],
+});
+const ids = async (store: Store, goneSince?: string) =>
+  (await store.risks.list(goneSince === undefined ? {} : { goneSince })).map(({ id, since, goneAt }) => [
+    id,
+    since,
+    goneAt,
+  ]);
+
+test('a risk keeps the time at which it appeared, is over when the same source does not find it, and comes back anew', () =>
+  withStore(async (store) => {
+    expect(await store.risks.reconcile(round(0, [dr], [lag('db01')]))).toEqual({ appeared: 1, gone: 0 });
+    expect(await store.risks.reconcile(round(10, [dr], [lag('db01', dr, 'critical', '9 min')]))).toEqual({
+      appeared: 0,
+      gone: 0,
+    });
+    const [seen] = await store.risks.list({});
+    expect(seen).toMatchObject({ since: at(0), seenAt: at(10), severity: 'critical', found: '9 min', goneAt: null });
+    expect(await store.risks.reconcile(round(20, [dr], []))).toEqual({ appeared: 0, gone: 1 });
+    expect(await ids(store)).toEqual([]);
+    expect(await ids(store, at(20))).toEqual([['replication/server/db01/lag', at(0), at(20)]]);
+    expect(await ids(store, at(21))).toEqual([]);
+    await store.risks.reconcile(round(30, [dr], [lag('db01')]));
+    expect(await ids(store)).toEqual([['replication/server/db01/lag', at(30), null]]);
+  }));
+
+test('what a silent site found before stays; what nobody will ask again is over', () =>
+  withStore(async (store) => {
+    await store.risks.reconcile(round(0, [dr, far], [lag('db01'), lag('app01', far)]));
+    await store.risks.reconcile(round(10, [dr], []));
+    expect(await ids(store)).toEqual([['replication/server/app01/lag', at(0), null]]);
+    await store.risks.reconcile({ ...round(20, [dr], []), sources: [dr] });
+    expect(await ids(store)).toEqual([]);
+  }));
+
+test('people are told once when it appears and once when it goes, each time that it does', () =>
+  withStore(async (store) => {
+    const told = async () => {
+      await store.notifications.address({ defaults: [], windowMs: 0, quietMs: 0 });
+      const all = await store.notifications.list({ limit: 50 });
+      return all.map(({ key, epoch, stage, to }) => [key, epoch, stage, to].join(' ')).sort();
+    };
+    const of = (epoch: number, stage: number) => `risk/replication/server/db01/lag ${epoch} ${stage} ops@example.org`;
+    await store.risks.reconcile(round(0, [dr], [lag('db01', dr, 'info')]));
+    expect(await told()).toEqual([]);
+    await store.risks.reconcile(round(1, [dr], [lag('db01')]));
+    await store.risks.reconcile(round(2, [dr], [lag('db01')]));
+    expect(await told()).toEqual([of(1, 0)]);
+    await store.risks.reconcile(round(3, [dr], []));
+    await store.risks.reconcile(round(4, [dr], [lag('db01')]));
+    expect(await told()).toEqual([of(1, 0), of(1, 1), of(2, 0)]);
+  }));
+
+test('rounds of several processes at once keep each risk once, and each round is one process’s', () =>
+  withStore(async (store, url) => {
+    const other = openStore(url, defaultScope);
+    try {
+      const many = Array.from({ length: 40 }, (_, index) => lag(`server${index}`));
+      await Promise.all([store, other].map((one) => one.risks.reconcile(round(0, [dr], many))));
+      expect(await ids(store)).toHaveLength(40);
+      const turns = await Promise.all(
+        Array.from({ length: 6 }, (_, index) => (index % 2 ? store : other).risks.takeTurn(at(0), 60_000)),
+      );
+      expect(turns.filter(Boolean)).toHaveLength(1);
+      expect(await store.risks.takeTurn(at(0), 0)).toBe(true);
+    } finally {
+      await other.close();
+    }
+  }));
+
+test('when a site was asked and when it answered are two times', () =>
+  withStore(async (store) => {
+    await store.risks.noteAsked(dr, at(0), null);
+    await store.risks.noteAsked(dr, at(10), 'no worker');
+    await store.risks.noteAsked(far, at(10), 'no worker');
+    expect(await store.risks.asked()).toEqual([
+      { source: dr, askedAt: at(10), answeredAt: at(0), because: 'no worker' },
+      { source: far, askedAt: at(10), answeredAt: null, because: 'no worker' },
+    ]);
+  }));
