@@ -76,7 +76,7 @@ export interface RecoveryOrder {
   readonly runId: string;
   readonly tenantId: string;
   readonly coreId: string;
-  readonly procedure: 'push-button-recovery';
+  readonly procedure: 'push-button-recovery' | 'rehearsal-clean-up';
   readonly mode: Mode;
   readonly intent: Intent;
   readonly option: RecoveryOption;
@@ -115,6 +115,8 @@ export interface RecoveryOrder {
   readonly isolation?: Isolation;
   /** Rehearsals: a person is asked this before everything is cleaned up; absent: nobody is. */
   readonly tryOut?: { readonly title: string; readonly question: string };
+  /** Of a clean-up that was started alone: the rehearsal's run, whose tag is looked for. */
+  readonly cleansUp?: string;
   /** How many machines boot at the same time at the recovery site; absent: no limit. */
   readonly bootsAtOnce?: number;
   /** Programs at this server's steps, in the order in which the runbook names them. */

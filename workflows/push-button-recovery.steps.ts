@@ -3,7 +3,9 @@
  * that the API, the report and the docs can read it without loading workflow code.
  */
 import type { RecoveryOrder } from '../model/order';
+import { isRehearsal } from '../model/rehearsal';
 import type { ProcedureDeclaration, StepDeclaration } from '../model/steps';
+import { cleanUpDeclaration, rehearsalFor, rehearsalOf } from './rehearsal.steps';
 
 const defaults = { undo: null, perDisk: false, skippable: false, provides: [] } as const;
 
@@ -163,9 +165,18 @@ const awaitPlan: StepDeclaration = {
 };
 
 /** What a run of this order declares. */
-export function declarationOf({ partOf, option }: Pick<RecoveryOrder, 'partOf' | 'option'>): ProcedureDeclaration {
-  if (partOf === undefined) return pushButtonDeclaration;
+export function declarationOf(order: RecoveryOrder): ProcedureDeclaration {
+  if (order.procedure === 'rehearsal-clean-up') return cleanUpDeclaration;
+  if (isRehearsal(order)) return rehearsalFor(pushButtonDeclaration, awaitPlan, order);
+  if (order.partOf === undefined) return pushButtonDeclaration;
   const { steps: all } = pushButtonDeclaration;
-  const declared = option === 'destructive' ? [...all.slice(0, -1), awaitPlan, all.at(-1)!] : [...all, awaitPlan];
+  const declared = order.option === 'destructive' ? [...all.slice(0, -1), awaitPlan, all.at(-1)!] : [...all, awaitPlan];
   return { ...pushButtonDeclaration, steps: declared };
 }
+
+/** A rehearsal with everything that one may have, for the docs. */
+export const rehearsalDeclaration: ProcedureDeclaration = rehearsalOf(pushButtonDeclaration, awaitPlan, {
+  networks: true,
+  tryOut: { title: '', question: '' },
+  partOf: { runId: '', workflowId: '' },
+});

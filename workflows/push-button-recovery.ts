@@ -2,41 +2,41 @@
  * Push-button recovery: one server comes back from its replica on other hardware, and is proven to work.
  * Read it from top to bottom: it is the procedure. What each step is for stands in push-button-recovery.steps.ts.
  */
-import { patched, proxyActivities } from '@temporalio/workflow';
+import { patched } from '@temporalio/workflow';
 import type { Recorded, RecoveryActivities } from '../activities/contract';
 import type { RecoveryOrder } from '../model/order';
 import type { PointId, TakenDisk } from '../model/replica';
-import { siteQueue } from './messages';
+import { isRehearsal } from '../model/rehearsal';
 import { declarationOf } from './push-button-recovery.steps';
 import type { PushButtonStep } from './push-button-recovery.steps';
 import { conduct } from './runner/conduct';
+import * as rehearsal from './rehearsal';
 import { listenToPlan } from './runner/verdict';
 import type { RunOutcome } from './runner/conduct';
 import { scriptsAround, type RunScript } from './runner/scripts';
 import * as steps from './runner/steps';
 import type { Act, Run } from './runner/run';
-
-/** Longer than any step may take; a dead worker is noticed by its missing heartbeats long before. */
-const longestAttempt = '12h';
-const heartbeatTimeout = '10s';
+import { activitiesAt } from './site-activities';
 
 export function pushButtonRecovery(order: RecoveryOrder): Promise<RunOutcome> {
-  return conduct(order, declarationOf(order), (run) => recover(run, order));
+  // Asked once: an execution of an earlier version answers no for good.
+  let sendAway = order.mode === 'recovery' && patched('rehearsals-give-way');
+  return conduct(order, declarationOf(order), (run) => {
+    if (sendAway) rehearsal.sendRehearsalAway(run);
+    sendAway = false;
+    return recover(run, order);
+  });
 }
 
 async function recover(run: Run, order: RecoveryOrder): Promise<string> {
-  const site = proxyActivities<Recorded<RecoveryActivities>>({
-    taskQueue: siteQueue(order.target.siteId),
-    startToCloseTimeout: longestAttempt,
-    heartbeatTimeout,
-    retry: { maximumAttempts: 1 },
-    // Said although it is documented as the default: without it the wait ended at once (SDK 1.24.0, seen in a session's history).
-    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
-  });
+  const site = activitiesAt(order.target.siteId);
   const { step, eachDisk } = words(run, (input) => site.runScript(input));
   const plan = order.partOf === undefined ? null : listenToPlan(run, order.partOf);
+  const rehearses = isRehearsal(order);
+  if (rehearses) rehearsal.giveWay(run);
 
   await step('preflight', (input) => site.preflight(input), { whenSkipped: null });
+  const rehearsed = rehearses ? await rehearsal.survey(run, site) : null;
 
   const frozen = await step('freeze', (input) => site.freezeReplica(input), {
     undo: (input) => site.thawReplica(input),
@@ -67,10 +67,14 @@ async function recover(run: Run, order: RecoveryOrder): Promise<string> {
     steps.notApplicable(run, 'update-registry', noRegistry);
   }
 
-  await step('suspend-replication', (input) => site.suspendReplication(input), {
-    undo: (input) => site.unsuspendReplication(input),
-    whenSkipped: { state: 'frozen' },
-  });
+  if (rehearses) {
+    await rehearsal.makeNetworks(run, site);
+  } else {
+    await step('suspend-replication', (input) => site.suspendReplication(input), {
+      undo: (input) => site.unsuspendReplication(input),
+      whenSkipped: { state: 'frozen' },
+    });
+  }
 
   await step('create-machine', (input) => site.createMachine(input), {
     undo: (input) => site.removeMachine(input),
@@ -97,6 +101,12 @@ async function recover(run: Run, order: RecoveryOrder): Promise<string> {
 
   await step('prove-boot', (input) => site.proveBoot(input), { whenSkipped: null });
 
+  if (rehearsed !== null) {
+    await rehearsal.proveIsolation(run, site, rehearsed);
+    await rehearsal.tryOut(run);
+    await plan?.commit('await-plan');
+    return rehearsal.cleanUp(run, site, rehearsed);
+  }
   if (order.option === 'destructive') {
     await plan?.commit('await-plan');
     return commitOrRollBack(run, (input) => site.commitReplica(input), step);
@@ -115,11 +125,14 @@ function whyNoRegistry({ order }: Run): string | null {
   return !order.inoculate && patched('registry-with-inoculation') ? withoutInoculation : null;
 }
 
-/** Copies stand by themselves: from here on replication goes on, and resume-replication finds it so. */
+/**
+ * Copies stand by themselves: from here on replication goes on, and resume-replication finds it so. A rehearsal keeps it waiting
+ * no longer either: no point is merged away under its disks.
+ */
 function takeDisks(site: Recorded<RecoveryActivities>, order: RecoveryOrder, pointId: PointId): Act<TakenDisk[]> {
   return async (input) => {
     const taken = await site.takeDisks({ ...input, pointId });
-    if (order.option === 'copy-and-recover') await site.letReplicaGo(input);
+    if (order.option === 'copy-and-recover' || isRehearsal(order)) await site.letReplicaGo(input);
     return taken;
   };
 }

@@ -80,6 +80,8 @@ export class Run<O extends RunOrder = RecoveryOrder> {
   /** Set when a step began that cannot be taken back: abort is refused from here on. */
   irrevocable = false;
   closedAs: RunState | null = null;
+  /** The step from which on what was done is taken down for good: nobody can go back behind it. */
+  noWayBackFrom: string | null = null;
   /** An abort that needs four eyes and has two. */
   halfAbort: HalfDecision | null = null;
   order: O;
