@@ -73,6 +73,9 @@ export type HoldPlace =
   | { readonly kind: 'wave'; readonly name: string }
   | { readonly kind: 'server'; readonly name: string };
 
+/** One text for one place, to tell places apart. */
+export const placeKey = (of: HoldPlace): string => (of.kind === 'run' ? 'run' : `${of.kind} ${of.name}`);
+
 /** The record's first event has the plan without the servers' orders: each of them opens a record of its own. */
 export type PlanHeader = Omit<PlanOrder, 'servers' | 'parts'> & {
   /** Recovery sites of its servers, with those of what it includes. */

@@ -173,28 +173,37 @@ export function runView(events: readonly RunEvent[], declaration: ProcedureDecla
       remedy: 'Read the run again once its journal has caught up.',
     });
   }
+  const { order, declaration: procedure, versions } = opened.data;
+  return { ...runBase({ runId: order.runId, procedure, versions }, events, declaration, now), order, objectives };
+}
+
+/** What is shown of any run, of a server or a plan: all but what it was asked to do. `events` begin with its opening. */
+export type RunBase = Omit<RunView, 'order' | 'objectives'>;
+
+export function runBase(
+  opened: Pick<RunView, 'runId' | 'procedure' | 'versions'>,
+  events: readonly RunEvent[],
+  declaration: ProcedureDeclaration,
+  now: string,
+): RunBase {
   const clocks = clocksOf(events, now);
   const fold = foldRun(events, declaration, clocks.parkings);
   const steps = stepViews(fold, declaration, clocks);
   return {
-    runId: opened.data.order.runId,
-    procedure: opened.data.declaration,
+    ...opened,
     state: stateOf(fold, steps),
     currentStep: currentStepOf(steps),
     summary: fold.closed?.data.summary ?? null,
     undoBecause: fold.undoBecause,
-    openedAt: opened.at,
+    openedAt: events[0]!.at,
     closedAt: fold.closed?.at ?? null,
-    order: opened.data.order,
     clocks: clocks.run,
-    objectives,
     steps,
     parkings: fold.parkings,
     decisions: fold.decisions,
     refusals: fold.refusals,
     evidence: fold.evidence,
     notes: fold.notes,
-    versions: opened.data.versions,
     childHashes: fold.closed?.data.childHashes ?? {},
     eventCount: events.length,
   };

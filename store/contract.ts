@@ -3,6 +3,7 @@ import type { RunEvent } from '../model/events';
 import type { RecoveryOrder, Mode } from '../model/order';
 import type { AccessScope, Person, Role } from '../model/people';
 import type { ServerSpec } from '../model/server';
+import type { ChildRun } from '../model/plan-view/child-run';
 import type { RunState } from '../model/steps';
 import type { Rehearsal } from '../model/readiness/verified';
 import type { JournalRow } from '../record/row';
@@ -18,10 +19,17 @@ export { roles, type Person, type Role } from '../model/people';
 export interface RunRow {
   readonly runId: string;
   readonly procedure: string;
+  /** The plan that it belongs to. */
+  readonly parentRunId: string | null;
   readonly mode: Mode;
   readonly serverId: string;
   readonly serverName: string;
+  /** Of a plan: the runbook's name. */
   readonly state: RunState;
+  /** null: no plan. */
+  readonly runbook: string | null;
+  readonly runbookVersion: number | null;
+  readonly runbookSha256: string | null;
   readonly currentStep: string | null;
   readonly stuckSince: string | null;
   readonly requestedBy: string;
@@ -69,9 +77,31 @@ export interface Page<T> {
 }
 
 export interface Runs {
-  list(filter: { state?: RunState; serverId?: string; limit: number; after?: string }): Promise<Page<RunRow>>;
+export interface RunFilter {
+  readonly state?: RunState;
+  readonly serverId?: string;
+  /** Plans of this runbook. */
+  readonly runbook?: string;
+  readonly parentRunId?: string;
+  /** Only runs that belong to no plan: plans themselves, and runs of single servers. */
+  readonly topLevel?: boolean;
+  readonly limit: number;
+  readonly after?: string;
+}
+
+export interface RunCounts {
+  readonly parentRunId: string;
+  readonly state: RunState;
+  readonly count: number;
+}
+
+  list(filter: RunFilter): Promise<Page<RunRow>>;
   get(runId: string): Promise<RunRow | undefined>;
   /** All runs that are not closed, counted. */
+  /** The direct children of plans, by state; of a server that had several runs the latest counts. */
+  counts(planRunIds: readonly string[]): Promise<RunCounts[]>;
+  /** All runs below a plan, oldest first, those of included runbooks, too. */
+  below(planRunId: string): Promise<ChildRun[]>;
   open(): Promise<OpenRuns[]>;
 }
 

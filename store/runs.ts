@@ -2,22 +2,27 @@
 import type { Knex } from 'knex';
 import type { RunEvent } from '../model/events';
 import { OperatorError } from '../model/errors';
+import type { ChildRun } from '../model/plan-view/child-run';
+import { nextFacts, type RunFacts } from '../model/run-facts';
 import { projectRun, type RunProjection } from '../model/run-projection';
 import { closedRunStates, runStates } from '../model/steps';
 import { storableText } from '../record/canonical';
 import type { ChainId } from '../record/row';
-import type { OpenRuns, Page, RunRow, Runs } from './contract';
+import type { OpenRuns, Page, RunCounts, RunRow, Runs } from './contract';
 import { select, type Database, type Scope } from './database';
 
 const maxLimit = 500;
 const openStates = runStates.filter((state) => !(closedRunStates as readonly string[]).includes(state));
-const columns = `run_id as "runId", procedure, mode, server_id as "serverId", server_name as "serverName", state,
+const columns = `run_id as "runId", parent_run_id as "parentRunId", procedure, mode, server_id as "serverId",
+  server_name as "serverName", runbook, runbook_version as "runbookVersion", runbook_sha256 as "runbookSha256", state,
   current_step as "currentStep", stuck_since as "stuckSince", requested_by as "requestedBy",
   started_at as "startedAt", closed_at as "closedAt"`;
 
 export function createRuns(database: Database, scope: Scope): Runs {
   return {
     list: (filter) => database.query('the runs could not be listed', (db) => list(db, scope, filter)),
+    counts: (runIds) => database.query('the runs of plans could not be counted', (db) => counts(db, scope, runIds)),
+    below: (runId) => database.query(`the runs of plan ${runId} could not be listed`, (db) => below(db, scope, runId)),
     open: () => database.query('the open runs could not be counted', (db) => open(db, scope)),
     get: (runId) =>
       database.query(`run ${runId} could not be read`, async (db) => {
@@ -52,6 +57,9 @@ async function list(db: Knex, scope: Scope, filter: Parameters<Runs['list']>[0])
   };
   if (filter.state !== undefined) narrow('state = ?', filter.state);
   if (filter.serverId !== undefined) narrow('server_id = ?', storableText(filter.serverId));
+  if (filter.runbook !== undefined) narrow('runbook = ?', storableText(filter.runbook));
+  if (filter.parentRunId !== undefined) narrow('parent_run_id = ?', storableText(filter.parentRunId));
+  if (filter.topLevel === true) narrow('parent_run_id is null');
   if (filter.after !== undefined) narrow('(started_at, run_id) < (?, ?)', ...positionOf(filter.after));
   const rows = await select<RunRow>(
     db,
@@ -62,6 +70,38 @@ async function list(db: Knex, scope: Scope, filter: Parameters<Runs['list']>[0])
   const items = rows.slice(0, limit);
   const last = items.at(-1);
   return rows.length > limit && last !== undefined ? { items, next: cursorAt(last) } : { items };
+}
+
+async function counts(db: Knex, scope: Scope, runIds: readonly string[]): Promise<RunCounts[]> {
+  if (runIds.length === 0) return [];
+  return select<RunCounts>(
+    db,
+    `select parent_run_id as "parentRunId", state, count(*)::int as count from (
+       select distinct on (parent_run_id, server_name) parent_run_id, server_name, state from muster.runs
+       where tenant_id = ? and core_id = ? and parent_run_id in (${runIds.map(() => '?').join(', ')})
+       order by parent_run_id, server_name, started_at desc) as latest
+     group by parent_run_id, state order by parent_run_id, state`,
+    [scope.tenantId, scope.coreId, ...runIds.map(storableText)],
+  );
+}
+
+/** Included runbooks are plans themselves; deeper than any plan may be (model/runbook/check-order.ts) nothing is looked for. */
+async function below(db: Knex, scope: Scope, runId: string): Promise<ChildRun[]> {
+  const rows = await select<Omit<ChildRun, 'facts'> & { facts: string | null }>(
+    db,
+    `with recursive tree as (
+       select runs.*, 1 as depth from muster.runs where tenant_id = ? and core_id = ? and parent_run_id = ?
+       union all
+       select runs.*, tree.depth + 1 from muster.runs join tree on runs.tenant_id = tree.tenant_id
+         and runs.core_id = tree.core_id and runs.parent_run_id collate "C" = tree.run_id
+       where tree.procedure = 'plan' and tree.depth < 10)
+     select run_id as "runId", parent_run_id as "parentRunId", procedure, server_id as "serverId",
+       server_name as "serverName", state, current_step as "currentStep", stuck_since as "stuckSince",
+       started_at as "startedAt", closed_at as "closedAt", facts
+     from tree order by started_at, run_id`,
+    [scope.tenantId, scope.coreId, storableText(runId)],
+  );
+  return rows.map(({ facts, ...row }) => ({ ...row, facts: facts === null ? null : (JSON.parse(facts) as RunFacts) }));
 }
 
 function cursorAt(row: RunRow): string {
@@ -94,14 +134,16 @@ export async function projectInto(
   events: readonly RunEvent[],
 ): Promise<void> {
   const id = [chain.tenantId, chain.coreId, chain.runId];
-  const [stored] = await select<{ projection: string }>(
+  const [stored] = await select<{ projection: string; facts: string | null }>(
     trx,
-    'select projection from muster.runs where tenant_id = ? and core_id = ? and run_id = ?',
+    'select projection, facts from muster.runs where tenant_id = ? and core_id = ? and run_id = ?',
     id,
   );
   const before = stored === undefined ? undefined : (JSON.parse(stored.projection) as RunProjection);
+  const factsBefore = stored?.facts == null ? undefined : (JSON.parse(stored.facts) as RunFacts);
   const after = projectRun(before, events);
-  if (after === undefined || after === before) return;
+  const facts = events.reduce(nextFacts, factsBefore);
+  if (after === undefined || (after === before && facts === factsBefore)) return;
   const text = (value: string | null): string | null => (value === null ? null : storableText(value));
   await trx('runs')
     .withSchema('muster')
@@ -121,7 +163,17 @@ export async function projectInto(
       started_at: text(after.startedAt),
       closed_at: text(after.closedAt),
       projection: JSON.stringify(after),
+      ...runbookOf(events),
+      facts: facts === undefined ? null : JSON.stringify(facts),
     })
     .onConflict(['tenant_id', 'core_id', 'run_id'])
     .merge();
+}
+
+/** Nothing in later batches: what the first one wrote stays. */
+function runbookOf(events: readonly RunEvent[]) {
+  const opened = events.find((event) => event.kind === 'plan-opened');
+  if (opened === undefined) return {};
+  const { name, version, sha256 } = opened.data.order.runbook;
+  return { runbook: storableText(name), runbook_version: version, runbook_sha256: sha256 };
 }

@@ -7,6 +7,7 @@ import { rehearsals } from './005-rehearsals';
 import { notifications } from './006-notifications';
 import { waiting } from './007-waiting';
 import { risks } from './008-risks';
+import { plans } from './009-plans';
 
 /** Every migration, in the order of its number. */
 export const migrations: readonly Migration[] = [
@@ -18,6 +19,7 @@ export const migrations: readonly Migration[] = [
   notifications,
   waiting,
   risks,
+  plans,
 ];
 
 /** The schema that this version of Muster knows. */

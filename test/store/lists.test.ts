@@ -29,10 +29,14 @@ test("a run's row follows its events", () =>
     await store.journal.append(batch(runId, 2, [announced]));
     const running: RunRow = {
       runId,
+      parentRunId: null,
       procedure: 'push-button-recovery',
       mode: 'recovery',
       serverId: 's-1',
       serverName: 'app01',
+      runbook: null,
+      runbookVersion: null,
+      runbookSha256: null,
       state: 'running',
       currentStep: 'freeze',
       stuckSince: null,

@@ -1,0 +1,120 @@
+/** One server of a plan: how far it is, what it waits for, and its clocks and objectives, from its runs' rows. */
+import { lengthMs, intersection, union, type Interval } from '../intervals';
+import type { Clocks } from '../clocks';
+import { objectivesAt, type ObjectiveResults } from '../objectives';
+import type { ServerOfHeader } from '../plan';
+import type { StepState } from '../steps';
+import type { ChildRun } from './child-run';
+
+/** In the order in which people look at them. */
+export const serverStages = [
+  'stuck',
+  'waiting',
+  'failed',
+  'aborted',
+  'undoing',
+  'held',
+  'running',
+  'pending',
+  'skipped',
+  'undone',
+  'proven',
+  'succeeded-with-exceptions',
+  'succeeded',
+] as const;
+/** A run's state, and beside it: pending (not started), proven (waits for the plan's verdict), skipped and undone (by the plan). */
+export type ServerStage = (typeof serverStages)[number];
+
+export interface ServerOfPlanView extends Omit<ServerOfHeader, 'runId'> {
+  /** The latest of its runs; null until one has begun to be recorded. */
+  readonly runId: string | null;
+  /** How many runs it took so far. */
+  readonly runs: number;
+  readonly machineName: string | null;
+  readonly stage: ServerStage;
+  readonly step: string | null;
+  readonly stuckSince: string | null;
+  /** What has to be done before it may start: names of waves, servers, gates, included runbooks; empty once it has. */
+  readonly waitsFor: readonly string[];
+  readonly startedAt: string | null;
+  readonly provenAt: string | null;
+  readonly closedAt: string | null;
+  readonly clocks: Clocks;
+  readonly objectives: ObjectiveResults | null;
+  readonly pointId: string | null;
+  /** Its steps that were skipped. */
+  readonly skipped: readonly string[];
+}
+
+/** Of the plan, at the moment it is shown. */
+export interface ServerContext {
+  /** Of the step `recover` of the plan. */
+  readonly item: StepState | undefined;
+  /** Its runs, oldest first. */
+  readonly runs: readonly ChildRun[];
+  readonly now: string;
+}
+
+export function serverView(server: ServerOfHeader, context: ServerContext): Omit<ServerOfPlanView, 'waitsFor'> {
+  const { runs, now } = context;
+  const last = runs.at(-1);
+  const facts = last?.facts?.server;
+  const stage = stageOf(context);
+  return {
+    ...server,
+    runId: last?.runId ?? null,
+    runs: runs.length,
+    machineName: facts?.machineName ?? null,
+    stage,
+    step: last?.currentStep ?? null,
+    stuckSince: last?.stuckSince ?? null,
+    startedAt: runs[0]?.startedAt ?? null,
+    provenAt: provenAt(last),
+    closedAt: last?.closedAt ?? null,
+    clocks: clocksIn(activeOf(runs, now), waitsOf(runs, now)),
+    objectives: facts ? objectivesAt(facts.objectives, now) : null,
+    pointId: facts?.objectives.point?.pointId ?? null,
+    skipped: last?.facts?.skipped ?? [],
+  };
+}
+
+/** null: not proven, or undone since. */
+function provenAt(run: ChildRun | undefined): string | null {
+  const objectives = run?.facts?.server?.objectives;
+  return objectives && objectives.undoneBecause === null ? (objectives.proof?.provenAt ?? null) : null;
+}
+
+function stageOf({ item, runs }: ServerContext): ServerStage {
+  const last = runs.at(-1);
+  if (item === 'skipped' || item === 'undone' || item === 'stuck') return item;
+  if (last === undefined)
+    return item === undefined || item === 'pending' ? 'pending' : item === 'done' ? 'proven' : 'running';
+  if (last.state !== 'running') return last.state;
+  return item === 'done' || provenAt(last) !== null ? 'proven' : 'running';
+}
+
+const doneStages: readonly ServerStage[] = ['proven', 'succeeded', 'succeeded-with-exceptions', 'skipped'];
+
+/** Whether what comes after it may go on. An optional server may fail. */
+export const isDone = ({ stage, failure }: Pick<ServerOfPlanView, 'stage' | 'failure'>): boolean =>
+  doneStages.includes(stage) || (stage === 'failed' && failure.kind === 'optional');
+
+/** A run counts until its server is proven: what it does then is wait for the others. */
+export function activeOf(runs: readonly ChildRun[], now: string): Interval[] {
+  return runs.map((run) => {
+    const from = Date.parse(run.startedAt);
+    return { from, to: Math.max(from, Date.parse(provenAt(run) ?? run.closedAt ?? now)) };
+  });
+}
+
+export function waitsOf(runs: readonly ChildRun[], now: string): Interval[] {
+  return runs.flatMap(({ facts }) =>
+    (facts?.waits ?? []).map(({ since, until }) => ({ from: Date.parse(since), to: Date.parse(until ?? now) })),
+  );
+}
+
+export function clocksIn(active: readonly Interval[], waits: readonly Interval[]): Clocks {
+  const elapsedMs = lengthMs(active);
+  const waitingMs = lengthMs(intersection(union(active), union(waits)));
+  return { elapsedMs, machineMs: elapsedMs - waitingMs, waitingMs };
+}
