@@ -137,6 +137,18 @@ export interface PeopleActivities {
   readPeople(input: { ids: readonly string[] }): Promise<PersonNow[]>;
 }
 
+/** Short questions about runs, on the queue `journal`. */
+export interface HolderActivities {
+  /** The run that holds a lock (a workflow id) now; null: none, or none of Muster's. */
+  findHolder(input: { workflowId: string }): Promise<RunHolder | null>;
+}
+
+export interface RunHolder {
+  readonly runId: string;
+  readonly requestedBy: string;
+  readonly since: string;
+}
+
 /** What an activity throws reaches the workflow as ApplicationFailure: type = family, details[0] = FailureDetails. */
 export interface FailureDetails extends Failure {
   /** When the effect ended, by the worker's clock. */

@@ -2,14 +2,16 @@
 import { Context } from '@temporalio/activity';
 import { whileDoing } from '../programs/log';
 import type { Store } from '../store/contract';
-import type { JournalActivities, PeopleActivities } from './contract';
+import type { HolderActivities, JournalActivities, PeopleActivities } from './contract';
 import type { Observer } from './observer';
+import { createHolderActivities } from './run-holder';
 
 export function createJournalActivities(
   store: Pick<Store, 'journal' | 'tokens'>,
   observer?: Observer,
-): JournalActivities & PeopleActivities {
+): JournalActivities & PeopleActivities & HolderActivities {
   return {
+    ...createHolderActivities(),
     readPeople: ({ ids }) => store.tokens.people(ids),
     appendJournal: (batch) =>
       whileDoing({ runId: batch.runId, flush: batch.flush }, async () => {

@@ -1,5 +1,6 @@
 /** The events of a run, taken in one after the other, into what run-view.ts and step-view.ts show. */
 import type { RunEvent } from './events';
+import { placeKey } from './plan';
 import type { ProcedureDeclaration } from './steps';
 import { endsParking } from './clocks';
 import type { ParkingClock } from './clocks';
@@ -17,6 +18,10 @@ export interface RunFold {
   readonly notes: NoteView[];
   undoBecause: string | null;
   held: boolean;
+  /** Places that people hold, of a plan. */
+  readonly holds: Set<string>;
+  /** Tokens of attempts that run. */
+  readonly running: Set<number>;
   closed: Of<'run-closed'> | null;
 }
 
@@ -35,6 +40,8 @@ export function foldRun(
     notes: [],
     undoBecause: null,
     held: false,
+    holds: new Set(),
+    running: new Set(),
     closed: null,
   };
   for (const event of events) {
@@ -71,6 +78,15 @@ function takeRunEvent(run: RunFold, event: RunEvent, clocks: readonly ParkingClo
     }
     case 'decided':
       return takeDecision(run, event);
+    case 'held':
+      return void run.holds.add(placeKey(event.data.of));
+    case 'let-go-on':
+      return void run.holds.delete(placeKey(event.data.of));
+    case 'attempt-started':
+      return void run.running.add(event.data.token);
+    case 'attempt-succeeded':
+    case 'attempt-failed':
+      return void run.running.delete(event.data.token);
     case 'decision-refused':
       return void run.refusals.push({ at: event.at, by: event.by, step: event.step, ...event.data });
     case 'rewound':

@@ -4,7 +4,7 @@
  */
 import type { RunEvent } from './events';
 import type { Mode, RecoveryOrder } from './order';
-import type { PlanHeader } from './plan';
+import { placeKey, type PlanHeader } from './plan';
 import type { DecisionKind, RunState } from './steps';
 
 /** Something that waits for a person. */
@@ -33,6 +33,10 @@ export interface RunProjection {
   readonly open: readonly OpenParking[];
   readonly undoing: boolean;
   readonly held: boolean;
+  /** Places that people hold, of a plan; absent in rows of earlier versions. */
+  readonly holds?: readonly string[];
+  /** Attempts that run now, counted only for plans. */
+  readonly running?: number;
 }
 
 /** Folds events into the projection; undefined until the run's first event, `run-opened`, was seen. */
@@ -84,15 +88,23 @@ function fresh(
 }
 
 function closed(previous: RunProjection, event: Extract<RunEvent, { kind: 'run-closed' }>): RunProjection {
-  const over = { open: [], undoing: false, held: false, currentStep: null, stuckSince: null };
+  const over = { open: [], undoing: false, held: false, holds: [], running: 0, currentStep: null, stuckSince: null };
   return { ...previous, ...over, state: event.data.state, closedAt: event.at };
 }
 
 function change(run: RunProjection, event: RunEvent): RunProjection {
   switch (event.kind) {
     case 'step-announced':
-    case 'attempt-started':
       return event.step === run.currentStep ? run : { ...run, currentStep: event.step };
+    case 'attempt-started':
+      return counted(event.step === run.currentStep ? run : { ...run, currentStep: event.step }, 1);
+    case 'attempt-succeeded':
+    case 'attempt-failed':
+      return counted(run, -1);
+    case 'held':
+      return { ...run, holds: [...(run.holds ?? []), placeKey(event.data.of)] };
+    case 'let-go-on':
+      return { ...run, holds: (run.holds ?? []).filter((one) => one !== placeKey(event.data.of)) };
     case 'parked':
       return parked(run, { epoch: event.data.epoch, kind: 'stuck', undo: event.data.undo, since: event.at });
     case 'gate-opened':
@@ -102,10 +114,15 @@ function change(run: RunProjection, event: RunEvent): RunProjection {
     case 'rewound':
       return { ...run, open: run.open.filter((one) => one.undo), currentStep: event.data.to };
     case 'undo-started':
-      return { ...run, open: run.open.filter((one) => one.undo), undoing: true, held: false };
+      return { ...run, open: run.open.filter((one) => one.undo), undoing: true, held: false, holds: [] };
     default:
       return run;
   }
+}
+
+/** Only a plan can be held, so only there it matters whether anything runs. */
+function counted(run: RunProjection, by: 1 | -1): RunProjection {
+  return run.procedure === 'plan' ? { ...run, running: (run.running ?? 0) + by } : run;
 }
 
 function parked(run: RunProjection, parking: OpenParking): RunProjection {
@@ -132,12 +149,15 @@ function decided(run: RunProjection, decision: DecisionKind, epoch: number): Run
   }
 }
 
+/** Held is a plan in which something is held and nothing runs; what runs is not touched by a hold. */
+const isHeld = ({ holds = [], running = 0 }: RunProjection): boolean => holds.length > 0 && running === 0;
+
 /** Undoing before stuck before held before waiting before running. */
 function stateOf(run: RunProjection): Pick<RunProjection, 'state' | 'stuckSince'> {
   const stuck = run.open.filter((one) => one.kind === 'stuck').map((one) => one.since);
   const stuckSince = stuck.length === 0 ? null : stuck.reduce((first, since) => (since < first ? since : first));
   if (run.undoing) return { state: 'undoing', stuckSince };
   if (stuckSince !== null) return { state: 'stuck', stuckSince };
-  if (run.held) return { state: 'held', stuckSince };
+  if (run.held || isHeld(run)) return { state: 'held', stuckSince };
   return { state: run.open.length > 0 ? 'waiting' : 'running', stuckSince };
 }

@@ -70,6 +70,8 @@ export interface LiveRun {
   readonly unflushed: number;
   /** An abort that needs four eyes and has two. */
   readonly halfAbort?: HalfDecision | null;
+  /** Of a plan: those of its runs that wait for people. */
+  readonly waitingChildren?: readonly WaitingChild[];
 }
 
 export interface AbortRequest {
@@ -100,9 +102,30 @@ export const sessionQuery = defineQuery<SessionView>('session');
 
 /** From a server's run to its plan: it is proven, and waits for the plan's verdict. Machines talk by signals, people by updates. */
 export const childProvenSignal = defineSignal<[{ readonly runId: string }]>('childProven');
-/** From a plan to a server's run. roll-back is possible at any time, commit once it is proven. */
+/** What of a run waits for people: the first of what does. */
+export interface ChildWaits {
+  readonly step: string;
+  readonly item: string | null;
+  readonly kind: Parking['kind'];
+  readonly since: string;
+  readonly cause: string;
+}
+
+/** One of a plan's runs, of which something waits for people. */
+export interface WaitingChild extends ChildWaits {
+  readonly name: string;
+  readonly runId: string;
+}
+
+/** From a server's run to its plan, when something of it begins to wait for people, and when nothing does any more. */
+export const childWaitsSignal =
+  defineSignal<[{ readonly runId: string; readonly waits: ChildWaits | null }]>('childWaits');
+
+/**
+ * From a plan to a run of it. roll-back is possible at any time; commit, and in a rehearsal clean-up, once it is proven.
+ */
 export interface Verdict {
-  readonly verdict: 'commit' | 'roll-back';
+  readonly verdict: 'commit' | 'clean-up' | 'roll-back';
   readonly reason: string;
   readonly by: Provenance;
 }

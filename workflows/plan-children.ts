@@ -1,178 +1,228 @@
-/** The servers' runs of a plan: started, told what to do, and waited for. */
+/** The runs that a plan starts, of servers and of included runbooks: started, told what to do, and waited for. */
 import {
-  ApplicationFailure,
   CancellationScope,
-  condition,
+  CancelledFailure,
   getExternalWorkflowHandle,
   ParentClosePolicy,
+  proxyActivities,
   setHandler,
   startChild,
-  uuid4,
   workflowInfo,
   WorkflowIdReusePolicy,
 } from '@temporalio/workflow';
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import type { Outcome } from '../activities/contract';
-import type { RecoveryOrder } from '../model/order';
-import { runbooksOf } from '../model/access';
-import type { PlanOrder, ServerOfPlan } from '../model/plan';
-import type { Effect } from '../model/steps';
-import { childProvenSignal, recoveryWorkflowId, recoveryWorkflowType, verdictSignal, workflowQueue } from './messages';
+import { ApplicationFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import type { HolderActivities, Outcome } from '../activities/contract';
+import type { PlanOrder } from '../model/plan';
+import type { NodeId, NodeKind } from '../model/runbook/graph';
+import {
+  childProvenSignal,
+  childWaitsSignal,
+  journalQueue,
+  verdictSignal,
+  workflowQueue,
+  type ChildWaits,
+  type Verdict,
+  type WaitingChild,
+} from './messages';
+import type { ChildOrder } from './plan-orders';
 import type { RunOutcome } from './runner/conduct';
+import { Turns } from './turns';
 
-interface Child {
-  readonly runId: string;
-  readonly workflowId: string;
+/** Who holds a lock is asked of Temporal itself; without an answer the message is poorer. */
+const { findHolder } = proxyActivities<HolderActivities>({
+  taskQueue: journalQueue,
+  startToCloseTimeout: '3s',
+  scheduleToCloseTimeout: '6s',
+  retry: { maximumAttempts: 2 },
+});
+
+/** Commands of one workflow task travel in one message of at most 4 MB; an order is some kilobytes. */
+const startsAtOnce = 100;
+const signalsAtOnce = 500;
+
+interface Child extends Pick<ChildOrder, 'id' | 'name' | 'runId' | 'workflowId'> {
   proven: boolean;
   /** Null while it runs. */
   outcome: RunOutcome | null;
+  /** What of it waits for people. */
+  waits: ChildWaits | null;
+  /** Resolves when it is proven or over; and when it is over. No condition for each: all are asked after every event. */
+  readonly provenOrOver: Wake;
+  readonly over: Wake;
 }
 
-export interface ServerRecovered {
+export interface Recovered {
   readonly runId: string;
   readonly state: RunOutcome['state'] | 'proven';
 }
 
 export class ChildRuns {
-  /** The latest run of each server. */
-  private readonly byServer = new Map<string, Child>();
+  /** The latest run of each. */
+  private readonly latest = new Map<NodeId, Child>();
+  private readonly byRunId = new Map<string, Child>();
+  private readonly starts = new Turns(startsAtOnce);
+  private readonly signals = new Turns(signalsAtOnce);
 
   constructor(private readonly order: PlanOrder) {
     setHandler(childProvenSignal, ({ runId }) => {
-      for (const child of this.byServer.values()) if (child.runId === runId) child.proven = true;
+      const child = this.byRunId.get(runId);
+      if (child === undefined) return;
+      child.proven = true;
+      child.provenOrOver.wake();
+    });
+    setHandler(childWaitsSignal, ({ runId, waits }) => {
+      const child = this.byRunId.get(runId);
+      if (child !== undefined) child.waits = waits;
     });
   }
 
-  count(state: 'proven' | 'succeeded'): number {
-    return [...this.byServer.values()].filter((child) =>
-      state === 'proven' ? child.proven : child.outcome?.state.startsWith('succeeded') === true,
-    ).length;
+  /** `2 of 3 servers`, with the included runbooks where there are any. */
+  words(state: 'proven' | 'succeeded', { servers, parts }: Pick<PlanOrder, 'servers' | 'parts'>): string {
+    const ofKind = (kind: NodeKind): number =>
+      [...this.latest.values()].filter(
+        ({ id, proven, outcome }) =>
+          id.startsWith(`${kind}:`) && (state === 'proven' ? proven : outcome?.state.startsWith('succeeded') === true),
+      ).length;
+    const ofServers = `${ofKind('server')} of ${servers.length} servers`;
+    if (parts.length === 0) return ofServers;
+    const ofParts = `${ofKind('include')} of ${parts.length} included runbooks`;
+    return servers.length === 0 ? ofParts : `${ofServers} and ${ofParts}`;
   }
 
-  /** One attempt: a run of its own, until it is proven. A server that is optional may fail; that is a result, too. */
-  async recover(server: ServerOfPlan, effect: Effect): Promise<Outcome<ServerRecovered>> {
+  /** Those of which something waits for people now. */
+  waiting(): WaitingChild[] {
+    return [...this.latest.values()].flatMap(({ name, runId, waits, outcome }) =>
+      waits === null || outcome !== null ? [] : [{ name, runId, ...waits }],
+    );
+  }
+
+  /** Last hash of each run's chain, of all that were ever started and are over. */
+  hashes(): Record<string, string> {
+    const over = [...this.byRunId.values()].flatMap(({ runId, outcome }) =>
+      outcome?.headHash === undefined ? [] : [[runId, outcome.headHash] as const],
+    );
+    return Object.fromEntries(over);
+  }
+
+  /** One attempt: a run of its own, until it is proven. What is optional may fail; that is a result, too. */
+  async recover(child: ChildOrder): Promise<Outcome<Recovered>> {
     const startedMs = Date.now();
-    const child = await this.start(server, effect.attempt === 1 ? server.order.runId : newRunId());
-    await condition(() => child.proven || child.outcome !== null);
-    const state = child.outcome?.state ?? 'proven';
-    if (child.outcome !== null && !(state === 'failed' && server.failure.kind === 'optional')) {
+    const run = await this.start(child);
+    await Promise.race([run.provenOrOver.promise, CancellationScope.current().cancelRequested]);
+    const state = run.outcome?.state ?? 'proven';
+    if (run.outcome !== null && !(state === 'failed' && child.isOptional)) {
       throw failed(
-        `run ${child.runId} of ${server.name} ended as ${state}: ${child.outcome.summary}`,
-        `Look at it (\`muster show ${child.runId}\`), mend what it names, then retry: a new run is started. Or skip to go on without ${server.name}.`,
+        `run ${run.runId} of ${child.name} ended as ${state}: ${run.outcome.summary}`,
+        `Look at it (\`muster show ${run.runId}\`), mend what it names, then retry: a new run is started. Or skip to go on without ${child.name}; or abort, which undoes the whole plan.`,
       );
     }
-    return recorded({ runId: child.runId, state }, child.workflowId, startedMs);
+    return recorded({ runId: run.runId, state }, run.workflowId, startedMs);
   }
 
-  /** Tells the server's run to undo, and waits until it has. */
-  async undo(server: string): Promise<Outcome<void>> {
+  /** Tells the run to undo, and waits until it has. */
+  async undo(id: NodeId): Promise<Outcome<void>> {
     const startedMs = Date.now();
-    const child = this.byServer.get(server);
-    if (child === undefined) return recorded(undefined, server, startedMs);
+    const child = this.latest.get(id);
+    if (child === undefined) return recorded(undefined, id, startedMs);
     await this.tell(child, 'roll-back', 'The plan that it belongs to is undone.');
-    await condition(() => child.outcome !== null);
+    await child.over.promise;
     if (child.outcome!.state.startsWith('succeeded')) {
       throw failed(
-        `${server} cannot be undone: its run ${child.runId} is final`,
-        'Shut the machine down by hand if it must go, then skip this undo with that reason.',
+        `${child.name} cannot be undone: its run ${child.runId} is final`,
+        'Shut its machines down by hand if they must go, then skip this undo with that reason.',
       );
     }
     return recorded(undefined, child.workflowId, startedMs);
   }
 
-  async commit(): Promise<Outcome<null>> {
+  /** Tells all that are open, and waits until they are over; names those that did not end well. */
+  async finish(verdict: 'commit' | 'clean-up', reason: string): Promise<Outcome<{ failed: string[] }>> {
     const startedMs = Date.now();
-    const open = [...this.byServer.values()].filter((child) => child.outcome === null);
-    await Promise.all(open.map((child) => this.tell(child, 'commit', 'The plan is committed.')));
-    await condition(() => open.every((child) => child.outcome !== null));
-    return recorded(null, workflowInfo().workflowId, startedMs);
+    const open = [...this.latest.values()].filter((child) => child.outcome === null);
+    await Promise.all(open.map((child) => this.tell(child, verdict, reason)));
+    await Promise.all(open.map((child) => child.over.promise));
+    const failed = open.filter(({ outcome }) => !outcome!.state.startsWith('succeeded')).map(({ name }) => name);
+    return recorded({ failed }, workflowInfo().workflowId, startedMs);
   }
 
   /** @throws ApplicationFailure `OperatorError` when another run holds the server. */
-  private async start(server: ServerOfPlan, runId: string): Promise<Child> {
-    const { order } = server;
-    const { workflowId: planId } = workflowInfo();
-    const workflowId = recoveryWorkflowId(order.tenantId, order.server.id);
-    const giveUp = server.failure.kind === 'optional' ? { giveUpAfterMs: server.failure.giveUpAfterMs } : {};
-    const args = [
-      {
-        ...order,
-        runId,
-        partOf: { runId: this.order.runId, workflowId: planId, runbooks: runbooksOf(this.order) },
-        ...giveUp,
-      },
-    ];
-    // Shielded: an abort of the plan tells the run to undo itself, it does not cancel it.
-    return CancellationScope.nonCancellable(async () => {
-      const options = {
-        workflowId,
-        taskQueue: workflowQueue,
-        args,
-        parentClosePolicy: ParentClosePolicy.ABANDON,
-        workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
-        memo: memoOf(order, runId),
-      };
-      const handle = await startChild(recoveryWorkflowType, options).catch((error: unknown) => {
-        throw error instanceof WorkflowExecutionAlreadyStartedError ? occupied(server.name) : error;
-      });
-      const child: Child = { runId, workflowId, proven: false, outcome: null };
-      this.byServer.set(server.name, child);
-      const lost: RunOutcome = { runId, state: 'aborted', summary: 'It was ended outside Muster.' };
-      handle.result().then(
-        (outcome) => (child.outcome = outcome as RunOutcome),
-        () => (child.outcome = lost),
-      );
-      return child;
+  private start(order: ChildOrder): Promise<Child> {
+    const scope = CancellationScope.current();
+    return this.starts.take(async () => {
+      if (scope.consideredCancelled) throw new CancelledFailure('The plan was aborted before this was started.');
+      // Shielded: an abort of the plan tells the run to undo itself, it does not cancel it.
+      return CancellationScope.nonCancellable(() => this.startNow(order));
     });
   }
 
-  private async tell(child: Child, verdict: 'commit' | 'roll-back', reason: string): Promise<void> {
-    if (child.outcome !== null) return;
+  private async startNow(order: ChildOrder): Promise<Child> {
+    const { id, name, runId, workflowId, workflowType, args, memo } = order;
+    const options = {
+      ...{ workflowId, taskQueue: workflowQueue, args: [...args], memo: { ...memo } },
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
+    };
+    const handle = await startChild(workflowType, options).catch(async (error: unknown) => {
+      throw error instanceof WorkflowExecutionAlreadyStartedError ? await occupied(order) : error;
+    });
+    const wakes = { provenOrOver: new Wake(), over: new Wake() };
+    const child: Child = { id, name, runId, workflowId, proven: false, outcome: null, waits: null, ...wakes };
+    this.latest.set(id, child);
+    this.byRunId.set(runId, child);
+    const lost: RunOutcome = { runId, state: 'aborted', summary: 'It was ended outside Muster.' };
+    const end = (outcome: RunOutcome): void => {
+      child.outcome = outcome;
+      child.provenOrOver.wake();
+      child.over.wake();
+    };
+    handle.result().then(
+      (outcome) => end(outcome as RunOutcome),
+      () => end(lost),
+    );
+    return child;
+  }
+
+  private async tell(child: Child, verdict: Verdict['verdict'], reason: string): Promise<void> {
     const { runId, requestedBy } = this.order;
     const actor = { kind: 'workflow' as const, id: runId, name: `plan ${this.order.runbook.name}` };
     const by = { actor, authMethod: 'internal', requestId: requestedBy.requestId, address: '' };
-    // One that has just ended cannot be told any more; that it has ended is seen by who waits for it.
-    await getExternalWorkflowHandle(child.workflowId)
-      .signal(verdictSignal, { verdict, reason, by })
-      .catch(() => undefined);
+    await this.signals.take(async () => {
+      if (child.outcome !== null) return;
+      // One that has just ended cannot be told any more; that it has ended is seen by who waits for it.
+      await getExternalWorkflowHandle(child.workflowId)
+        .signal(verdictSignal, { verdict, reason, by })
+        .catch(() => undefined);
+    });
   }
 }
 
-/** By which the API finds a run, and says whose it is, also with Postgres down (api/temporal/recoveries.ts). */
-function memoOf({ server, target, requestedBy }: RecoveryOrder, runId: string): Record<string, string> {
-  const { id: serverId, name: serverName } = server;
-  return { runId, serverId, serverName, machineName: target.machineName, requestedBy: requestedBy.actor.name };
+/** A promise and what resolves it. */
+class Wake {
+  wake: () => void = () => undefined;
+  readonly promise = new Promise<void>((resolve) => (this.wake = resolve));
 }
 
-function recorded<T>(result: T, worker: string, startedMs: number): Outcome<T> {
+export function recorded<T>(result: T, worker: string, startedMs: number): Outcome<T> {
   const now = Date.now();
   return { result, at: new Date(now).toISOString(), durationMs: now - startedMs, worker, evidence: [] };
 }
 
-const occupied = (server: string) =>
-  failed(
-    `${server} is being recovered by another run already`,
-    `Find it (\`muster runs --server ${server}\`), abort it or wait for its end, then retry; or skip to go on without ${server}.`,
+async function occupied({ name, workflowId }: ChildOrder): Promise<ApplicationFailure> {
+  const holder = await findHolder({ workflowId }).catch(() => null);
+  const found =
+    holder === null ? 'another run' : `run ${holder.runId}, started by ${holder.requestedBy} at ${holder.since}`;
+  const look = holder === null ? `\`muster runs --server ${name}\`` : `\`muster show ${holder.runId}\``;
+  return failed(
+    `${name} is held by ${found}`,
+    `Look at that run (${look}); when it has ended, or you have aborted it, retry. Or skip to go on without ${name}.`,
   );
+}
 
 function failed(message: string, remedy: string): ApplicationFailure {
   const at = new Date(Date.now()).toISOString();
   const details = {
-    family: 'OperatorError',
-    message,
-    remedy,
-    detail: null,
-    at,
-    durationMs: 0,
-    worker: null,
-    evidence: [],
+    ...{ family: 'OperatorError', message, remedy, detail: null },
+    ...{ at, durationMs: 0, worker: null, evidence: [] },
   };
   return ApplicationFailure.create({ type: 'OperatorError', message, nonRetryable: true, details: [details] });
-}
-
-/** A UUIDv7 of the workflow's own clock and randomness, so that a replay makes the same (RFC 9562, section 5.7). */
-function newRunId(): string {
-  const time = Date.now().toString(16).padStart(12, '0');
-  const random = uuid4();
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(15)}`;
 }

@@ -1,25 +1,31 @@
 /**
- * The run of a runbook: a run of its own for every server, started when what it comes after is done, within the limits. The
- * servers' runs stay open until all are proven, so that abort can undo every one, the last started first.
+ * The run of a runbook: a run of its own for every server, and for every runbook that it includes, started when what it comes
+ * after is done, within the limits. They stay open until all are proven, so that abort can undo every one, each when everything
+ * that depends on it is undone.
  *
  * Ending this workflow from outside ends none of them: each then asks people for itself.
  */
-import { condition } from '@temporalio/workflow';
-import { planHeader, type PlanOrder, type ServerOfPlan } from '../model/plan';
-import { planGraph, type PlanNode } from '../model/runbook/graph';
-import { Scheduler } from '../model/runbook/scheduler';
-import { ChildRuns, type ServerRecovered } from './plan-children';
-import { planDeclaration } from './plan.steps';
+import { planHeader, type PlanOrder } from '../model/plan';
+import type { PlanNode } from '../model/runbook/graph';
+import { ChildRuns, type Recovered } from './plan-children';
+import { commitPlan } from './plan-commit';
+import { orderOfPart, orderOfServer, type ChildOrder } from './plan-orders';
+import { cleanUp, makeNetworks, tryOut } from './plan-rehearsal';
+import { nodeOf, undoPlan } from './plan-undo';
+import { declarationOfPlan } from './plan.steps';
+import { walk } from './plan-walk';
 import { rulesOfPlan } from './runner/access';
 import { conductAny, type OrderKind, type RunOutcome } from './runner/conduct';
 import { passGate } from './runner/gates';
-import { Interrupted, type Run } from './runner/run';
+import type { Input, Run } from './runner/run';
 import * as steps from './runner/steps';
+import { listenToPlan } from './runner/verdict';
 
 const planOrders: OrderKind<PlanOrder> = {
   // Nothing of a plan can be corrected: its servers' runs are, each by itself.
   corrected: (order) => order,
   rules: rulesOfPlan,
+  unwind: undoPlan,
   open: (run) =>
     run.emit(
       'plan-opened',
@@ -30,82 +36,62 @@ const planOrders: OrderKind<PlanOrder> = {
 
 export function plan(order: PlanOrder): Promise<RunOutcome> {
   const children = new ChildRuns(order);
-  return conductAny(order, planDeclaration, planOrders, (run) => runPlan(run, children));
+  return conductAny(order, declarationOfPlan(order), planOrders, (run) => runPlan(run, children));
 }
 
 async function runPlan(run: Run<PlanOrder>, children: ChildRuns): Promise<string> {
+  const { order } = run;
+  run.waitingChildren = () => children.waiting();
+  run.childHashes = () => children.hashes();
+  const parent = order.partOf === undefined ? null : listenToPlan(run, order.partOf);
+
+  if (order.mode === 'rehearsal') await makeNetworks(run);
   await recoverAll(run, children);
-  await commit(run, children);
-  const { servers, runbook } = run.order;
-  return `${runbook.title}: ${children.count('succeeded')} of ${servers.length} servers recovered.`;
+  await parent?.commit('await-plan');
+  if (order.mode === 'rehearsal') {
+    if (parent === null) await tryOut(run, children);
+    await cleanUp(run, children);
+  } else {
+    await commitPlan(run, children, parent !== null);
+  }
+  return `${order.runbook.title}: ${children.words('succeeded', order)} recovered.`;
 }
 
-/** Every node in its time; the first interrupt ends them all. */
 async function recoverAll(run: Run<PlanOrder>, children: ChildRuns): Promise<void> {
   const { order } = run;
   const servers = new Map(order.servers.map((server) => [server.name, server]));
-  const scheduler = new Scheduler(
-    planGraph({ ...order.plan, servers: order.servers, includes: [] }),
-    order.plan.limits,
-    (name) => ({
-      siteId: servers.get(name)!.order.target.siteId,
-      datastore: servers.get(name)!.datastore,
-    }),
-  );
+  const parts = new Map(order.parts.map((part) => [part.name, part]));
   run.announce('recover');
-  const running = new Set<Promise<void>>();
-  let ended = 0;
-  let failed: unknown = null;
-  while (!scheduler.isOver && failed === null) {
-    for (const node of scheduler.take()) {
-      const work: Promise<void> = runNode(run, children, servers, node)
-        .then(
-          () => scheduler.end(node.id),
-          (error: unknown) => void (failed ??= error),
-        )
-        .finally(() => {
-          running.delete(work);
-          ended += 1;
-        });
-      running.add(work);
+  if (parts.size > 0) run.announce('include');
+  await walk(run, async (node: PlanNode) => {
+    switch (node.kind) {
+      case 'server':
+        return recover(run, children, node, (isFirst) => orderOfServer(order, servers.get(node.name)!, isFirst));
+      case 'include':
+        return recover(run, children, node, (isFirst) => orderOfPart(order, parts.get(node.name)!, isFirst));
+      case 'open':
+        return passWave(run, children, node.name);
+      case 'wave':
+        return undefined;
     }
-    const before = ended;
-    await condition(() => ended > before || run.interrupt !== null);
-    if (run.interrupt !== null) failed ??= new Interrupted();
-  }
-  await Promise.allSettled(running);
-  if (failed !== null) throw failed;
-  run.emit('step-done', { result: { servers: order.servers.length } }, { step: 'recover' });
+  });
+  run.emit('step-done', { result: { servers: servers.size } }, { step: 'recover' });
+  if (parts.size > 0) run.emit('step-done', { result: { runbooks: parts.size } }, { step: 'include' });
 }
 
-async function runNode(
+async function recover(
   run: Run<PlanOrder>,
   children: ChildRuns,
-  servers: ReadonlyMap<string, ServerOfPlan>,
-  node: PlanNode,
+  { kind, name }: PlanNode,
+  orderOf: (isFirst: boolean) => ChildOrder,
 ): Promise<void> {
-  switch (node.kind) {
-    case 'server':
-      return recoverServer(run, children, servers.get(node.name)!);
-    case 'open':
-      return passWave(run, children, node.name);
-    case 'wave':
-    case 'include':
-      return undefined;
-  }
-}
-
-async function recoverServer(run: Run<PlanOrder>, children: ChildRuns, server: ServerOfPlan): Promise<void> {
-  await steps.item<ServerRecovered | null, PlanOrder>(
-    run,
-    { step: 'recover', item: server.name },
-    (input) => children.recover(server, input.effect),
-    {
-      undo: () => children.undo(server.name),
-      whenSkipped: null,
-      isException: (recovered) => recovered?.state === 'failed',
-    },
-  );
+  const place = { step: kind === 'include' ? 'include' : 'recover', item: name };
+  const act = ({ effect }: Input<PlanOrder>) => children.recover(orderOf(effect.attempt === 1));
+  await steps.item<Recovered | null, PlanOrder>(run, place, act, {
+    undo: () => children.undo(nodeOf(place)),
+    whenSkipped: null,
+    isException: (recovered) => recovered?.state === 'failed',
+  });
 }
 
 async function passWave(run: Run<PlanOrder>, children: ChildRuns, wave: string): Promise<void> {
@@ -117,18 +103,7 @@ async function passWave(run: Run<PlanOrder>, children: ChildRuns, wave: string):
   const inWave = servers.filter((server) => server.wave === wave).map((server) => server.name);
   await passGate(run, { step: 'gate', item: wave }, gate, {
     name,
-    proven: `${children.count('proven')} of ${servers.length} servers are proven`,
+    proven: `${children.words('proven', run.order)} are proven`,
     next: `wave ${wave} starts (${inWave.length} ${inWave.length === 1 ? 'server' : 'servers'})`,
-  });
-}
-
-async function commit(run: Run<PlanOrder>, children: ChildRuns): Promise<void> {
-  await steps.step(run, 'commit', () => children.commit(), {
-    gate: async () => ({
-      question: 'Commit: the recovered servers are the ones from now on. Roll back: everything as before.',
-      because: `${children.count('proven')} of ${run.order.servers.length} servers are proven.`,
-      allowed: ['commit', 'roll-back'],
-    }),
-    irrevocable: true,
   });
 }

@@ -95,6 +95,13 @@ export function inOrder({ nodes }: PlanGraph): PlanNode[] {
   return ready;
 }
 
+/** The same plan from its end to its beginning: what depends on a thing comes before it. */
+export function reversed(graph: PlanGraph): PlanGraph {
+  const followers = followersOf(graph);
+  const nodes = [...graph.nodes.values()].reverse();
+  return { nodes: new Map(nodes.map((node) => [node.id, { ...node, after: followers.get(node.id) ?? [] }])) };
+}
+
 export function followersOf({ nodes }: PlanGraph): Map<NodeId, NodeId[]> {
   const followers = new Map<NodeId, NodeId[]>();
   for (const node of nodes.values()) {

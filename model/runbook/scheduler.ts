@@ -21,6 +21,8 @@ export class Scheduler {
   private readonly held = new Set<NodeId>();
   private readonly used = new Map<string, number>();
   private readonly rank: Map<NodeId, number>;
+  /** What each node counts against. */
+  private readonly keys: Map<NodeId, readonly string[]>;
 
   constructor(
     private readonly graph: PlanGraph,
@@ -31,6 +33,7 @@ export class Scheduler {
     this.followers = followersOf(graph);
     this.rank = new Map([...graph.nodes.keys()].map((id, index) => [id, index]));
     this.ready = [...graph.nodes.values()].filter(({ after }) => after.length === 0).map(({ id }) => id);
+    this.keys = new Map([...graph.nodes.values()].map((node) => [node.id, this.keysOf(node)]));
   }
 
   /** Starts, in the order of the file, all that order, limits and holds allow, and says what. */
@@ -39,7 +42,7 @@ export class Scheduler {
     const left: NodeId[] = [];
     for (const id of this.ready) {
       const node = this.graph.nodes.get(id)!;
-      const keys = this.keysOf(node);
+      const keys = this.keys.get(id)!;
       if (this.held.has(id) || keys.some((key) => this.isFull(key))) {
         left.push(id);
         continue;
@@ -56,7 +59,7 @@ export class Scheduler {
   end(id: NodeId): void {
     if (!this.running.delete(id)) throw new Error(`${id} ends without having been started.`);
     this.over.add(id);
-    for (const key of this.keysOf(this.graph.nodes.get(id)!)) this.used.set(key, this.used.get(key)! - 1);
+    for (const key of this.keys.get(id)!) this.used.set(key, this.used.get(key)! - 1);
     const fresh = (this.followers.get(id) ?? []).filter((follower) => {
       const left = this.waiting.get(follower)! - 1;
       this.waiting.set(follower, left);
@@ -72,6 +75,11 @@ export class Scheduler {
 
   goOn(id: NodeId): void {
     this.held.delete(id);
+  }
+
+  /** Whether it is still to be started. */
+  isLeft(id: NodeId): boolean {
+    return this.graph.nodes.has(id) && !this.running.has(id) && !this.over.has(id);
   }
 
   get isOver(): boolean {

@@ -49,9 +49,9 @@ test('a parked step makes the run stuck since it was parked, until the last one 
 
 test('undoing goes before stuck, stuck before held, held before waiting', () => {
   expect(after(gate(1, 5))).toMatchObject({ state: 'waiting', stuckSince: null });
-  expect(after(gate(1, 5), decided(1, 'hold'))).toMatchObject({ state: 'held' });
-  expect(after(gate(1, 5), decided(1, 'hold'), decided(1, 'go-on'))).toMatchObject({ state: 'waiting' });
-  expect(after(gate(1, 5), decided(1, 'hold'), parked(2, 10))).toMatchObject({ state: 'stuck' });
+  expect(after(gate(1, 5), decided(0, 'hold'))).toMatchObject({ state: 'held' });
+  expect(after(gate(1, 5), decided(0, 'hold'), decided(0, 'go-on'))).toMatchObject({ state: 'waiting' });
+  expect(after(gate(1, 5), decided(0, 'hold'), parked(2, 10))).toMatchObject({ state: 'stuck' });
   expect(after(undoStarted, parked(3, 30, true))).toMatchObject({ state: 'undoing', stuckSince: at(30) });
 });
 
@@ -128,4 +128,17 @@ test('the state always says what is open', () => {
       if (run.closedAt !== null) expect(run.open).toEqual([]);
     }),
   );
+});
+
+test('a plan is held when people hold something of it and nothing runs; what runs is not touched', () => {
+  const place = { of: { kind: 'wave' as const, name: 'web' }, reason: 'Wait for the network' };
+  const held = event('held', place);
+  const started = event('attempt-started', { token: 1, undo: false }, { step: 'recover', item: 'db01', attempt: 1 });
+  const ended = { token: 1, undo: false, result: null, durationMs: 1 };
+  const succeeded = event('attempt-succeeded', ended, { step: 'recover', item: 'db01', attempt: 1 });
+  const state = (...events: RunEvent[]) => projectRun({ ...after()!, procedure: 'plan' }, events)!.state;
+  expect(state(held)).toBe('held');
+  expect(state(started, held)).toBe('running');
+  expect(state(started, held, succeeded)).toBe('held');
+  expect(state(held, event('let-go-on', place))).toBe('running');
 });

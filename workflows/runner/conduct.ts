@@ -8,17 +8,20 @@ import { allHandlersFinished, CancellationScope, condition, setHandler } from '@
 import { correctOrder } from '../../model/order';
 import type { CorrectableInput, Provenance, RecoveryOrder } from '../../model/order';
 import type { ProcedureDeclaration, RunState } from '../../model/steps';
-import { abortUpdate, decideUpdate, liveRunQuery } from '../messages';
+import { abortUpdate, decideUpdate, holdUpdate, liveRunQuery } from '../messages';
 import { rulesOfRecovery, type RunRules } from './access';
 import { settle } from './attempts';
 import { checkAbort, checkDecision, checkWithdrawAbort, takeAbort, takeDecision, withdrawAbort } from './decisions';
 import { Interrupted, Run } from './run';
-import type { Interrupt, RunOrder } from './run';
+import { refuse } from './parkings';
+import type { Interrupt, RunOrder, Undo } from './run';
 
 export interface RunOutcome {
   readonly runId: string;
   readonly state: RunState;
   readonly summary: string;
+  /** Last hash of the run's chain, its closing event included. Absent: of an earlier version. */
+  readonly headHash?: string;
 }
 
 /** What differs between an order for a server and one for a plan. */
@@ -29,6 +32,22 @@ export interface OrderKind<O extends RunOrder> {
   readonly rules: (order: O) => RunRules;
   /** Emits the first event of the record. */
   readonly open: (run: Run<O>) => void;
+  /** In which order the undos are done. Default: one after the other, the last registered first. */
+  readonly unwind?: Unwind<O>;
+}
+
+type Unwind<O extends RunOrder> = (
+  order: O,
+  undos: readonly Undo<O>[],
+  undoOne: (undo: Undo<O>) => Promise<void>,
+) => Promise<void>;
+
+async function lastFirst<O extends RunOrder>(
+  _order: O,
+  undos: readonly Undo<O>[],
+  undoOne: (undo: Undo<O>) => Promise<void>,
+): Promise<void> {
+  for (const undo of [...undos].reverse()) await undoOne(undo);
 }
 
 const recoveryOrders: OrderKind<RecoveryOrder> = {
@@ -48,7 +67,16 @@ export function conduct(
   declaration: ProcedureDeclaration,
   procedure: (run: Run) => Promise<string>,
 ): Promise<RunOutcome> {
+  refuseHolds();
   return conductAny(order, declaration, recoveryOrders, procedure);
+}
+
+/** One server's recovery is a line of steps: there is nothing in it that could wait for its turn. */
+function refuseHolds(): void {
+  const message =
+    'The recovery of one server cannot be held. Hold the plan that it belongs to, or the server in it; or abort.';
+  const refused = (): never => refuse('NotAllowed', message);
+  setHandler(holdUpdate, (_request): { accepted: true } => refused(), { validator: (_request) => refused() });
 }
 
 export function conductAny<O extends RunOrder>(
@@ -61,8 +89,9 @@ export function conductAny<O extends RunOrder>(
   return CancellationScope.nonCancellable(async () => {
     const run = openRun(order, declaration, kind);
     root.cancelRequested.catch(() => cancelFromOutside(run));
-    const summary = await runThrough(run, procedure);
-    if (summary === null) return close(run, gaveUp(run) ? 'failed' : 'aborted', await undoAll(run));
+    const inOrder = kind.unwind ?? lastFirst;
+    const summary = await runThrough(run, procedure, inOrder);
+    if (summary === null) return close(run, gaveUp(run) ? 'failed' : 'aborted', await undoAll(run, inOrder));
     return close(run, run.hasExceptions ? 'succeeded-with-exceptions' : 'succeeded', summary);
   });
 }
@@ -114,6 +143,7 @@ function openRun<O extends RunOrder>(order: O, declaration: ProcedureDeclaration
 async function runThrough<O extends RunOrder>(
   run: Run<O>,
   procedure: (run: Run<O>) => Promise<string>,
+  inOrder: Unwind<O>,
 ): Promise<string | null> {
   for (;;) {
     try {
@@ -123,7 +153,7 @@ async function runThrough<O extends RunOrder>(
     } catch (error) {
       if (!(error instanceof Interrupted) || run.interrupt === null) throw error;
     }
-    if (run.interrupt.kind === 'rewind') await rewind(run, run.interrupt);
+    if (run.interrupt.kind === 'rewind') await rewind(run, run.interrupt, inOrder);
     if (isAborted(run)) return null;
   }
 }
@@ -136,36 +166,40 @@ const isAborted = (run: { readonly interrupt: Interrupt | null }): boolean => ru
 async function rewind<O extends RunOrder>(
   run: Run<O>,
   { to, input }: Extract<Interrupt, { kind: 'rewind' }>,
+  inOrder: Unwind<O>,
 ): Promise<void> {
   const target = run.indexOf(to);
   const from = Math.max(...[...run.memory.keys()].map((key) => run.indexOf(key.split('/')[0]!)), target);
   run.emit('rewound', { from: run.declaration.steps[from]!.id, to }, { step: to });
-  await unwind(run, (step) => run.indexOf(step) >= target);
+  await unwind(run, (step) => run.indexOf(step) >= target, inOrder);
   run.forgetFrom(to);
   if (isAborted(run)) return;
   if (input !== null) run.correct(input);
   run.interrupt = null;
 }
 
-/** Undoes in reverse, each with the same loop around it, and can be stuck like any step. */
-async function unwind<O extends RunOrder>(run: Run<O>, included: (step: string) => boolean): Promise<string[]> {
+/** Undoes, each with the same loop around it as a step, so that it can be stuck like one. What people gave up, in words. */
+async function unwind<O extends RunOrder>(
+  run: Run<O>,
+  included: (step: string) => boolean,
+  inOrder: Unwind<O>,
+): Promise<string[]> {
   const given: string[] = [];
-  for (let at = run.undos.length - 1; at >= 0; at -= 1) {
-    const undo = run.undos[at]!;
-    if (!included(undo.step)) continue;
+  const undos = run.undos.filter(({ step }) => included(step));
+  await inOrder(run.order, undos, async (undo) => {
     const settled = await settle(run, undo, undo.act, true);
-    run.undos.splice(at, 1);
+    run.undos.splice(run.undos.indexOf(undo), 1);
     if (settled.skipped) given.push(`${undo.step}${undo.item === null ? '' : `/${undo.item}`}: ${settled.reason}`);
     run.emit('step-undone', {}, { step: undo.step, item: undo.item ?? undefined });
-  }
+  });
   return given;
 }
 
-async function undoAll<O extends RunOrder>(run: Run<O>): Promise<string> {
+async function undoAll<O extends RunOrder>(run: Run<O>, inOrder: Unwind<O>): Promise<string> {
   const reason = run.interrupt?.kind === 'abort' ? run.interrupt.reason : 'unknown';
   run.phase = 'undoing';
   run.emit('undo-started', { because: reason });
-  const left = await unwind(run, () => true);
+  const left = await unwind(run, () => true, inOrder);
   const base = gaveUp(run) ? reason : `Aborted: ${reason}`;
   return left.length === 0 ? `${base} Everything was undone.` : `${base} Not undone, by decision: ${left.join('; ')}.`;
 }
@@ -173,10 +207,10 @@ async function undoAll<O extends RunOrder>(run: Run<O>): Promise<string> {
 async function close<O extends RunOrder>(run: Run<O>, state: RunState, summary: string): Promise<RunOutcome> {
   run.phase = 'closed';
   run.closedAs = state;
-  run.emit('run-closed', { state, summary, childHashes: {} });
+  run.emit('run-closed', { state, summary, childHashes: run.childHashes() });
   await run.journal.close();
   await condition(allHandlersFinished);
-  return { runId: run.order.runId, state, summary };
+  return { runId: run.order.runId, state, summary, headHash: run.journal.headHash };
 }
 
 const outside = (order: RunOrder): Provenance => ({

@@ -30,6 +30,7 @@ export class RunJournal {
   private flushed = 0;
   private flushes = 0;
   private closing = false;
+  private head: string | undefined;
   private readonly loop: Promise<void>;
 
   constructor(private readonly owner: JournalOwner) {
@@ -45,6 +46,11 @@ export class RunJournal {
     return this.events.length - this.flushed;
   }
 
+  /** The last hash of the chain as far as it stands in the journal; after `close` the hash of the closing event. */
+  get headHash(): string | undefined {
+    return this.head;
+  }
+
   /** Resolves when every event stands in the journal: with Postgres down, when it is back. */
   async close(): Promise<void> {
     this.closing = true;
@@ -57,7 +63,8 @@ export class RunJournal {
       if (this.unflushed === 0) return;
       const batch = nextBatch(this.events, this.flushed);
       this.flushes += 1;
-      await appendJournal({ ...this.owner, flush: this.flushes, events: batch });
+      const { lastHash } = await appendJournal({ ...this.owner, flush: this.flushes, events: batch });
+      this.head = lastHash;
       this.flushed += batch.length;
       if (!this.closing) await condition(() => this.closing || this.unflushed >= maxBatchEvents, restMs);
     }

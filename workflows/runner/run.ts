@@ -18,7 +18,7 @@ import { refuse, Parkings } from './parkings';
 import { nextAnswer } from './batches';
 import { RunJournal } from './journal';
 import { logEvent } from './log';
-import type { LiveRun } from '../messages';
+import type { LiveRun, WaitingChild } from '../messages';
 import type { RunRules } from './access';
 
 export interface Place {
@@ -82,6 +82,10 @@ export class Run<O extends RunOrder = RecoveryOrder> {
   closedAs: RunState | null = null;
   /** The step from which on what was done is taken down for good: nobody can go back behind it. */
   noWayBackFrom: string | null = null;
+  /** Of a plan: whether people hold something of it and nothing runs; its runs that wait for people; their chains' last hashes. */
+  isHeld: () => boolean = () => false;
+  waitingChildren: () => WaitingChild[] = () => [];
+  childHashes: () => Record<string, string> = () => ({});
   /** An abort that needs four eyes and has two. */
   halfAbort: HalfDecision | null = null;
   order: O;
@@ -212,6 +216,7 @@ export class Run<O extends RunOrder = RecoveryOrder> {
       ...nextAnswer(this.journal.events, from),
       unflushed: this.journal.unflushed,
       halfAbort: this.halfAbort,
+      waitingChildren: this.waitingChildren(),
     };
   }
 
@@ -241,6 +246,7 @@ export class Run<O extends RunOrder = RecoveryOrder> {
     const waiting = this.parkings.list();
     if (waiting.some((parking) => parking.kind === 'stuck')) return 'stuck';
     if (this.phase === 'undoing') return 'undoing';
+    if (this.isHeld()) return 'held';
     return waiting.length > 0 ? 'waiting' : 'running';
   }
 }

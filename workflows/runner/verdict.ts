@@ -1,27 +1,31 @@
-/** A server's run as part of a plan: it says when it is proven, and waits for the plan's verdict on all of them together. */
+/** A run as part of a plan: it says when it is proven and when it waits for people, and waits for the plan's verdict on all together. */
 import { condition, getExternalWorkflowHandle, setHandler } from '@temporalio/workflow';
 import type { PartOf } from '../../model/order';
-import { childProvenSignal, verdictSignal, type Verdict } from '../messages';
+import { childProvenSignal, childWaitsSignal, verdictSignal, type ChildWaits, type Verdict } from '../messages';
 import { askPeople } from './attempts';
-import { Interrupted, type Run } from './run';
+import { Interrupted, type Run, type RunOrder } from './run';
 
 export interface PlansVerdict {
-  /** Resolves when the plan commits; a roll-back comes as an abort. */
+  /** Resolves when the plan commits, or in a rehearsal lets everything be cleaned up; a roll-back comes as an abort. */
   commit(step: string): Promise<void>;
 }
 
 /** Call before anything is done: the plan may want it undone at any time. */
-export function listenToPlan(run: Run, plan: PartOf): PlansVerdict {
+export function listenToPlan<O extends RunOrder>(run: Run<O>, plan: PartOf): PlansVerdict {
   let committed: Verdict | null = null;
   setHandler(verdictSignal, (verdict) => {
-    if (verdict.verdict === 'commit') committed = verdict;
+    if (verdict.verdict !== 'roll-back') committed = verdict;
     else if (run.canAbort) run.abort(verdict.reason, verdict.by);
     else run.emit('noted', { message: 'The plan wanted this undone; it is being undone, final or over already.' });
   });
+  void tellWhatWaits(run, plan.workflowId);
   return {
     async commit(step) {
       run.announce(step);
-      if (!(await tell(plan.workflowId, run.order.runId))) return askInstead(run, step);
+      const told = await tell(() =>
+        getExternalWorkflowHandle(plan.workflowId).signal(childProvenSignal, { runId: run.order.runId }),
+      );
+      if (!told) return askInstead(run, step);
       await run.inScope(() => condition(() => committed !== null || run.interrupt !== null), true);
       if (run.interrupt !== null) throw new Interrupted();
       const { reason, by } = committed as unknown as Verdict;
@@ -30,18 +34,36 @@ export function listenToPlan(run: Run, plan: PartOf): PlansVerdict {
   };
 }
 
+/** One signal when something begins to wait and one when nothing does any more: 500 that stick at once are 500 signals. */
+async function tellWhatWaits<O extends RunOrder>(run: Run<O>, workflowId: string): Promise<void> {
+  for (let told = false; ; told = !told) {
+    await condition(() => run.parkings.list().length > 0 !== told);
+    const waits = told ? null : waitsOf(run);
+    const { runId } = run.order;
+    const signal = () => getExternalWorkflowHandle(workflowId).signal(childWaitsSignal, { runId, waits });
+    if (!(await tell(signal))) return;
+  }
+}
+
+const longestCause = 300;
+
+function waitsOf<O extends RunOrder>(run: Run<O>): ChildWaits {
+  const { step, item, kind, since, cause } = run.parkings.list()[0]!;
+  return { step, item, kind, since, cause: cause.slice(0, longestCause) };
+}
+
 /** false: the plan is no more. */
-async function tell(workflowId: string, runId: string): Promise<boolean> {
+async function tell(signal: () => Promise<void>): Promise<boolean> {
   try {
-    await getExternalWorkflowHandle(workflowId).signal(childProvenSignal, { runId });
+    await signal();
     return true;
   } catch {
     return false;
   }
 }
 
-async function askInstead(run: Run, step: string): Promise<void> {
-  const question = 'Commit this server by itself, or roll it back.';
+async function askInstead<O extends RunOrder>(run: Run<O>, step: string): Promise<void> {
+  const question = 'Commit this by itself, or roll it back.';
   const because = 'It is proven, and the plan that it belongs to was ended from outside Muster.';
   await askPeople(run, { step, item: null }, question, because, ['commit', 'roll-back']);
   run.emit('step-done', { result: null }, { step });

@@ -1,0 +1,67 @@
+/** Acting on plans that run, and on the servers' runs in them, as people do. */
+import type { WorkflowHandle } from '@temporalio/client';
+import type { HoldPlace, PlanOrder } from '../../model/plan';
+import type { DecisionKind } from '../../model/steps';
+import {
+  decideUpdate,
+  holdUpdate,
+  liveRunQuery,
+  lockOf,
+  planWorkflowId,
+  workflowQueue,
+  type LiveRun,
+  type Parking,
+} from '../../workflows/messages';
+import { ines } from './order';
+import { describeEvents, type World } from './world';
+
+export const startPlan = (world: World, order: PlanOrder): Promise<WorkflowHandle> =>
+  world.client.workflow.start('plan', {
+    taskQueue: workflowQueue,
+    workflowId: planWorkflowId(order.tenantId, order.runId),
+    args: [order],
+  });
+
+export const childOf = (world: World, order: PlanOrder, name: string): WorkflowHandle =>
+  world.client.workflow.getHandle(lockOf(order.servers.find((server) => server.name === name)!.order));
+
+export const lookAt = (handle: WorkflowHandle): Promise<LiveRun> => handle.query(liveRunQuery);
+
+/** Waits until something waits for people at this step; fails when the run ends instead. */
+export async function parkedAt(handle: WorkflowHandle, step: string): Promise<Parking> {
+  for (;;) {
+    const run = await lookAt(handle);
+    const found = run.parkings.find((parking) => parking.step === step);
+    if (found !== undefined) return found;
+    if (['succeeded', 'succeeded-with-exceptions', 'aborted', 'failed'].includes(run.state))
+      throw new Error(`It ended as ${run.state}:\n${describeEvents(run)}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+export const decideAt = (
+  handle: WorkflowHandle,
+  { step, item, epoch }: Parking,
+  decision: DecisionKind,
+  by = ines,
+): Promise<unknown> =>
+  handle.executeUpdate(decideUpdate, {
+    args: [{ step, item, epoch, decision, reason: 'as the test says', from: null, input: null, by }],
+  });
+
+export const holdAt = (handle: WorkflowHandle, act: 'hold' | 'go-on', of: HoldPlace): Promise<unknown> =>
+  handle.executeUpdate(holdUpdate, { args: [{ act, of, reason: 'as the test says', by: ines }] });
+
+/** The type and the words of a refused update. */
+export async function refusal(update: Promise<unknown>): Promise<string> {
+  const error = await update.then(
+    () => new Error('It was accepted.'),
+    (refused: Error & { cause?: Error & { type?: string } }) => refused,
+  );
+  const { cause } = error as { cause?: Error & { type?: string } };
+  return `${cause?.type ?? ''}: ${cause?.message ?? error.message}`;
+}
+
+export async function until(fits: () => Promise<boolean>): Promise<void> {
+  while (!(await fits())) await new Promise((resolve) => setTimeout(resolve, 50));
+}

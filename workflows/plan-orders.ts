@@ -1,0 +1,74 @@
+/** What a plan starts: for each server, and for each runbook that it includes, a run of its own with its order and its lock. */
+import { uuid4, workflowInfo } from '@temporalio/workflow';
+import { runbooksOf } from '../model/access';
+import type { RecoveryOrder } from '../model/order';
+import type { PartOfPlan, PlanOrder, ServerOfPlan } from '../model/plan';
+import type { NodeId } from '../model/runbook/graph';
+import { lockOf, planWorkflowId, planWorkflowType, recoveryWorkflowType } from './messages';
+
+/** How a run is started; `runId` of an earlier try of the same is never used again. */
+export interface ChildOrder {
+  readonly id: NodeId;
+  /** As people know it: `app01`, `runbook shop`. */
+  readonly name: string;
+  /** Given up and undone, it counts as failed, and the plan goes on. */
+  readonly isOptional: boolean;
+  readonly workflowType: string;
+  readonly workflowId: string;
+  readonly runId: string;
+  readonly args: readonly [RecoveryOrder | PlanOrder];
+  /** By which the API finds a run, and says whose it is, also with Postgres down (api/temporal/recoveries.ts). */
+  readonly memo: Readonly<Record<string, string>>;
+}
+
+export function orderOfServer(plan: PlanOrder, { name, failure, order }: ServerOfPlan, isFirst: boolean): ChildOrder {
+  const runId = isFirst ? order.runId : newRunId();
+  const giveUp = failure.kind === 'optional' ? { giveUpAfterMs: failure.giveUpAfterMs } : {};
+  return {
+    ...{ id: `server:${name}`, name, isOptional: failure.kind === 'optional', runId },
+    workflowType: recoveryWorkflowType,
+    workflowId: lockOf(order),
+    args: [{ ...order, runId, partOf: partOf(plan), ...giveUp }],
+    memo: memoOf(order, runId),
+  };
+}
+
+export function orderOfPart(plan: PlanOrder, { name, order }: PartOfPlan, isFirst: boolean): ChildOrder {
+  const part = { ...(isFirst ? order : renewed(order)), partOf: partOf(plan) };
+  const { runId, tenantId, requestedBy } = part;
+  return {
+    ...{ id: `include:${name}`, name: `runbook ${name}`, isOptional: false, runId },
+    workflowType: planWorkflowType,
+    workflowId: planWorkflowId(tenantId, runId),
+    args: [part],
+    memo: { runId, runbook: name, requestedBy: requestedBy.actor.name },
+  };
+}
+
+const partOf = (plan: PlanOrder): NonNullable<PlanOrder['partOf']> => ({
+  runId: plan.runId,
+  workflowId: workflowInfo().workflowId,
+  runbooks: runbooksOf(plan),
+});
+
+/** Of a plan that is started again each run is a new one, with a record of its own. */
+function renewed(order: PlanOrder): PlanOrder {
+  return {
+    ...order,
+    runId: newRunId(),
+    servers: order.servers.map((server) => ({ ...server, order: { ...server.order, runId: newRunId() } })),
+    parts: order.parts.map((part) => ({ ...part, order: renewed(part.order) })),
+  };
+}
+
+function memoOf({ server, target, requestedBy }: RecoveryOrder, runId: string): Record<string, string> {
+  const { id: serverId, name: serverName } = server;
+  return { runId, serverId, serverName, machineName: target.machineName, requestedBy: requestedBy.actor.name };
+}
+
+/** A UUIDv7 of the workflow's own clock and randomness, so that a replay makes the same (RFC 9562, section 5.7). */
+function newRunId(): string {
+  const time = Date.now().toString(16).padStart(12, '0');
+  const random = uuid4();
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(15)}`;
+}

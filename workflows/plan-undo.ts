@@ -1,0 +1,46 @@
+/** Undoing a plan: each server when everything that depends on it is undone, strangers at the same time. */
+import type { PlanOrder } from '../model/plan';
+import { planGraph, reversed, type NodeId, type PlanGraph } from '../model/runbook/graph';
+import { Scheduler } from '../model/runbook/scheduler';
+import type { Place, Undo } from './runner/run';
+
+const unlimited = { atOnce: null, sites: {}, datastores: {} };
+
+/** The plan's own graph, with what it includes. */
+export const graphOf = ({ plan, servers, parts }: PlanOrder): PlanGraph =>
+  planGraph({ ...plan, servers, includes: parts.map(({ name, after }) => ({ runbook: name, after })) });
+
+/** What is not a server or an included runbook was begun before all of them, and is undone after them. */
+export async function undoPlan(
+  order: PlanOrder,
+  undos: readonly Undo<PlanOrder>[],
+  undoOne: (undo: Undo<PlanOrder>) => Promise<void>,
+): Promise<void> {
+  const graph = graphOf(order);
+  const byNode = new Map(undos.map((undo) => [nodeOf(undo), undo]));
+  await inReverse(graph, async (id) => {
+    const undo = byNode.get(id);
+    if (undo !== undefined) await undoOne(undo);
+  });
+  const rest = undos.filter((undo) => !graph.nodes.has(nodeOf(undo)));
+  for (const undo of [...rest].reverse()) await undoOne(undo);
+}
+
+export const nodeOf = ({ step, item }: Place): NodeId => `${step === 'include' ? 'include' : 'server'}:${item ?? ''}`;
+
+/** Resolves when all nodes are done; rejects with the first error, and then starts no more. */
+function inReverse(graph: PlanGraph, work: (id: NodeId) => Promise<void>): Promise<void> {
+  const scheduler = new Scheduler(reversed(graph), unlimited, () => ({ siteId: '', datastore: null }));
+  return new Promise((resolve, reject) => {
+    const go = (): void => {
+      for (const { id } of scheduler.take()) {
+        work(id).then(() => {
+          scheduler.end(id);
+          go();
+        }, reject);
+      }
+      if (scheduler.isOver) resolve();
+    };
+    go();
+  });
+}
