@@ -13,6 +13,14 @@ import type { Run, RunOrder } from './run';
 
 export function checkDecision<O extends RunOrder>(run: Run<O>, request: DecisionRequest): Parked {
   const parked = run.parkings.check(request);
+  const { from } = request;
+  const behind = run.noWayBackFrom;
+  if (from !== null && behind !== null && run.indexOf(from) < run.indexOf(behind)) {
+    refuse(
+      'BadInput',
+      `What was done before "${behind}" is being taken down: nobody can go back to "${from}" any more.`,
+    );
+  }
   // What was parked leaves the list only when its coroutine wakes: nothing can be decided there any more.
   if (run.interrupt !== null && !parked.parking.undo) {
     const what = run.interrupt.kind === 'abort' ? 'is being undone' : `goes back to step "${run.interrupt.to}"`;
