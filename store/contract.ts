@@ -2,8 +2,8 @@
 import type { RunEvent } from '../model/events';
 import type { RecoveryOrder, Mode } from '../model/order';
 import type { AccessScope, Person, Role } from '../model/people';
-import type { ServerSpec } from '../model/server';
 import type { ChildRun } from '../model/plan-view/child-run';
+import type { ServerSpec } from '../model/server';
 import type { RunState } from '../model/steps';
 import type { Rehearsal } from '../model/readiness/verified';
 import type { JournalRow } from '../record/row';
@@ -18,18 +18,18 @@ export { roles, type Person, type Role } from '../model/people';
 /** One line of `muster runs`; written by the journal's activity, never by the workflow. */
 export interface RunRow {
   readonly runId: string;
-  readonly procedure: string;
   /** The plan that it belongs to. */
   readonly parentRunId: string | null;
+  readonly procedure: string;
   readonly mode: Mode;
   readonly serverId: string;
-  readonly serverName: string;
   /** Of a plan: the runbook's name. */
-  readonly state: RunState;
+  readonly serverName: string;
   /** null: no plan. */
   readonly runbook: string | null;
   readonly runbookVersion: number | null;
   readonly runbookSha256: string | null;
+  readonly state: RunState;
   readonly currentStep: string | null;
   readonly stuckSince: string | null;
   readonly requestedBy: string;
@@ -76,7 +76,6 @@ export interface Page<T> {
   readonly next?: string;
 }
 
-export interface Runs {
 export interface RunFilter {
   readonly state?: RunState;
   readonly serverId?: string;
@@ -95,13 +94,14 @@ export interface RunCounts {
   readonly count: number;
 }
 
+export interface Runs {
   list(filter: RunFilter): Promise<Page<RunRow>>;
   get(runId: string): Promise<RunRow | undefined>;
-  /** All runs that are not closed, counted. */
   /** The direct children of plans, by state; of a server that had several runs the latest counts. */
   counts(planRunIds: readonly string[]): Promise<RunCounts[]>;
   /** All runs below a plan, oldest first, those of included runbooks, too. */
   below(planRunId: string): Promise<ChildRun[]>;
+  /** All runs that are not closed, counted. */
   open(): Promise<OpenRuns[]>;
 }
 
