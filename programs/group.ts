@@ -112,7 +112,7 @@ function killGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
 /** The number is an argument: the text that sh reads is always the same. */
 function watch({ pid }: ChildProcess): ChildProcess | undefined {
   if (pid === undefined) return undefined;
-  const text = 'cat >/dev/null; kill -KILL -- "-$1"';
+  const text = 'cat >/dev/null; kill -KILL "-$1"';
   const watcher = spawn('sh', ['-c', text, 'sh', String(pid)], {
     ...{ detached: true, env: { PATH: '/usr/bin:/bin' } },
     stdio: ['pipe', 'ignore', 'ignore'],

@@ -95,6 +95,7 @@ function depsOf(folder: string, wrap: SiteWrapper | undefined): ActivityDeps {
     evidence: createEvidenceKeeper({ folder: join(folder, 'evidence') }, () => undefined),
     secrets: createSecrets({ folder: join(folder, 'secrets'), environment: {} }),
     worker: { kind: 'worker', id, name: id },
+    scriptsFolder: join(folder, 'programs'),
     now: Date.now,
   };
 }
