@@ -1,4 +1,5 @@
 /** What is kept in Postgres, as the rest of the product sees it. Nothing outside store/ knows SQL. */
+import type { PastTimes } from '../model/estimate/past';
 import type { RunEvent } from '../model/events';
 import type { RecoveryOrder, Mode } from '../model/order';
 import type { AccessScope, Person, Role } from '../model/people';
@@ -186,7 +187,18 @@ export interface Rehearsals {
   closed(runbook: string, sha256: string): Promise<Rehearsal[]>;
 }
 
+/** How long past runs took, for what is expected of the next. */
+export interface RunTimes {
+  /** The newest runs of each of these servers, and of each of these sites; all together newest first. */
+  past(of: {
+    readonly procedure: string;
+    readonly serverIds: readonly string[];
+    readonly siteIds: readonly string[];
+  }): Promise<PastTimes[]>;
+}
+
 export interface Store {
+  readonly times: RunTimes;
   readonly notifications: Notifications;
   readonly runbooks: Runbooks;
   readonly rehearsals: Rehearsals;

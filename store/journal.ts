@@ -10,6 +10,7 @@ import { select, type Database, type Scope } from './database';
 import { insertJournalRows, insertLedgerRow, readJournalRows } from './journal-rows';
 import { projectRehearsalInto } from './rehearsals';
 import { putNotices } from './notices';
+import { keepTimes } from './run-times';
 import { projectInto } from './runs';
 
 /** The chain of what was refused at the door, and of acts outside any run; `Journal.rows` reads it under this name. */
@@ -53,6 +54,7 @@ async function append(trx: Knex, batch: Batch): Promise<{ lastSequence: number; 
     [chain.tenantId, chain.coreId, chain.runId, batch.flush, contentSha256, last.sequence, last.hash],
   );
   await projectInto(trx, chain, batch.parentRunId, batch.events);
+  await keepTimes(trx, chain, batch.events);
   await putNotices(trx, chain, batch.parentRunId, batch.events);
   await projectRehearsalInto(trx, chain, batch.parentRunId, batch.events);
   return { lastSequence: last.sequence, lastHash: last.hash };

@@ -11,6 +11,7 @@ import { createRehearsals } from './rehearsals';
 import { createNotifications } from './notifications';
 import { createRisks } from './risks';
 import { createRunbooks } from './runbooks';
+import { createRunTimes } from './run-times';
 import { createRuns } from './runs';
 import { createServers } from './servers';
 import { createTokens } from './tokens';
@@ -42,6 +43,7 @@ export function openStore(connectionString: string, options: StoreOptions = {}):
   return {
     journal: createJournal(database, scope),
     runs: createRuns(database, scope),
+    times: createRunTimes(database, scope),
     servers: createServers(database, scope),
     tokens: createTokens(database, scope, options.clock ?? (() => new Date())),
     idempotency: createIdempotencyKeys(database, scope),

@@ -8,6 +8,7 @@ import { notifications } from './006-notifications';
 import { waiting } from './007-waiting';
 import { risks } from './008-risks';
 import { plans } from './009-plans';
+import { runTimes } from './010-run-times';
 
 /** Every migration, in the order of its number. */
 export const migrations: readonly Migration[] = [
@@ -20,6 +21,7 @@ export const migrations: readonly Migration[] = [
   waiting,
   risks,
   plans,
+  runTimes,
 ];
 
 /** The schema that this version of Muster knows. */

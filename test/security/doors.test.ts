@@ -148,6 +148,7 @@ describe('in the database', () => {
         risk_sources: 'insert select update',
         risks: 'insert select update',
         runbooks: 'insert select',
+        run_times: 'insert select',
         runs: 'insert select update',
         servers: 'delete insert select update',
         sites_seen: 'insert select update',

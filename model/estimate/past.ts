@@ -1,0 +1,50 @@
+/** How long the steps of one run took the machine, taken from its events when it is over. */
+import { clocksOf } from '../clocks';
+import type { RunEvent } from '../events';
+import type { Mode } from '../order';
+import type { RecoveryOption } from '../replica';
+
+/** One run that went to its end without an exception. */
+export interface PastTimes {
+  readonly runId: string;
+  readonly procedure: string;
+  readonly mode: Mode;
+  readonly option: RecoveryOption;
+  readonly serverId: string;
+  readonly siteId: string;
+  readonly diskBytes: number;
+  readonly closedAt: string;
+  /** From the run's first event to its proven boot, without waiting for people. */
+  readonly toProofMs: number;
+  /** Machine time by step; a step that waits for others of its plan is not among them. */
+  readonly steps: Readonly<Record<string, number>>;
+}
+
+export const provingStep = 'prove-boot';
+/** Waits for the rest of a plan, which says nothing of this server. */
+const waitingSteps: readonly string[] = ['await-plan'];
+
+/** null for what is no recovery of a server, is not over, or was not a plain success. */
+export function pastTimesOf(events: readonly RunEvent[]): PastTimes | null {
+  const opened = events.find((event) => event.kind === 'run-opened');
+  const closed = events.find((event) => event.kind === 'run-closed');
+  if (opened === undefined || closed?.data.state !== 'succeeded') return null;
+  const proven = events.findIndex((event) => event.kind === 'step-done' && event.step === provingStep);
+  if (proven < 0) return null;
+  const untilProof = clocksOf(events.slice(0, proven + 1), events[proven]!.at);
+  const all = { ...clocksOf(events, closed.at).steps, ...untilProof.steps };
+  const { runId, procedure, mode, option, server, target } = opened.data.order;
+  return {
+    ...{ runId, procedure, mode, option, serverId: server.id, siteId: target.siteId, closedAt: closed.at },
+    diskBytes: diskBytesOf(server),
+    toProofMs: untilProof.run.machineMs,
+    steps: Object.fromEntries(
+      Object.entries(all)
+        .filter(([step]) => !waitingSteps.includes(step))
+        .map(([step, { machineMs }]) => [step, machineMs]),
+    ),
+  };
+}
+
+export const diskBytesOf = ({ disks }: { readonly disks: readonly { readonly sizeBytes: number }[] }): number =>
+  disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);

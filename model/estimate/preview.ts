@@ -1,0 +1,191 @@
+/** A plan before it runs: its waves with their expected times, what makes it as long as it is, and what will ask whom. */
+import type { Mode } from '../order';
+import type { PlanOrder, ServerOfPlan } from '../plan';
+import type { CommitPolicy, Gate, People } from '../runbook/runbook';
+import { bootSteps, expectedOf, leastSure, type Expected, type ExpectedServer, type Sureness } from './expected';
+import { diskBytesOf, type PastTimes } from './past';
+import { reachOf, type Reach } from './reach';
+import { simulate, type Cause, type ExpectedTimes, type SimulatedPlan, type Span } from './simulate';
+
+export interface Preview extends Span {
+  readonly mode: Mode;
+  /** Of the servers of which something is known; null: of none. */
+  readonly sure: Sureness | null;
+  /** Servers that never ran here, nor any that is like them. */
+  readonly unknown: readonly string[];
+  /** The runbook that was asked for, and each that it includes, in the order in which they start. */
+  readonly runbooks: readonly PreviewedRunbook[];
+  readonly limitedBy: SimulatedPlan['limitedBy'];
+  readonly asks: readonly Ask[];
+  readonly objectives: readonly Reach[];
+}
+
+export interface PreviewedRunbook extends Span {
+  /** Names from the outermost to this one. */
+  readonly path: readonly string[];
+  readonly title: string;
+  /** 0: a text that is not imported. */
+  readonly version: number;
+  readonly sha256: string;
+  readonly waves: readonly PreviewedWave[];
+}
+
+export interface PreviewedWave extends Span {
+  readonly name: string;
+  readonly title: string;
+  readonly after: readonly string[];
+  readonly gate: string | null;
+  readonly servers: readonly PreviewedServer[];
+}
+
+export interface PreviewedServer extends Span {
+  readonly name: string;
+  readonly machineName: string;
+  readonly siteId: string;
+  readonly hardware: string;
+  readonly option: string;
+  readonly because: Cause | null;
+  /** To its proof; null: unknown, it never ran here. */
+  readonly expected: Expected | null;
+}
+
+/** Somebody will be asked; people's time is not in any of the times. */
+export interface Ask {
+  readonly kind: 'gate' | 'power-on' | 'try-out' | 'commit';
+  readonly runbook: string;
+  /** The wave or server; null: the whole. */
+  readonly of: string | null;
+  readonly question: string;
+  readonly who: People;
+  readonly approvals: number;
+  /** What becomes of it without an answer; null: it waits. */
+  readonly otherwise: string | null;
+  readonly withinMs: number | null;
+  readonly atMs: number;
+}
+
+/** What is expected of each server, from the newest runs first. */
+export function expectations(past: readonly PastTimes[]): (server: ServerOfPlan) => ExpectedServer | null {
+  const known = new Map<string, ExpectedServer | null>();
+  return ({ order: { server, option, target } }) => {
+    const key = `${server.id} ${option}`;
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    const wanted = { serverId: server.id, siteId: target.siteId, diskBytes: diskBytesOf(server), option };
+    const expected = expectedOf(wanted, past);
+    known.set(key, expected);
+    return expected;
+  };
+}
+
+/** For `simulate`: what boots is what a site may allow a few at a time. */
+export function timesOf(expected: ExpectedServer | null): ExpectedTimes | null {
+  if (expected === null) return null;
+  const boot = bootSteps.reduce((sum, step) => sum + (expected.steps[step]?.medianMs ?? 0), 0);
+  const bootMs = Math.min(boot, expected.toProof.medianMs);
+  return { beforeBootMs: expected.toProof.medianMs - bootMs, bootMs };
+}
+
+export function previewOf(order: PlanOrder, past: readonly PastTimes[]): Preview {
+  const expect = expectations(past);
+  const plan = simulate(order, (server) => timesOf(expect(server)));
+  const runbooks = previewed(order, plan, expect, []).sort((a, b) => a.startsMs - b.startsMs);
+  const servers = runbooks.flatMap(({ waves }) => waves.flatMap((wave) => wave.servers));
+  return {
+    mode: order.mode,
+    ...spanOf(plan),
+    sure: leastSure(servers.flatMap(({ expected }) => expected?.sure ?? [])),
+    unknown: servers.filter(({ expected }) => expected === null).map(({ name }) => name),
+    runbooks,
+    limitedBy: plan.limitedBy,
+    asks: asksOf(order, plan, true).sort((a, b) => a.atMs - b.atMs),
+    objectives: reachOf(order, plan),
+  };
+}
+
+const spanOf = ({ startsMs, endsMs, atLeast }: Span): Span => ({ startsMs, endsMs, atLeast });
+
+function previewed(
+  order: PlanOrder,
+  plan: SimulatedPlan,
+  expect: (server: ServerOfPlan) => ExpectedServer | null,
+  above: readonly string[],
+): PreviewedRunbook[] {
+  const { name, title, version, sha256 } = order.runbook;
+  const path = [...above, name];
+  const waves = order.plan.waves.map((wave) => ({
+    ...spanOf(plan.waves.get(wave.name)!),
+    ...{
+      name: wave.name,
+      title: wave.title,
+      after: wave.after,
+      gate: gateOf(order, wave.gate) === null ? null : wave.gate,
+    },
+    servers: order.servers
+      .filter((server) => server.wave === wave.name)
+      .map((server) => previewedServer(server, plan, expect(server)?.toProof ?? null)),
+  }));
+  const own = { path, title, version, sha256, ...spanOf(plan), waves };
+  return [own, ...order.parts.flatMap((part) => previewed(part.order, plan.parts.get(part.name)!, expect, path))];
+}
+
+function previewedServer(
+  { name, order }: ServerOfPlan,
+  plan: SimulatedPlan,
+  expected: Expected | null,
+): PreviewedServer {
+  const { target, option } = order;
+  const { because, ...simulated } = plan.servers.get(name)!;
+  const { machineName, siteId, hardware } = target;
+  return { ...spanOf(simulated), name, machineName, siteId, hardware: hardware.id, option, because, expected };
+}
+
+/** null where there is none in this mode. */
+function gateOf({ plan, mode }: PlanOrder, name: string | null): Gate | null {
+  const gate = name === null ? undefined : plan.gates[name];
+  return gate === undefined || !gate.in.includes(mode) ? null : gate;
+}
+
+function asksOf(order: PlanOrder, plan: SimulatedPlan, outermost: boolean): Ask[] {
+  const runbook = order.runbook.name;
+  const decide = { who: order.plan.access.decide, approvals: 1, otherwise: null, withinMs: null };
+  const gates = order.plan.waves.flatMap((wave): Ask[] => {
+    const gate = gateOf(order, wave.gate);
+    return gate === null
+      ? []
+      : [{ kind: 'gate', runbook, of: wave.name, ...gateAsk(gate), atMs: plan.waves.get(wave.name)!.startsMs }];
+  });
+  const powerOns = order.servers
+    .filter((server) => server.order.powerOn === 'decision')
+    .map(({ name }): Ask => {
+      const { endsMs } = plan.servers.get(name)!;
+      return { kind: 'power-on', runbook, of: name, question: `May ${name} be powered on?`, ...decide, atMs: endsMs };
+    });
+  const parts = order.parts.flatMap((part) => asksOf(part.order, plan.parts.get(part.name)!, false));
+  return [...gates, ...powerOns, ...parts, ...(outermost ? lastAsk(order, plan) : [])];
+}
+
+function gateAsk(gate: Gate): Pick<Ask, 'question' | 'who' | 'approvals' | 'otherwise' | 'withinMs'> {
+  const { question, approvers, approvals, withinMs, otherwise } = gate;
+  return { question, who: approvers, approvals, withinMs, otherwise: otherwise === 'wait' ? null : otherwise };
+}
+
+/** What people are asked when all is proven. */
+function lastAsk(order: PlanOrder, { endsMs }: SimulatedPlan): Ask[] {
+  const { plan, mode } = order;
+  const runbook = order.runbook.name;
+  if (mode === 'rehearsal') {
+    const gate = plan.rehearsal.tryOut === null ? undefined : plan.gates[plan.rehearsal.tryOut];
+    return gate === undefined ? [] : [{ kind: 'try-out', runbook, of: null, ...gateAsk(gate), atMs: endsMs }];
+  }
+  const question = 'Commit: the recovered servers are the ones from now on. Or roll back: everything as before.';
+  const common = { kind: 'commit', runbook, of: null, question, who: plan.access.decide, atMs: endsMs } as const;
+  const approvals = plan.access.fourEyes.includes('commit') ? 2 : 1;
+  return [{ ...common, approvals, ...withoutAnswer(plan.commit) }];
+}
+
+function withoutAnswer(policy: CommitPolicy): Pick<Ask, 'otherwise' | 'withinMs'> {
+  return policy.kind === 'decision'
+    ? { otherwise: null, withinMs: null }
+    : { otherwise: policy.act, withinMs: policy.afterMs };
+}
