@@ -22,6 +22,7 @@ import { healthRoutes } from './routes/health';
 import { machineRoutes } from './routes/machines';
 import { metricsRoutes } from './routes/metrics';
 import { protectionRoutes } from './routes/protection';
+import { readinessRoutes } from './routes/readiness';
 import { recoveryRoutes } from './routes/recoveries';
 import { replicaRoutes } from './routes/replicas';
 import { reportRoutes } from './routes/report';
@@ -59,6 +60,7 @@ export function assembleApi(deps: ApiDeps): Api {
   protectionRoutes(register, deps, servers);
   replicaRoutes(register, deps, servers);
   machineRoutes(register, deps, refusals);
+  readinessRoutes(register, deps, servers);
   runbookRoutes(register, deps);
   recoveryRoutes(register, deps, servers);
   runRoutes(register, deps, servers, acts);

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Provenance } from '../model/order';
 import type { PhysicalMachineFacts } from '../model/orders/build-order';
+import type { CertificateSeen } from '../model/readiness/plan-risks';
 import type { Person, Store } from '../store/contract';
 import { stickyTimeoutMs } from '../workflows/messages';
 import type { TemporalGateway } from './temporal';
@@ -34,7 +35,26 @@ export interface ApiConfig {
   readonly closingMs: number;
   /** Pause between two looks of an event stream. */
   readonly streamEveryMs: number;
+  /** Default: readinessDefaults. */
+  readonly readiness?: ReadinessConfig;
 }
+
+export interface ReadinessConfig {
+  /** From one round of questions to the next. */
+  readonly everyMs: number;
+  /** So long before a runbook's verification ends, people are told. */
+  readonly dueMs: number;
+  /** So long before a certificate ends, it is a risk. */
+  readonly certificateMs: number;
+}
+
+export const readinessDefaults: ReadinessConfig = {
+  everyMs: 300_000,
+  dueMs: 14 * 86_400_000,
+  certificateMs: 30 * 86_400_000,
+};
+
+export const readinessOf = ({ readiness }: Pick<ApiConfig, 'readiness'>): ReadinessConfig => readiness ?? readinessDefaults;
 
 export const defaultApiConfig: Omit<ApiConfig, 'tenantId' | 'coreId' | 'version' | 'siteIds'> = {
   tokenFreshMs: 30_000,
@@ -51,6 +71,8 @@ export interface ApiDeps {
   readonly store: Store;
   readonly temporal: TemporalGateway;
   readonly evidence: EvidenceReader;
+  /** Certificates of what the configuration names. Default: none are looked at. */
+  readonly certificates?: () => Promise<readonly CertificateSeen[]>;
   readonly config: ApiConfig;
   readonly clock: () => Date;
   readonly log: Logger;

@@ -6,6 +6,7 @@ import { completionCommands } from './commands/completion';
 import { decisionCommands } from './commands/decisions';
 import { machineCommands } from './commands/machines';
 import { protectionCommands } from './commands/protection';
+import { readinessCommand } from './commands/readiness';
 import { recoverCommand } from './commands/recover';
 import { runbookCommands } from './commands/runbooks';
 import { runCommands } from './commands/runs';
@@ -32,6 +33,7 @@ export function createProgram(): Command {
   serverCommands(program);
   protectionCommands(program);
   machineCommands(program);
+  readinessCommand(program);
   runbookCommands(program);
   recoverCommand(program);
   runCommands(program);

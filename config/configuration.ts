@@ -39,6 +39,7 @@ export interface Configuration {
     readonly cachedWorkflows: number;
   };
   readonly notifications: NotificationsConfig;
+  readonly readiness: { readonly everyMs: number; readonly dueMs: number; readonly certificateMs: number };
   /** host:port that a worker serves metrics on: its own, and those of Temporal's SDK. null: not served. */
   readonly metrics: { readonly workerAddress: string | null; readonly temporalAddress: string | null };
   readonly sites: readonly RecoverySiteConfig[];

@@ -191,6 +191,11 @@ function assemble(
       workerAddress: values.workerMetricsAddress ?? null,
       temporalAddress: values.temporalMetricsAddress ?? null,
     },
+    readiness: {
+      everyMs: values.readinessEverySeconds * 1000,
+      dueMs: values.readinessRehearsalDueDays * 86_400_000,
+      certificateMs: values.readinessCertificateDays * 86_400_000,
+    },
     worker: {
       enabled: values.workerEnabled,
       sites: values.workerSites ?? sites.sites.map((site) => site.id),

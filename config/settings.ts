@@ -171,6 +171,36 @@ export const settings = {
       standard: '`400`',
     },
   ),
+  readinessEverySeconds: setting(
+    'MUSTER_READINESS_EVERY_SECONDS',
+    'readiness.everySeconds',
+    wholeNumber(10, 86_400).default(300),
+    {
+      meaning: 'seconds from one round of readiness questions to the next; of several API processes one asks',
+      needed: 'a whole number from 10 to 86400',
+      standard: '`300`',
+    },
+  ),
+  readinessRehearsalDueDays: setting(
+    'MUSTER_READINESS_REHEARSAL_DUE_DAYS',
+    'readiness.rehearsalDueDays',
+    wholeNumber(0, 365).default(14),
+    {
+      meaning: 'so many days before the verification of a runbook ends, its next rehearsal is due',
+      needed: 'a whole number from 0 to 365',
+      standard: '`14`',
+    },
+  ),
+  readinessCertificateDays: setting(
+    'MUSTER_READINESS_CERTIFICATE_DAYS',
+    'readiness.certificateDays',
+    wholeNumber(1, 365).default(30),
+    {
+      meaning: 'so many days before a certificate ends, that is a risk',
+      needed: 'a whole number from 1 to 365',
+      standard: '`30`',
+    },
+  ),
 } as const;
 
 export type Settings = typeof settings;

@@ -1,11 +1,14 @@
 /** The API process: construction of its dependencies, start, clean stop on a signal. */
 import { connectTemporal } from '../api/temporal';
-import { defaultApiConfig } from '../api/deps';
+import { defaultApiConfig, type ApiDeps } from '../api/deps';
+import { knownServers } from '../api/known-servers';
+import { startReadiness } from '../api/readiness/loop';
 import { serveApi } from '../api/server';
 import type { Configuration } from '../config/configuration';
 import { readPostgresUrl } from '../config/postgres-url';
 import { openEvidenceStore } from '../record/evidence';
 import { openStore } from '../store/open-store';
+import { lookAtCertificates } from './certificates';
 import { processLog } from './process-log';
 import { version } from './version';
 
@@ -15,7 +18,7 @@ import { version } from './version';
  * @throws the system's error when the port cannot be listened on
  */
 export async function runApiProcess(configuration: Configuration): Promise<void> {
-  const { tenantId, coreId, evidenceFolder, temporal, sites, api } = configuration;
+  const { tenantId, coreId, evidenceFolder, temporal, sites, api, readiness } = configuration;
   const log = processLog('api', configuration.logLevel);
   const asked = new Promise<NodeJS.Signals>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve);
@@ -25,20 +28,21 @@ export async function runApiProcess(configuration: Configuration): Promise<void>
   const store = openStore(readPostgresUrl(configuration), { tenantId, coreId });
   const gateway = connectTemporal({ address: temporal.address, namespace: temporal.namespace });
   try {
-    const served = await serveApi(
-      {
-        store,
-        temporal: gateway,
-        evidence: openEvidenceStore({ folder: evidenceFolder, tenantId, coreId }),
-        config: { ...defaultApiConfig, tenantId, coreId, version, siteIds, physicalMachines },
-        clock: () => new Date(),
-        log,
-      },
-      { host: api.host, port: api.port },
-    );
+    const deps: ApiDeps = {
+      store,
+      temporal: gateway,
+      evidence: openEvidenceStore({ folder: evidenceFolder, tenantId, coreId }),
+      config: { ...defaultApiConfig, tenantId, coreId, version, siteIds, physicalMachines, readiness },
+      certificates: () => lookAtCertificates(configuration),
+      clock: () => new Date(),
+      log,
+    };
+    const served = await serveApi(deps, { host: api.host, port: api.port });
     log.info({ url: served.url, version }, 'serving');
+    const asking = startReadiness(deps, knownServers(deps));
     log.info({ signal: await asked }, 'stopping');
     await served.stop();
+    await asking.stop();
   } finally {
     await gateway.close();
     await store.close();

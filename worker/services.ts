@@ -7,6 +7,7 @@ import type { Observer } from '../activities/observer';
 import { createSecrets } from '../activities/secrets';
 import type { ActivityDeps } from '../activities/site';
 import { takeSecretVariables } from '../programs/environment';
+import { failedHostChecks } from '../stack/doctor/host';
 import { openStore } from '../store/open-store';
 import type { Store } from '../store/contract';
 import { openSites } from './sites';
@@ -36,6 +37,7 @@ export function createServices(
       evidence,
       secrets: createSecrets({ folder: configuration.secretsFolder, environment: takeSecretVariables() }),
       worker: { kind: 'worker', id: worker.id, name: worker.id },
+      hostChecks: () => failedHostChecks(configuration),
       now: () => Date.now(),
       ...(worker.observer === undefined ? {} : { observer: worker.observer }),
     },

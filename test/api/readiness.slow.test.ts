@@ -1,0 +1,174 @@
+/** Readiness through the API and the command line, against a simulated site and the real engine. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { serveApi, type ServedApi } from '../../api/server';
+import { startReadiness } from '../../api/readiness/loop';
+import { knownServers } from '../../api/known-servers';
+import { hardwareProfiles } from '../../model/server';
+import { muster } from '../cli/muster';
+import { tellRehearsal } from '../support/rehearsals';
+import { makeOrder } from '../support/order';
+import { caller, eventually, openTestStack, recoveryTools, siteId } from './stack';
+import type { Call, RecoveryTools, TestStack } from './stack';
+
+let stack: TestStack;
+let call: Call;
+let tools: RecoveryTools;
+let served: ServedApi;
+
+beforeAll(async () => {
+  stack = await openTestStack({ readiness: { everyMs: 50, dueMs: 14 * day, certificateMs: 30 * day } });
+  call = caller(stack);
+  tools = recoveryTools(stack, call);
+  served = await serveApi(stack.deps, { host: '127.0.0.1', port: 0 });
+  await stack.startWorkers();
+  await tools.protectedServer('db01');
+  await tools.protectedServer('app01');
+}, 90_000);
+afterAll(async () => {
+  await served?.stop();
+  await stack?.close();
+});
+
+const day = 86_400_000;
+const env = () => ({ MUSTER_URL: served.url, MUSTER_TOKEN: stack.tokens.operator });
+
+const shop = (recovery = '{ lan: lan }', title = 'Web shop', rehearsal = '{ lan: isolated }'): string => `format: 1
+name: shop
+title: ${title}
+networks: { recovery: ${recovery}, rehearsal: ${rehearsal} }
+defaults: { hardware: kvm-virtio }
+waves:
+  - { name: data, servers: [{ name: db01 }] }
+  - { name: application, after: [data], servers: [{ name: app01 }] }
+`;
+
+const importText = async (text: string): Promise<{ version: number; sha256: string }> => {
+  const runbook = { name: 'shop', text, title: 'Shop', tier: 1, includes: [], importedBy: 'Ada' };
+  return (await stack.store.runbooks.import(runbook)).runbook;
+};
+
+/** Asks all, and gives the risks that concern `of`. */
+async function risks(
+  of = '',
+): Promise<Record<string, { severity: string; found: string; since: string; remedy: string }>> {
+  expect((await call('POST', '/readiness/rounds')).status).toBe(200);
+  const { body } = await call('GET', `/readiness${of === '' ? '' : `?of=${of}`}`);
+  return Object.fromEntries(body.items.map((item: { id: string }) => [item.id, item]));
+}
+const state = async () => (await call('GET', '/runbooks/shop/readiness')).body.runbooks[0]?.verification;
+
+test('what preflight would find at the site is a risk of its server, and goes when it is mended, with its times kept', async () => {
+  await importText(shop('{ lan: none-such }', 'Web shop', '{ lan: lan }'));
+  const found = await risks('db01');
+  expect(found['network/server/db01/network for lan']).toMatchObject({
+    severity: 'critical',
+    found: 'none-such',
+    remedy: expect.stringContaining('shop'),
+  });
+  expect(await risks('app01')).not.toHaveProperty(['network/server/db01/network for lan']);
+  expect((await risks('shop'))['network/runbook/shop/rehearsal lan']).toMatchObject({
+    found: 'lan, which is not isolated',
+  });
+  const since = found['network/server/db01/network for lan']!.since;
+  await importText(shop());
+  expect(await risks()).not.toHaveProperty(['network/server/db01/network for lan']);
+  const gone = (await call('GET', `/readiness?kind=network&goneSince=${since}`)).body.items;
+  expect(
+    gone.map(({ id, since: from, goneAt }: Record<string, string>) => [id, from, goneAt! >= from!]),
+  ).toContainEqual(['network/server/db01/network for lan', since, true]);
+});
+
+test('a disk that is new at the source, and a secret that is nowhere, are critical', async () => {
+  const db01 = (await stack.store.servers.find('db01'))!;
+  await stack.store.servers.save({
+    ...db01,
+    disks: [{ ...db01.disks[0]!, sizeBytes: 1024 }],
+    memoryBytes: 2 * db01.memoryBytes,
+    unlockKeys: [{ from: 'file', name: 'db01-luks' }],
+  });
+  const found = await risks('db01');
+  expect(found['changed-source/server/db01/disk0 of db01']).toMatchObject({ severity: 'critical' });
+  expect(found['changed-source/server/db01/memory of db01']).toMatchObject({ severity: 'warning' });
+  expect(found[`secret/site/${siteId}/file:db01-luks`]).toMatchObject({ severity: 'critical' });
+  await stack.store.servers.save(db01);
+  expect(Object.keys(await risks('db01')).filter((id) => /changed-source|secret/.test(id))).toEqual([]);
+});
+
+test('a paused session and a point that is older than the objective are said; too little room is critical for all together', async () => {
+  const app01 = (await stack.store.servers.find('app01'))!;
+  await call('POST', '/servers/app01/protection/pause', { body: { reason: 'storage is being moved' } });
+  await stack.store.servers.save({ ...app01, objectives: { ...app01.objectives, rpoMs: 1 } });
+  await writeFile(join(stack.folder, 'site', 'settings.json'), JSON.stringify({ memoryFreeBytes: 64 * 1024 ** 2 }));
+  const found = await risks('app01');
+  expect(found['replication/server/app01/state']).toMatchObject({ severity: 'warning', found: 'paused by a person' });
+  expect(found['replication/server/app01/lag']).toMatchObject({ severity: 'critical' });
+  expect((await risks('shop'))[`memory/runbook/shop/${siteId}`]).toMatchObject({
+    severity: 'critical',
+    found: `64 MiB free at site ${siteId}`,
+  });
+  await writeFile(join(stack.folder, 'site', 'settings.json'), '{}');
+  await stack.store.servers.save(app01);
+  await call('POST', '/servers/app01/protection/resume', { body: { reason: 'moved' } });
+  await eventually(async () => !((await risks('app01'))['replication/server/app01/state'] !== undefined));
+});
+
+test('a runbook is verified by a rehearsal of this text on these servers; an edit and a new disk turn it back, item by item', async () => {
+  const { version, sha256 } = await importText(shop());
+  expect(await state()).toMatchObject({ state: 'never-rehearsed' });
+  expect(await risks('shop')).toHaveProperty(['rehearsal/runbook/shop/needed']);
+  const servers = new Map((await stack.store.servers.list()).map((server) => [server.name, server]));
+  const hardware = hardwareProfiles['kvm-virtio']!;
+  await tellRehearsal(stack.store, {
+    ...{ second: 0, sha256, runbook: { name: 'shop', version }, skip: false },
+    servers: ['db01', 'app01'].map((name) => ({ name, state: 'succeeded' })),
+    order: (name) => ({ server: servers.get(name)!, target: { ...makeOrder().target, hardware } }),
+    now: (second) => new Date(Date.now() - 60_000 + second * 1000).toISOString(),
+  });
+  expect(await state()).toMatchObject({ state: 'verified', because: [] });
+  expect(await risks('shop')).not.toHaveProperty(['rehearsal/runbook/shop/needed']);
+
+  await importText(shop('{ lan: lan }', 'The shop'));
+  expect((await state()).because).toEqual([`text changed since version ${version}: keys title`]);
+  await importText(shop('{ lan: lan }', 'Web shop # busy in December'));
+  expect((await state()).because[0]).toMatch(/comments or layout only/);
+  const db01 = servers.get('db01')!;
+  const extra = { ...db01.disks[0]!, id: 'disk1', index: 1, sourceDevice: 'sdb' };
+  await stack.store.servers.save({ ...db01, disks: [...db01.disks, extra] });
+  expect((await state()).because).toContain('disk1 of db01 is new (256 KiB)');
+  await stack.store.servers.save(db01);
+});
+
+test('the command line shows it and ends with a code of its own when something is critical', async () => {
+  await importText(shop('{ lan: none-such }', 'Again'));
+  const shown = await muster(['readiness', 'db01', '--now'], env());
+  expect(shown.stdout).toContain('critical server db01: network');
+  expect(shown.stdout).toContain('none-such');
+  expect(shown.exitCode).toBe(1);
+  const json = await muster(['--json', 'readiness', '--severity', 'critical'], env());
+  expect(JSON.parse(json.stdout).items.every((item: { severity: string }) => item.severity === 'critical')).toBe(true);
+  await importText(shop('{ lan: lan }', 'Good again'));
+  expect((await muster(['readiness', 'shop', '--now'], env())).exitCode).toBe(0);
+  expect((await muster(['readiness', 'shopp'], env())).stderr).toMatch(/shop/);
+});
+
+test('a site that does not answer is itself a risk, and what it said before stays as it was', async () => {
+  await importText(shop('{ lan: none-such }', 'Silent'));
+  expect(await risks()).toHaveProperty(['network/server/db01/network for lan']);
+  await stack.stopWorkers();
+  await importText(shop('{ lan: lan }', 'Mended while nobody looks'));
+  const loop = startReadiness(stack.deps, knownServers(stack.deps));
+  const found = await eventually(async () => {
+    const { items } = (await call('GET', '/readiness')).body;
+    return items.some(({ id }: { id: string }) => id === `not-asked/site/${siteId}`) && items;
+  }, 60_000).finally(() => loop.stop());
+  const byId = new Map(found.map((item: { id: string }) => [item.id, item]));
+  expect(byId.get(`not-asked/site/${siteId}`)).toMatchObject({
+    found: expect.stringMatching(/was not asked since 20/),
+  });
+  expect(byId.has('network/server/db01/network for lan')).toBe(true);
+  await stack.startWorkers();
+  const after = await risks();
+  expect(after).not.toHaveProperty([`not-asked/site/${siteId}`]);
+  expect(after).not.toHaveProperty(['network/server/db01/network for lan']);
+});
