@@ -9,7 +9,9 @@ import { endLeftovers } from '../leftovers';
 import { dataFolderAt } from '../data-folder';
 import { answers, freePort } from '../ports';
 import { sourceName } from './counter';
+import { shopServers } from './shop';
 import { removeSource } from './source-machine';
+import { removeShopNetwork } from './source-network';
 
 /** Its machines carry it as their owner, so that a later demo knows what an earlier one left. */
 const tenantId = 'demo';
@@ -53,7 +55,8 @@ export async function removeMachines({ configuration }: DemoPlace): Promise<void
     for (const runId of await site.replicas.runs(serverId)) await site.replicas.drop(serverId, runId);
     await site.replicas.remove(serverId);
   }
-  await removeSource(sourceName);
+  for (const name of [sourceName, ...(await shopServers()).map((server) => server.name)]) await removeSource(name);
+  await removeShopNetwork();
 }
 
 /** A new, empty place: what an earlier demo left is ended and deleted. */

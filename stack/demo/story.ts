@@ -3,21 +3,17 @@
  * it is real: the guest, the replication, the plug that is pulled, the commands.
  */
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import pc from 'picocolors';
 import type { RunView } from '../../model/run-view';
-import type { ReplicaView } from '../../model/replica';
 import { formatDuration } from '../../model/durations';
-import { createLibvirtPlatform } from '../../platforms/libvirt/platform';
-import type { Platform } from '../../platforms/contract';
-import { startStack } from '../start';
 import type { RunningStack } from '../start';
 import { asJson, mustRun, showAndRun } from './muster';
-import { demoPlace, makeNew, removeMachines } from './place';
 import type { DemoPlace } from './place';
 import { sourceName, waitForCounter } from './counter';
 import type { CounterStatus } from './counter';
+import { waitForPoints } from './points';
 import { startSource } from './source-machine';
+import { perform, sourcePlatform } from './stage';
 import { ask, chapter, isTerminal, say, sayCommand, waitFor } from './telling';
 
 export interface DemoOptions {
@@ -30,48 +26,11 @@ const recoveredName = `${sourceName}-recovered`;
 const usualBootMs = 50_000;
 const usualFirstCopyMs = 12_000;
 const pointsWanted = 4;
-/** 128 + SIGINT, as shells have it. */
-const interruptedExitCode = 130;
-
 /** Returns the exit code: 0 when the server was recovered and proven, 1 when it was not. */
 export async function tellStory(options: DemoOptions): Promise<number> {
-  const place = await demoPlace();
-  const { demoGuest } = await loadGuestBuilder();
+  const { demoGuest } = await import('../../tools/demo-guest/build.mjs');
   const guest = await demoGuest({ progress: say });
-  await makeNew(place);
-  const stack = await startStack(place.configuration, { env: place.env, say });
-  let cleaning: Promise<void> | undefined;
-  const cleanUp = (): Promise<void> => (cleaning ??= takeAway(place, stack));
-  const interrupted = cleanUpOnSignal(cleanUp);
-  try {
-    return await Promise.race([tell(place, stack, guest.imagePath, options), interrupted.exitCode]);
-  } finally {
-    interrupted.forget();
-    await cleanUp();
-  }
-}
-
-async function takeAway(place: DemoPlace, stack: RunningStack): Promise<void> {
-  say('Taking the demo’s machines away …');
-  await stack.stop();
-  await removeMachines(place);
-}
-
-/** Ctrl-C ends the story early; nothing of it stays behind. */
-function cleanUpOnSignal(cleanUp: () => Promise<void>): { exitCode: Promise<number>; forget: () => void } {
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  let onSignal = (): void => undefined;
-  const exitCode = new Promise<number>((resolve) => {
-    onSignal = () => {
-      forget();
-      resolve(interruptedExitCode);
-      // What still waits in the story must not keep the process alive.
-      void cleanUp().finally(() => process.exit(interruptedExitCode));
-    };
-  });
-  for (const signal of signals) process.on(signal, onSignal);
-  const forget = (): void => signals.forEach((signal) => process.off(signal, onSignal));
-  return { exitCode, forget };
+  return perform((place, stack) => tell(place, stack, guest.imagePath, options));
 }
 
 async function tell(place: DemoPlace, stack: RunningStack, imagePath: string, options: DemoOptions): Promise<number> {
@@ -106,7 +65,7 @@ async function tell(place: DemoPlace, stack: RunningStack, imagePath: string, op
   await waitFor(
     `First copy and ${pointsWanted} recovery points`,
     usualFirstCopyMs + pointsWanted * 4_000,
-    waitForPoints(place),
+    waitForPoints(place, 1, pointsWanted),
   );
   await mustRun(place, ['replicas']);
 
@@ -128,28 +87,6 @@ async function tell(place: DemoPlace, stack: RunningStack, imagePath: string, op
   sumUp(view, before);
   suggest(place, stack, runId, report, options);
   return code;
-}
-
-/** An .mjs of the set-up, which runs before TypeScript can. */
-function loadGuestBuilder() {
-  return import('../../tools/demo-guest/build.mjs');
-}
-
-function sourcePlatform(place: DemoPlace): Platform {
-  const consoleFolder = join(place.configuration.dataFolder, 'sources', 'production');
-  return createLibvirtPlatform({ id: 'production', uri: 'qemu:///system', consoleFolder, networks: {} });
-}
-
-async function waitForPoints(place: DemoPlace): Promise<void> {
-  for (let shown: string | null = null; ;) {
-    const replicas = await asJson<{ items?: ReplicaView[] } | ReplicaView[]>(place, ['replicas']);
-    const views = Array.isArray(replicas) ? replicas : (replicas.items ?? []);
-    if ((views[0]?.points.length ?? 0) >= pointsWanted) return;
-    const problem = views[0]?.lastError ?? null;
-    if (problem !== null && problem !== shown) say(pc.yellow(problem));
-    shown = problem;
-    await sleep(1_000);
-  }
 }
 
 async function recover(place: DemoPlace, lostAt: string, { inoculation }: DemoOptions): Promise<string> {
