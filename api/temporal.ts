@@ -7,6 +7,7 @@
 import { Client, Connection } from '@temporalio/client';
 import { defaultApiConfig } from './deps';
 import { recoveryCalls, type RecoveryCalls } from './temporal/recoveries';
+import { planCalls, type PlanCalls } from './temporal/plans';
 import { sessionCalls, type SessionCalls } from './temporal/sessions';
 import { siteCalls, type SiteCalls } from './temporal/sites';
 import { updateCalls, type UpdateCalls } from './temporal/updates';
@@ -14,7 +15,8 @@ import { liveCalls, type LiveCalls } from './temporal/live';
 import { healthCalls, type HealthCalls } from './temporal/health';
 import { dataConverter } from '../wire/payloads';
 
-export interface TemporalGateway extends RecoveryCalls, UpdateCalls, LiveCalls, SessionCalls, SiteCalls, HealthCalls {
+export interface TemporalGateway
+  extends RecoveryCalls, PlanCalls, UpdateCalls, LiveCalls, SessionCalls, SiteCalls, HealthCalls {
   close(): Promise<void>;
 }
 
@@ -53,6 +55,7 @@ export function connectTemporal(options: TemporalOptions): TemporalGateway {
   };
   return {
     ...recoveryCalls(context),
+    ...planCalls(context),
     ...updateCalls(context),
     ...liveCalls(context),
     ...sessionCalls(context),

@@ -8,6 +8,7 @@ import { apiPrefix } from '../register';
 
 /** Routes that take a runbook's text. */
 const withText = ['/runbooks', '/runbooks/check', '/runbooks/plan'].map((path) => apiPrefix + path);
+const runsOfRunbook = new RegExp(`^${apiPrefix}/runbooks/[^/]+/runs$`);
 /** JSON writes line ends and quotes with two characters: so much that a text a little too long is still told so itself. */
 const textBytes = 2 * longestText;
 
@@ -24,5 +25,5 @@ export function limitBody({ config }: ApiDeps): MiddlewareHandler {
     textBytes,
     `; a runbook has at most ${longestText} characters. Divide it: a runbook may include others`,
   );
-  return (c, next) => (withText.includes(c.req.path) ? runbook(c, next) : usual(c, next));
+  return (c, next) => (withText.includes(c.req.path) || runsOfRunbook.test(c.req.path) ? runbook(c, next) : usual(c, next));
 }

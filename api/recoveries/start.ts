@@ -100,7 +100,7 @@ function repeated(execution: Execution, contentSha256: string, key: string): Sta
 }
 
 /** The run that this key stands for. Without Postgres the new one: Temporal's lock still refuses a second start. */
-async function rememberKey(
+export async function rememberKey(
   { store, config, log }: ApiDeps,
   key: string,
   contentSha256: string,
@@ -113,7 +113,7 @@ async function rememberKey(
     if (isMusterError(error) && error.family === 'OperatorError' && error.facts.what.includes('idempotency key')) {
       throw new Problem('key-reused', error.message, {}, { cause: error });
     }
-    log.warn({ err: error, key }, 'Postgres did not answer; the recovery is started without it');
+    log.warn({ err: error, key }, 'Postgres did not answer; the run is started without it');
     return { runId: newRunId, seenBefore: false };
   }
 }
@@ -168,7 +168,7 @@ function occupied(server: ServerSpec, { other, ended }: Extract<Started, { kind:
   );
 }
 
-function keyReused(key: string, runId: string): Problem {
+export function keyReused(key: string, runId: string): Problem {
   return new Problem(
     'key-reused',
     `Idempotency key "${key}" already started run ${runId} with other content. Use a new key for a new recovery`,
@@ -176,7 +176,8 @@ function keyReused(key: string, runId: string): Problem {
   );
 }
 
-function hashOf(content: unknown): string {
+/** By which the same request is known again. */
+export function hashOf(content: unknown): string {
   return createHash('sha256')
     .update(canonicalize(content) ?? '')
     .digest('hex');

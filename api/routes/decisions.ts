@@ -19,7 +19,7 @@ const actAnswers = {
 };
 const description =
   'The request id (or Idempotency-Key) names your act: sent again under the same one it is the same act. Refused by the run: 409 with `refusal` and who was first.';
-const keyHeader = z.object({
+export const keyHeader = z.object({
   'idempotency-key': z
     .string()
     .regex(/^[\x21-\x7e]{8,200}$/, 'needs 8 to 200 printable characters')
@@ -97,7 +97,7 @@ export function decisionRoutes(register: Register, deps: ApiDeps, acts: Acts, re
       if (!execution) throw notFound('act', requestId);
       const outcome = await outcomeUnder(execution, [
         ...acts.updateIds(runId, requestId),
-        ...(['decide', 'abort'] as const).map((kind) => updateIdOf(kind, c.get('by').actor.id, requestId)),
+        ...(['decide', 'abort', 'hold', 'go-on'] as const).map((kind) => updateIdOf(kind, c.get('by').actor.id, requestId)),
       ]);
       if (outcome === undefined) throw notFound('act', requestId);
       return c.json({ requestId, runId, ...outcome }, 200);

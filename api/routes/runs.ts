@@ -2,11 +2,13 @@
 import { z } from '@hono/zod-openapi';
 import { streamSSE, type SSEStreamingApi } from 'hono/streaming';
 import type { RunEvent } from '../../model/events';
+import type { RunState } from '../../model/steps';
+import type { RunRow } from '../../store/contract';
 import type { ApiDeps } from '../deps';
 import type { KnownServers } from '../known-servers';
 import { json, plain, type Register } from '../register';
 import type { Acts } from '../runs/acts';
-import { executionOf, readRun } from '../runs/read';
+import { readRun } from '../runs/read';
 import { streamRun, type StreamMessage } from '../runs/stream';
 import { workerNotice, workerNotices } from '../runs/workers';
 import { runDetailSchema, runsQuery, runsSchema, type RunsDocument } from '../schemas/runs';
@@ -37,14 +39,18 @@ export function runRoutes(register: Register, deps: ApiDeps, servers: KnownServe
       responses: { 200: json(runsSchema, 'A page of runs') },
     },
     async (c) => {
-      const { server, ...filter } = c.req.valid('query');
+      const { server, parent, top, ...filter } = c.req.valid('query');
       const serverId = server === undefined ? undefined : (await servers.find(server)).id;
       const page = await within(
         config.storeDeadlineMs,
-        store.runs.list({ ...filter, ...(serverId === undefined ? {} : { serverId }) }),
+        store.runs.list({ ...filter, serverId, parentRunId: parent, topLevel: top === 'true' }),
       );
-      const notices = await workerNotices(deps, page.items);
-      const items = page.items.map((row) => ({ ...row, notice: notices.get(row.runId) ?? null }));
+      const [notices, counts] = await Promise.all([workerNotices(deps, page.items), countsOf(deps, page.items)]);
+      const items = page.items.map((row) => ({
+        ...row,
+        notice: notices.get(row.runId) ?? null,
+        children: counts.get(row.runId) ?? null,
+      }));
       return c.json(plain<RunsDocument>({ ...page, items }), 200);
     },
   );
@@ -62,12 +68,14 @@ export function runRoutes(register: Register, deps: ApiDeps, servers: KnownServe
     },
     async (c) => {
       const { runId } = c.req.valid('param');
-      const { source, notice, view, execution } = await readRun(deps, runId);
+      const reading = await readRun(deps, runId);
+      const { source, notice, execution, view } = reading;
       const busy = execution && (await temporal.progress(execution).catch(() => undefined));
       const waits = busy && notice === null ? await workerNotice(deps, busy) : null;
       const detail = {
         runId,
-        serverName: view.order.server.name,
+        kind: reading.kind,
+        serverName: reading.kind === 'plan' ? reading.view.order.runbook.name : reading.view.order.server.name,
         source,
         notice: notice ?? waits,
         view,
@@ -97,8 +105,7 @@ export function runRoutes(register: Register, deps: ApiDeps, servers: KnownServe
     },
     async (c) => {
       const { runId } = c.req.valid('param');
-      await readRun(deps, runId);
-      const { execution } = await executionOf(deps, runId, undefined);
+      const { execution } = await readRun(deps, runId);
       const after = c.req.valid('header')['last-event-id'] ?? c.req.valid('query').after;
       c.header('x-accel-buffering', 'no');
       return streamSSE(c, (stream) =>
@@ -106,6 +113,18 @@ export function runRoutes(register: Register, deps: ApiDeps, servers: KnownServe
       ) as never;
     },
   );
+}
+
+/** Of the plans of a page: their children by state. */
+async function countsOf(
+  { store, config }: ApiDeps,
+  rows: readonly RunRow[],
+): Promise<ReadonlyMap<string, Partial<Record<RunState, number>>>> {
+  const plans = rows.filter(({ procedure }) => procedure === 'plan').map(({ runId }) => runId);
+  const counts = plans.length === 0 ? [] : await within(config.storeDeadlineMs, store.runs.counts(plans));
+  const byPlan = new Map(plans.map((runId) => [runId, {} as Partial<Record<RunState, number>>]));
+  for (const { parentRunId, state, count } of counts) byPlan.get(parentRunId)![state] = count;
+  return byPlan;
 }
 
 /** Until the run's end, or the reader's: a reader who goes away ends what `messages` waits for. */

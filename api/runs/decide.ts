@@ -57,7 +57,8 @@ function refuseOther(key: string, { step, decision, epoch }: Decision, accepted:
   );
 }
 
-function finish(
+/** What the act's sender is told. */
+export function finish(
   { acts, refusals, by, key, deps }: ActContext,
   runId: string,
   { updateId, ...what }: { act: string; step: string | null; updateId: string },
@@ -81,7 +82,8 @@ function finish(
   }
 }
 
-function runningExecution(reading: RunReading): Execution {
+/** @throws Problem `refused` for a run that is closed; `part-unavailable` for one that cannot be reached. */
+export function runningExecution(reading: RunReading): Execution {
   if (reading.view.closedAt !== null) throw closed(reading.runId, reading.view.state);
   if (reading.execution) return reading.execution;
   throw new Problem(

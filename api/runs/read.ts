@@ -4,6 +4,8 @@
  */
 import { eventOfRow } from '../../record/row';
 import type { RunEvent } from '../../model/events';
+import type { ChildRun } from '../../model/plan-view/child-run';
+import { planView, type PlanView } from '../../model/plan-view/plan-view';
 import { runView, type RunView } from '../../model/run-view';
 import type { ProcedureDeclaration } from '../../model/steps';
 import type { JournalRow, RunRow } from '../../store/contract';
@@ -13,19 +15,32 @@ import { notFound, Problem } from '../problems';
 import type { Execution } from '../temporal/recoveries';
 import { within } from '../within';
 
-export interface RunReading {
+interface ReadingBase {
   readonly runId: string;
   readonly source: 'live' | 'journal';
   /** What a reader should know about this answer; null when there is nothing. */
   readonly notice: string | null;
   readonly events: readonly RunEvent[];
   readonly declaration: ProcedureDeclaration;
-  readonly view: RunView;
   /** Hash of the journal's last row; null where the workflow answered, or nothing is in the journal yet. */
   readonly headHash: string | null;
   /** Absent once Temporal has forgotten it, or while it cannot be asked. */
   readonly execution: Execution | undefined;
 }
+
+export interface ServerReading extends ReadingBase {
+  readonly kind: 'server';
+  readonly view: RunView;
+}
+
+export interface PlanReading extends ReadingBase {
+  readonly kind: 'plan';
+  readonly view: PlanView;
+  /** All runs below it, as the store has them; empty while Postgres is away. */
+  readonly children: readonly ChildRun[];
+}
+
+export type RunReading = ServerReading | PlanReading;
 
 type Deps = Pick<ApiDeps, 'store' | 'temporal' | 'config' | 'clock' | 'log'>;
 
@@ -33,7 +48,7 @@ type Deps = Pick<ApiDeps, 'store' | 'temporal' | 'config' | 'clock' | 'log'>;
 export async function readRun(deps: Deps, runId: string): Promise<RunReading> {
   const { row, storeError } = await rowOf(deps, runId);
   if (row && row.closedAt !== null) return fromJournal(deps, runId, undefined, null);
-  const { execution, temporalError } = await executionOf(deps, runId, row?.serverId);
+  const { execution, temporalError } = await executionOf(deps, runId, row);
   if (execution) {
     const live = await deps.temporal.live(execution).catch((error: unknown) => {
       deps.log.warn({ err: error, runId }, 'A running workflow could not be asked');
@@ -56,10 +71,14 @@ export async function readRun(deps: Deps, runId: string): Promise<RunReading> {
 export async function executionOf(
   { temporal, config }: Deps,
   runId: string,
-  serverId: string | undefined,
+  row: Pick<RunRow, 'procedure' | 'serverId'> | undefined,
 ): Promise<{ execution: Execution | undefined; temporalError: unknown }> {
   try {
-    return { execution: await temporal.findRecovery(config.tenantId, runId, serverId), temporalError: undefined };
+    // A plan's workflow has the run's id in its own: asking for it is cheap, searching for a recovery is not.
+    const plan =
+      row?.procedure === 'plan' || row === undefined ? await temporal.findPlan(config.tenantId, runId) : undefined;
+    if (plan !== undefined || row?.procedure === 'plan') return { execution: plan, temporalError: undefined };
+    return { execution: await temporal.findRecovery(config.tenantId, runId, row?.serverId), temporalError: undefined };
   } catch (error) {
     return { execution: undefined, temporalError: error };
   }
@@ -75,15 +94,15 @@ async function rowOf({ store, config, log }: Deps, runId: string): Promise<{ row
   }
 }
 
-function fromLive(
+async function fromLive(
   deps: Deps,
   runId: string,
   execution: Execution,
   events: readonly RunEvent[],
   unflushed: number,
-): RunReading {
+): Promise<RunReading> {
   const notice = unflushed > 100 ? `${unflushed} events wait for Postgres to be recorded` : null;
-  return { ...shown(deps, runId, events), source: 'live', notice, headHash: null, execution };
+  return shown(deps, { runId, events, source: 'live', notice, headHash: null, execution });
 }
 
 async function fromJournal(
@@ -94,13 +113,36 @@ async function fromJournal(
 ): Promise<RunReading> {
   const rows = await allRows(deps, runId);
   const headHash = rows.at(-1)?.hash ?? null;
-  return { ...shown(deps, runId, rows.map(eventOfRow)), source: 'journal', notice, headHash, execution };
+  return shown(deps, { runId, events: rows.map(eventOfRow), source: 'journal', notice, headHash, execution });
 }
 
-function shown({ clock }: Deps, runId: string, events: readonly RunEvent[]) {
+async function shown(deps: Deps, read: Omit<ReadingBase, 'declaration'>): Promise<RunReading> {
+  const { events, runId } = read;
+  const now = deps.clock().toISOString();
+  const plan = events.find((event) => event.kind === 'plan-opened');
+  if (plan !== undefined) {
+    const declaration = procedures[plan.data.order.procedure] ?? undeclared(plan.data.order.procedure);
+    const { children, notice } = await childrenOf(deps, runId, read.notice);
+    return { ...read, notice, kind: 'plan', declaration, children, view: planView(events, declaration, children, now) };
+  }
   const opened = events.find((event) => event.kind === 'run-opened');
   const declaration = procedures[opened?.data.order.procedure ?? ''] ?? undeclared(opened?.data.order.procedure);
-  return { runId, events, declaration, view: runView(events, declaration, clock().toISOString()) };
+  return { ...read, kind: 'server', declaration, view: runView(events, declaration, now) };
+}
+
+/** What belongs to a plan is a list, and the store has lists: one question for 500 servers, and none to Temporal. */
+async function childrenOf(
+  { store, config, log }: Deps,
+  runId: string,
+  notice: string | null,
+): Promise<{ children: ChildRun[]; notice: string | null }> {
+  try {
+    return { children: await within(config.storeDeadlineMs, store.runs.below(runId)), notice };
+  } catch (error) {
+    log.warn({ err: error, runId }, 'Postgres did not say how the servers of a plan are');
+    const away = 'Postgres does not answer: how each server is stands in its own run.';
+    return { children: [], notice: notice === null ? away : `${away} ${notice}` };
+  }
 }
 
 /** A procedure that this version no longer has: its steps are shown as the record names them. */

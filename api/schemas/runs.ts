@@ -16,14 +16,23 @@ import {
   time,
   unlockKeys,
 } from './common';
+import { runbookName } from './runbooks';
 
 export const runRowSchema = z
   .object({
     runId: z.string(),
+    parentRunId: z.string().nullable().openapi({ description: 'The plan that it belongs to' }),
     procedure: z.string(),
     mode: z.enum(modes),
     serverId: z.string(),
-    serverName: z.string(),
+    serverName: z.string().openapi({ description: 'Of a plan: the name of its runbook' }),
+    runbook: z.string().nullable(),
+    runbookVersion: z.int().nullable(),
+    runbookSha256: z.string().nullable(),
+    children: z
+      .partialRecord(z.enum(runStates), z.int())
+      .nullable()
+      .openapi({ description: 'Of a plan: how many of its runs are in which state' }),
     state: z.enum(runStates),
     currentStep: z.string().nullable(),
     stuckSince: time.nullable(),
@@ -41,6 +50,9 @@ export type RunsDocument = z.infer<typeof runsSchema>;
 export const runsQuery = pageQuery.extend({
   state: z.enum(runStates).optional(),
   server: serverRef.optional().openapi({ description: 'Id or name' }),
+  runbook: runbookName.optional().openapi({ description: 'Only plans of this runbook' }),
+  parent: z.uuid().optional().openapi({ description: 'Only what belongs to this plan' }),
+  top: z.enum(['true', 'false']).optional().openapi({ description: 'Only runs that belong to no plan' }),
 });
 
 const clocks = z.object({ elapsedMs: z.number(), machineMs: z.number(), waitingMs: z.number() });
@@ -165,7 +177,10 @@ export type ActDocument = z.infer<typeof actSchema>;
 export const runDetailSchema = z
   .object({
     runId: z.string(),
-    serverName: z.string(),
+    kind: z
+      .enum(['server', 'plan'])
+      .openapi({ description: 'Of a plan the view has `waves`, `parts` and `tiers`, too' }),
+    serverName: z.string().openapi({ description: 'Of a plan: the name of its runbook' }),
     source: z
       .enum(['live', 'journal'])
       .openapi({ description: 'Who answered: the running workflow itself, or the record' }),

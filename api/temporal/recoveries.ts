@@ -131,7 +131,8 @@ export function recoveryCalls(context: TemporalContext): RecoveryCalls {
   };
 }
 
-function toExecution(info: {
+/** undefined: not one of ours. */
+export function toExecution(info: {
   workflowId: string;
   runId: string;
   status: { name: string };

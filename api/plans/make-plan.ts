@@ -1,0 +1,143 @@
+/** The plan that a runbook is today: read, checked against what there is now, and made into one complete order. */
+import { createHash } from 'node:crypto';
+import { v7 as uuidv7 } from 'uuid';
+import { buildPlan, type OrderProblem, type PlanContext, type ReadyRunbook } from '../../model/orders/build-plan';
+import type { PlanOrder } from '../../model/plan';
+import type { LocatedProblem } from '../../model/runbook/problems';
+import { runbookOf } from '../../model/schema/normalise';
+import type { RunbookFile } from '../../model/schema/runbook';
+import type { ServerSpec } from '../../model/server';
+import type { ApiDeps } from '../deps';
+import type { KnownServers } from '../known-servers';
+import { notFound, Problem, type ProblemIssue } from '../problems';
+import { nearNames } from '../../model/near';
+import { checkText, hasErrors } from '../runbooks/check';
+import { readIncluded } from '../runbooks/stored';
+import { within } from '../within';
+
+export interface RunbookText {
+  readonly text: string;
+  /** 0: of no imported version. */
+  readonly version: number;
+  readonly sha256: string;
+}
+
+/** @throws Problem `not-found` with near names or the versions; `part-unavailable` when Postgres does not answer. */
+export async function storedText(
+  { store, config }: Pick<ApiDeps, 'store' | 'config'>,
+  name: string,
+  version: number | undefined,
+): Promise<RunbookText> {
+  const ask = <T>(question: Promise<T>): Promise<T> =>
+    within(config.storeDeadlineMs, question).catch((error: unknown) => {
+      const remedy = 'Bring Postgres back, or start it from its file (`muster run FILE`)';
+      const message = `Runbook "${name}" cannot be read: Postgres does not answer. ${remedy}`;
+      throw new Problem('part-unavailable', message, {}, { cause: error });
+    });
+  const stored = await ask(store.runbooks.find(name, version));
+  if (stored !== undefined) return stored;
+  const versions = (await ask(store.runbooks.versions(name))).map((one) => one.version);
+  if (versions.length > 0) {
+    throw new Problem('not-found', `Runbook ${name} has no version ${version}. It has ${versions.join(', ')}`);
+  }
+  const names = (await ask(store.runbooks.index())).map((one) => one.name);
+  throw notFound('runbook', name, nearNames(name, names));
+}
+
+/** A text that came with the request: of the version that has it, else of none. */
+export async function givenText(
+  { store, config, log }: Pick<ApiDeps, 'store' | 'config' | 'log'>,
+  name: string,
+  text: string,
+): Promise<RunbookText> {
+  const sha256 = createHash('sha256').update(text).digest('hex');
+  try {
+    const versions = await within(config.storeDeadlineMs, store.runbooks.versions(name));
+    return { text, sha256, version: versions.find((one) => one.sha256 === sha256)?.version ?? 0 };
+  } catch (error) {
+    log.warn({ err: error, runbook: name }, 'Postgres did not say which version this text is');
+    return { text, sha256, version: 0 };
+  }
+}
+
+export type Made = (context: Omit<PlanContext, 'newRunId'>) => PlanOrder;
+
+/**
+ * Checks the text as an import does, and again what has changed since; then says how to make the order, and whose it is.
+ *
+ * @throws Problem `runbook-errors` with every problem and its place; for what only the order shows, with the server's name.
+ */
+export async function readPlan(
+  deps: ApiDeps,
+  servers: KnownServers,
+  name: string,
+  { text, version, sha256 }: RunbookText,
+): Promise<{ file: RunbookFile; make: Made }> {
+  const { file, problems, asked } = await checkText(deps, text);
+  if (file === undefined) throw refusal(name, problems);
+  if (file.name !== name) {
+    const message = `The text is of runbook "${file.name}", not of "${name}". Send it under its own name`;
+    throw new Problem('validation', message, { issues: [{ at: 'body.text', message }] });
+  }
+  // What the order itself shows is said with names, below; a server that is gone is both.
+  if (hasErrors(problems)) throw refusal(name, problems);
+  const known = asked?.inventory == null ? await remembered(servers, file) : asked.servers;
+  const included = file.includes.map(({ runbook }) => runbook);
+  const runbooks = included.length === 0 ? new Map<string, ReadyRunbook>() : await readIncludedOf(deps, name, included);
+  const inventory = {
+    servers: new Map(known.map((server) => [server.name, server])),
+    runbooks,
+    physicalMachines: deps.config.physicalMachines ?? {},
+  };
+  const make: Made = (context) => {
+    const built = buildPlan({ runbook: runbookOf(file), version, sha256 }, inventory, { ...context, newRunId: uuidv7 });
+    if ('problems' in built) throw orderRefusal(name, built.problems);
+    return built.ok;
+  };
+  return { file, make };
+}
+
+/** With Postgres down: as they were last read. What is not remembered is named by the order's own check. */
+async function remembered(servers: KnownServers, file: RunbookFile): Promise<ServerSpec[]> {
+  const names = file.waves.flatMap((wave) => wave.servers.map((server) => server.name));
+  return Promise.all(names.map((name) => servers.find(name)));
+}
+
+async function readIncludedOf({ store, config }: ApiDeps, name: string, included: readonly string[]) {
+  try {
+    return await within(config.storeDeadlineMs, readIncluded(store.runbooks, included));
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    const message = `Runbook "${name}" includes ${included.join(', ')}, which cannot be read: Postgres does not answer. Bring it back, or start a runbook that includes none`;
+    throw new Problem('part-unavailable', message, {}, { cause: error });
+  }
+}
+
+function refusal(name: string, problems: readonly LocatedProblem[]): Problem {
+  const errors = problems.filter(({ severity }) => severity === 'error');
+  return asRefusal(
+    name,
+    errors.map(({ position: { line, column }, found, needed, remedy }) => ({
+      at: `${line}:${column}`,
+      message: `found ${found}, needed ${needed}${remedy === undefined ? '' : `. ${remedy}`}`,
+    })),
+  );
+}
+
+function orderRefusal(name: string, problems: readonly OrderProblem[]): Problem {
+  return asRefusal(
+    name,
+    problems.map(({ runbook, server, found, needed, remedy }) => ({
+      at: server ?? runbook,
+      message: `found ${found}, needed ${needed}. ${remedy}`,
+    })),
+  );
+}
+
+const mostInSentence = 3;
+
+function asRefusal(name: string, issues: readonly ProblemIssue[]): Problem {
+  const first = issues.slice(0, mostInSentence).map(({ at, message }) => `${at} ${message}`);
+  const more = issues.length > mostInSentence ? `; and ${issues.length - mostInSentence} more` : '';
+  return new Problem('runbook-errors', `Runbook "${name}" was not started: ${first.join('; ')}${more}`, { issues });
+}

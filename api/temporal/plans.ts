@@ -1,0 +1,80 @@
+/** Starting plans, finding them again, and holding them. A plan is found by its run id, which is in its workflow id. */
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import type { PlanOrder } from '../../model/plan';
+import {
+  holdUpdate,
+  planWorkflowId,
+  planWorkflowType,
+  workflowQueue,
+  type HoldRequest,
+} from '../../workflows/messages';
+import type { TemporalContext } from '../temporal';
+import { callTemporal, isNotFound } from './errors';
+import { toExecution, type Execution, type RecoveryMemo } from './recoveries';
+import { answerOf, type UpdateAnswer } from './updates';
+
+export interface PlanCalls {
+  /** Starts the plan, or says that a run of this id was started before. */
+  startPlan(order: PlanOrder, memo: RecoveryMemo): Promise<{ kind: 'started' } | { kind: 'seen' }>;
+  /** Running or closed. */
+  findPlan(tenantId: string, runId: string): Promise<Execution | undefined>;
+  /** A plan that was started under this key, among the newest; for when Postgres cannot be asked. */
+  findPlanByKey(tenantId: string, key: string): Promise<Execution | undefined>;
+  hold(execution: Execution, request: HoldRequest, updateId: string): Promise<UpdateAnswer<{ accepted: true }>>;
+}
+
+const newestLooked = 200;
+
+export function planCalls(context: TemporalContext): PlanCalls {
+  const { client } = context;
+  return {
+    async startPlan(order, memo) {
+      try {
+        await callTemporal(context, () =>
+          client.workflow.start(planWorkflowType, {
+            workflowId: planWorkflowId(order.tenantId, order.runId),
+            taskQueue: workflowQueue,
+            args: [order],
+            workflowIdReusePolicy: 'REJECT_DUPLICATE',
+            workflowIdConflictPolicy: 'FAIL',
+            memo: { ...memo },
+            staticSummary: `${order.mode} of runbook ${order.runbook.name}`,
+          }),
+        );
+        return { kind: 'started' };
+      } catch (error) {
+        if (error instanceof WorkflowExecutionAlreadyStartedError) return { kind: 'seen' };
+        throw error;
+      }
+    },
+
+    async findPlan(tenantId, runId) {
+      try {
+        const handle = client.workflow.getHandle(planWorkflowId(tenantId, runId));
+        return toExecution(await callTemporal(context, () => handle.describe()));
+      } catch (error) {
+        if (isNotFound(error)) return undefined;
+        throw error;
+      }
+    },
+
+    findPlanByKey: (tenantId, key) =>
+      callTemporal(context, async () => {
+        let looked = 0;
+        for await (const info of client.workflow.list({ query: `WorkflowType = '${planWorkflowType}'` })) {
+          const execution = toExecution(info);
+          const isMeant = execution?.memo.idempotencyKey === key && execution.workflowId.startsWith(`${tenantId}/`);
+          if (isMeant) return execution;
+          if (++looked >= newestLooked) return undefined;
+        }
+        return undefined;
+      }),
+
+    hold: (execution, request, updateId) =>
+      answerOf(context, context.updateDeadlineMs, () =>
+        client.workflow
+          .getHandle(execution.workflowId, execution.temporalRunId)
+          .executeUpdate(holdUpdate, { args: [request], updateId }),
+      ),
+  };
+}
