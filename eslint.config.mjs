@@ -57,6 +57,11 @@ const layers = [
     'api/ validates, authorises and translates; it starts effects only through Temporal.',
   ],
   ['wire', ['wire'], 'wire/ only knows how payloads travel to Temporal.'],
+  [
+    'notify',
+    ['notify', 'store', 'templates', 'config', 'model', 'programs/redact'],
+    'notify/ sends what the store has for people; it knows neither runs nor the API.',
+  ],
   ['templates', ['templates', 'model'], 'Templates render what the model computed.'],
   ['config', ['config', 'model'], 'Configuration is read before anything else exists.'],
   [
@@ -98,6 +103,8 @@ const noTemporal = [
   'templates',
   'config',
   'cli',
+  'notify',
+  'notify',
 ];
 
 const layerRules = layers.map(([folder, allowed, why]) => ({

@@ -10,7 +10,7 @@ import Handlebars from 'handlebars';
 export type Template<Page> = (page: Page) => string;
 
 /** The template `folder`/page.hbs, with every other .hbs file of the folder as a partial. Throws where one does not parse. */
-export function loadTemplate<Page>(folder: string): Template<Page> {
+export function loadTemplate<Page>(folder: string, kind: 'html' | 'plain text' = 'html'): Template<Page> {
   const engine = Handlebars.create();
   const at = join(__dirname, folder);
   for (const file of readdirSync(at).filter((name) => name.endsWith('.hbs'))) {
@@ -19,7 +19,11 @@ export function loadTemplate<Page>(folder: string): Template<Page> {
     engine.registerPartial(file.slice(0, -'.hbs'.length), source);
   }
   const main = engine.partials['page'] as string;
-  const render = engine.compile<Page>(main, { strict: true, knownHelpersOnly: true, assumeObjects: false });
+  const render = engine.compile<Page>(main, {
+    ...{ strict: true, knownHelpersOnly: true, assumeObjects: false },
+    // Plain text has nothing to escape: what is no text is taken out before (printable.ts).
+    noEscape: kind === 'plain text',
+  });
   return (page) => render(page);
 }
 
