@@ -2,6 +2,7 @@
  * One row per run for lists, computed from the run's events and nothing else. Batches of any size give the same row, and
  * so does the whole history a second time.
  */
+import { placesOfRecovery, runbooksOf } from './access';
 import type { RunEvent } from './events';
 import type { Mode, RecoveryOrder } from './order';
 import { placeKey, type PlanHeader } from './plan';
@@ -37,6 +38,10 @@ export interface RunProjection {
   readonly holds?: readonly string[];
   /** Attempts that run now, counted only for plans. */
   readonly running?: number;
+  /** Where it is and how urgent; absent in rows of earlier versions. */
+  readonly sites?: readonly string[];
+  readonly runbooks?: readonly string[];
+  readonly tier?: number;
 }
 
 /** Folds events into the projection; undefined until the run's first event, `run-opened`, was seen. */
@@ -58,13 +63,26 @@ function next(previous: RunProjection | undefined, event: RunEvent): RunProjecti
 
 function opened(event: Extract<RunEvent, { kind: 'run-opened' }>): RunProjection {
   const { order } = event.data;
-  return { ...fresh(event, order), serverId: order.server.id, serverName: order.server.name };
+  return {
+    ...fresh(event, order),
+    ...placesOfRecovery(order),
+    tier: order.server.tier,
+    serverId: order.server.id,
+    serverName: order.server.name,
+  };
 }
 
 /** A plan is of no one server: its runbook stands where a server's name would. */
 function planOpened(event: Extract<RunEvent, { kind: 'plan-opened' }>): RunProjection {
   const { order } = event.data;
-  return { ...fresh(event, order), serverId: '', serverName: order.runbook.name };
+  return {
+    ...fresh(event, order),
+    sites: order.sites,
+    runbooks: runbooksOf(order),
+    tier: order.plan.tier,
+    serverId: '',
+    serverName: order.runbook.name,
+  };
 }
 
 function fresh(
@@ -134,8 +152,8 @@ function decided(run: RunProjection, decision: DecisionKind, epoch: number): Run
     case 'hold':
       return { ...run, held: true };
     case 'go-on':
-      // Of a gate whose time was over, or of everything that was held.
-      return epoch === 0 ? { ...run, held: false } : { ...run, open: run.open.filter((one) => one.epoch !== epoch) };
+      // What was held goes on; or a gate whose time was over.
+      return run.held ? { ...run, held: false } : { ...run, open: run.open.filter((one) => one.epoch !== epoch) };
     case 'claim':
     case 'release':
     case 'withdraw':

@@ -1,11 +1,13 @@
 /** What is kept in Postgres, as the rest of the product sees it. Nothing outside store/ knows SQL. */
 import type { PastTimes } from '../model/estimate/past';
+import type { Places } from '../model/access';
 import type { RunEvent } from '../model/events';
 import type { RecoveryOrder, Mode } from '../model/order';
 import type { AccessScope, Person, Role } from '../model/people';
 import type { ChildRun } from '../model/plan-view/child-run';
 import type { ServerSpec } from '../model/server';
 import type { RunState } from '../model/steps';
+import type { WaitingItem } from '../model/stuck';
 import type { Rehearsal } from '../model/readiness/verified';
 import type { JournalRow } from '../record/row';
 import type { Risks } from './risks-contract';
@@ -85,6 +87,8 @@ export interface RunFilter {
   readonly parentRunId?: string;
   /** Only runs that belong to no plan: plans themselves, and runs of single servers. */
   readonly topLevel?: boolean;
+  /** Only what a role with these holds at. */
+  readonly scopes?: readonly AccessScope[];
   readonly limit: number;
   readonly after?: string;
 }
@@ -98,12 +102,41 @@ export interface RunCounts {
 export interface Runs {
   list(filter: RunFilter): Promise<Page<RunRow>>;
   get(runId: string): Promise<RunRow | undefined>;
+  /** Where a run is; undefined: no such run, or one of an earlier version, whose first event says it. */
+  places(runId: string): Promise<Places | undefined>;
   /** The direct children of plans, by state; of a server that had several runs the latest counts. */
   counts(planRunIds: readonly string[]): Promise<RunCounts[]>;
   /** All runs below a plan, oldest first, those of included runbooks, too. */
   below(planRunId: string): Promise<ChildRun[]>;
   /** All runs that are not closed, counted. */
   open(): Promise<OpenRuns[]>;
+}
+
+/** Who was told of something that waits, and when first. */
+export interface Told {
+  readonly to: string;
+  readonly at: string;
+}
+
+export interface WaitingRow extends WaitingItem {
+  readonly told: readonly Told[];
+}
+
+/** What waits for people, of all runs; computed with the journal. */
+export interface Parkings {
+  /** Most urgent first: recovery before rehearsal, stuck before gate, tier, then who has waited longest. */
+  list(filter: {
+    readonly site?: string;
+    readonly runbook?: string;
+    readonly mode?: Mode;
+    /** Id of a person. */
+    readonly claimedBy?: string;
+    readonly unclaimed?: boolean;
+    /** Only what a role with these holds at. */
+    readonly scopes?: readonly AccessScope[];
+    readonly limit: number;
+    readonly after?: string;
+  }): Promise<Page<WaitingRow> & { readonly total: number }>;
 }
 
 export interface Servers {
@@ -205,6 +238,7 @@ export interface Store {
   readonly risks: Risks;
   readonly journal: Journal;
   readonly runs: Runs;
+  readonly parkings: Parkings;
   readonly servers: Servers;
   readonly tokens: Tokens;
   readonly idempotency: IdempotencyKeys;

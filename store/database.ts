@@ -58,7 +58,7 @@ export function openDatabase(connectionString: string, options: DatabaseOptions 
 export async function select<T>(
   db: Knex,
   sql: string,
-  bindings: readonly (string | number | Date | null)[],
+  bindings: readonly (string | number | Date | null | readonly string[] | readonly number[])[],
 ): Promise<T[]> {
   const result = await db.raw<{ rows: T[] }>(sql, bindings as Knex.RawBinding[]);
   return result.rows;

@@ -11,6 +11,7 @@ import { insertJournalRows, insertLedgerRow, readJournalRows } from './journal-r
 import { projectRehearsalInto } from './rehearsals';
 import { putNotices } from './notices';
 import { keepTimes } from './run-times';
+import { projectParkingsInto } from './parkings';
 import { projectInto } from './runs';
 
 /** The chain of what was refused at the door, and of acts outside any run; `Journal.rows` reads it under this name. */
@@ -53,8 +54,9 @@ async function append(trx: Knex, batch: Batch): Promise<{ lastSequence: number; 
      values (?, ?, ?, ?, ?, ?, ?)`,
     [chain.tenantId, chain.coreId, chain.runId, batch.flush, contentSha256, last.sequence, last.hash],
   );
-  await projectInto(trx, chain, batch.parentRunId, batch.events);
+  const run = await projectInto(trx, chain, batch.parentRunId, batch.events);
   await keepTimes(trx, chain, batch.events);
+  await projectParkingsInto(trx, chain, batch.parentRunId, run, batch.events);
   await putNotices(trx, chain, batch.parentRunId, batch.events);
   await projectRehearsalInto(trx, chain, batch.parentRunId, batch.events);
   return { lastSequence: last.sequence, lastHash: last.hash };

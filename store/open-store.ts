@@ -10,6 +10,7 @@ import { readJournalRows, readLedgerRows } from './journal-rows';
 import { createRehearsals } from './rehearsals';
 import { createNotifications } from './notifications';
 import { createRisks } from './risks';
+import { createParkings } from './parkings';
 import { createRunbooks } from './runbooks';
 import { createRunTimes } from './run-times';
 import { createRuns } from './runs';
@@ -44,6 +45,7 @@ export function openStore(connectionString: string, options: StoreOptions = {}):
     journal: createJournal(database, scope),
     runs: createRuns(database, scope),
     times: createRunTimes(database, scope),
+    parkings: createParkings(database, scope),
     servers: createServers(database, scope),
     tokens: createTokens(database, scope, options.clock ?? (() => new Date())),
     idempotency: createIdempotencyKeys(database, scope),

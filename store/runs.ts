@@ -10,6 +10,7 @@ import { storableText } from '../record/canonical';
 import type { ChainId } from '../record/row';
 import type { OpenRuns, Page, RunCounts, RunRow, Runs } from './contract';
 import { select, type Database, type Scope } from './database';
+import { within } from './parkings';
 
 const maxLimit = 500;
 const openStates = runStates.filter((state) => !(closedRunStates as readonly string[]).includes(state));
@@ -23,6 +24,15 @@ export function createRuns(database: Database, scope: Scope): Runs {
     list: (filter) => database.query('the runs could not be listed', (db) => list(db, scope, filter)),
     counts: (runIds) => database.query('the runs of plans could not be counted', (db) => counts(db, scope, runIds)),
     below: (runId) => database.query(`the runs of plan ${runId} could not be listed`, (db) => below(db, scope, runId)),
+    places: (runId) =>
+      database.query(`where run ${runId} is could not be read`, async (db) => {
+        const [row] = await select<{ sites: string[] | null; runbooks: string[] | null }>(
+          db,
+          'select sites, runbooks from muster.runs where tenant_id = ? and core_id = ? and run_id = ?',
+          [scope.tenantId, scope.coreId, storableText(runId)],
+        );
+        return row === undefined || row.sites === null ? undefined : { sites: row.sites, runbooks: row.runbooks ?? [] };
+      }),
     open: () => database.query('the open runs could not be counted', (db) => open(db, scope)),
     get: (runId) =>
       database.query(`run ${runId} could not be read`, async (db) => {
@@ -50,8 +60,8 @@ function open(db: Knex, scope: Scope): Promise<OpenRuns[]> {
 async function list(db: Knex, scope: Scope, filter: Parameters<Runs['list']>[0]): Promise<Page<RunRow>> {
   const limit = Math.min(Math.max(Math.trunc(filter.limit), 1), maxLimit);
   const conditions = ['tenant_id = ?', 'core_id = ?'];
-  const bindings = [scope.tenantId, scope.coreId];
-  const narrow = (condition: string, ...values: string[]): void => {
+  const bindings: (string | string[])[] = [scope.tenantId, scope.coreId];
+  const narrow = (condition: string, ...values: (string | string[])[]): void => {
     conditions.push(condition);
     bindings.push(...values);
   };
@@ -60,6 +70,8 @@ async function list(db: Knex, scope: Scope, filter: Parameters<Runs['list']>[0])
   if (filter.runbook !== undefined) narrow('runbook = ?', storableText(filter.runbook));
   if (filter.parentRunId !== undefined) narrow('parent_run_id = ?', storableText(filter.parentRunId));
   if (filter.topLevel === true) narrow('parent_run_id is null');
+  const held = within(filter.scopes);
+  if (held !== null) narrow(held.condition, ...held.bindings);
   if (filter.after !== undefined) narrow('(started_at, run_id) < (?, ?)', ...positionOf(filter.after));
   const rows = await select<RunRow>(
     db,
@@ -126,13 +138,13 @@ function positionOf(cursor: string): [string, string] {
   });
 }
 
-/** Brings the run's row up to a batch; called under the chain's lock, in its transaction. */
+/** Brings the run's row up to a batch; called under the chain's lock, in its transaction. Returns the run as it is then. */
 export async function projectInto(
   trx: Knex,
   chain: ChainId,
   parentRunId: string | null,
   events: readonly RunEvent[],
-): Promise<void> {
+): Promise<RunProjection | undefined> {
   const id = [chain.tenantId, chain.coreId, chain.runId];
   const [stored] = await select<{ projection: string; facts: string | null }>(
     trx,
@@ -143,7 +155,7 @@ export async function projectInto(
   const factsBefore = stored?.facts == null ? undefined : (JSON.parse(stored.facts) as RunFacts);
   const after = projectRun(before, events);
   const facts = events.reduce(nextFacts, factsBefore);
-  if (after === undefined || (after === before && facts === factsBefore)) return;
+  if (after === undefined || (after === before && facts === factsBefore)) return after;
   const text = (value: string | null): string | null => (value === null ? null : storableText(value));
   await trx('runs')
     .withSchema('muster')
@@ -162,12 +174,15 @@ export async function projectInto(
       requested_by: text(after.requestedBy),
       started_at: text(after.startedAt),
       closed_at: text(after.closedAt),
+      sites: after.sites?.map(storableText) ?? null,
+      runbooks: after.runbooks?.map(storableText) ?? null,
       projection: JSON.stringify(after),
       ...runbookOf(events),
       facts: facts === undefined ? null : JSON.stringify(facts),
     })
     .onConflict(['tenant_id', 'core_id', 'run_id'])
     .merge();
+  return after;
 }
 
 /** Nothing in later batches: what the first one wrote stays. */
