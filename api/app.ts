@@ -21,6 +21,7 @@ import { evidenceRoutes } from './routes/evidence';
 import { healthRoutes } from './routes/health';
 import { machineRoutes } from './routes/machines';
 import { metricsRoutes } from './routes/metrics';
+import { notificationRoutes } from './routes/notifications';
 import { protectionRoutes } from './routes/protection';
 import { readinessRoutes } from './routes/readiness';
 import { recoveryRoutes } from './routes/recoveries';
@@ -67,6 +68,7 @@ export function assembleApi(deps: ApiDeps): Api {
   decisionRoutes(register, deps, acts, refusals);
   reportRoutes(register, deps);
   evidenceRoutes(register, deps);
+  notificationRoutes(register, deps);
   tokenRoutes(register, deps, verifier);
 
   app.notFound((c) => problemResponse(missing(app, c), c.get('requestId')));

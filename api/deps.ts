@@ -67,6 +67,11 @@ export const defaultApiConfig: Omit<ApiConfig, 'tenantId' | 'coreId' | 'version'
   streamEveryMs: 500,
 };
 
+/** Sends one message past the outbox. @throws what the mail server or the receiver said. */
+export interface Messenger {
+  test(channel: 'mail' | 'webhook', to: string, by: string): Promise<void>;
+}
+
 export interface ApiDeps {
   readonly store: Store;
   readonly temporal: TemporalGateway;
@@ -76,6 +81,8 @@ export interface ApiDeps {
   readonly config: ApiConfig;
   readonly clock: () => Date;
   readonly log: Logger;
+  /** Absent: this process sends nothing. */
+  readonly messenger?: Messenger;
 }
 
 /** What the middleware leaves for the routes. */

@@ -5,6 +5,7 @@ import { version } from '../stack/version';
 import { completionCommands } from './commands/completion';
 import { decisionCommands } from './commands/decisions';
 import { machineCommands } from './commands/machines';
+import { notificationCommands } from './commands/notifications';
 import { protectionCommands } from './commands/protection';
 import { readinessCommand } from './commands/readiness';
 import { recoverCommand } from './commands/recover';
@@ -38,6 +39,7 @@ export function createProgram(): Command {
   recoverCommand(program);
   runCommands(program);
   decisionCommands(program);
+  notificationCommands(program);
   tokenCommands(program);
   completionCommands(program);
   inherit(program);

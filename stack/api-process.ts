@@ -9,6 +9,7 @@ import { readPostgresUrl } from '../config/postgres-url';
 import { openEvidenceStore } from '../record/evidence';
 import { openStore } from '../store/open-store';
 import { lookAtCertificates } from './certificates';
+import { startNotifying } from './notifying';
 import { processLog } from './process-log';
 import { version } from './version';
 
@@ -27,6 +28,7 @@ export async function runApiProcess(configuration: Configuration): Promise<void>
   const physicalMachines = Object.fromEntries(sites.map((site) => [site.id, site.machines]));
   const store = openStore(readPostgresUrl(configuration), { tenantId, coreId });
   const gateway = connectTemporal({ address: temporal.address, namespace: temporal.namespace });
+  const notifying = startNotifying(configuration, store, log);
   try {
     const deps: ApiDeps = {
       store,
@@ -36,6 +38,7 @@ export async function runApiProcess(configuration: Configuration): Promise<void>
       certificates: () => lookAtCertificates(configuration),
       clock: () => new Date(),
       log,
+      messenger: notifying.messenger,
     };
     const served = await serveApi(deps, { host: api.host, port: api.port });
     log.info({ url: served.url, version }, 'serving');
@@ -44,6 +47,7 @@ export async function runApiProcess(configuration: Configuration): Promise<void>
     await served.stop();
     await asking.stop();
   } finally {
+    await notifying.stop();
     await gateway.close();
     await store.close();
     log.info('stopped');
