@@ -32,6 +32,7 @@ export function headlineOf(run: RunView, exceptions: readonly ReportException[])
 
 function successOf(run: RunView, exceptions: readonly ReportException[]): Headline {
   const { name } = run.order.server;
+  if (run.order.cleansUp !== undefined) return cleanedUp(run, exceptions);
   const proven = run.steps.some((step) => step.id === 'prove-boot' && step.state === 'done');
   const rehearsal = run.order.mode === 'rehearsal';
   const verb = rehearsal ? 'Rehearsed' : 'Recovered';
@@ -54,7 +55,7 @@ function successOf(run: RunView, exceptions: readonly ReportException[]): Headli
     return {
       tone: missed === '' ? 'good' : 'warning',
       title: `${verb} and proven`,
-      sentence: `${name} was ${verb.toLowerCase()} ${took} and its boot was proven. No step was skipped.${missed}`,
+      sentence: `${name} was ${verb.toLowerCase()} ${took} and its boot was proven. No step was skipped.${cleanWords(run)}${missed}`,
     };
   }
   return {
@@ -63,6 +64,18 @@ function successOf(run: RunView, exceptions: readonly ReportException[]): Headli
     sentence: `${name} was ${verb.toLowerCase()} ${took} and its boot was proven, but not every step was done.${missed}`,
   };
 }
+
+function cleanedUp(run: RunView, exceptions: readonly ReportException[]): Headline {
+  const of = `rehearsal ${run.order.cleansUp} of ${run.order.server.name}`;
+  if (exceptions.length === 0) return { tone: 'good', title: 'Cleaned up', sentence: `Nothing is left of ${of}.` };
+  const title = `Cleaned up, with ${count(exceptions.length, 'exception')}`;
+  return { tone: 'warning', title, sentence: `Something may be left of ${of}: not every step was done.` };
+}
+
+const cleanWords = (run: RunView): string =>
+  run.steps.some(({ id, state }) => id === 'prove-clean' && state === 'done')
+    ? ' Afterwards nothing was left at the site.'
+    : '';
 
 const proofOf = (run: RunView): ProofFacts | null =>
   readProof(run.steps.find((step) => step.id === 'prove-boot')?.result);
@@ -84,7 +97,8 @@ function undoneOf(run: RunView, exceptions: readonly ReportException[], title: s
     left.length === 0
       ? 'What the run had done was undone.'
       : `The undo of ${count(left.length, 'step')} was skipped by decision: what it made may still be there.`;
-  const sentence = `${run.order.server.name} was not recovered. ${outcome}${because}`;
+  const aim = run.order.mode === 'rehearsal' ? 'rehearsed to the end' : 'recovered';
+  const sentence = `${run.order.server.name} was not ${aim}. ${outcome}${because}`;
   return { tone: 'bad', title: left.length === 0 ? `${title} and undone` : `${title}, not wholly undone`, sentence };
 }
 

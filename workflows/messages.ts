@@ -169,6 +169,13 @@ export const rehearsalWorkflowId = (tenantId: string, serverId: string): string 
 /** The lock that an order takes. */
 export const lockOf = (order: Pick<RecoveryOrder, 'mode' | 'tenantId' | 'server'>): string =>
   (order.mode === 'recovery' ? recoveryWorkflowId : rehearsalWorkflowId)(order.tenantId, order.server.id);
+/** A rehearsal is cleaned up alone once at a time, whatever its server does meanwhile. */
+export const cleanUpWorkflowType = 'rehearsalCleanUp';
+export const cleanUpWorkflowId = (tenantId: string, runId: string): string => `${tenantId}/rehearsal-clean-up/${runId}`;
+/** Temporal's own: smaller goes first, 3 is what nobody chose. Activities and runs of servers inherit it. */
+export const priorityOf = (mode: RecoveryOrder['mode']): { readonly priorityKey: number } => ({
+  priorityKey: mode === 'recovery' ? 2 : 4,
+});
 export const planWorkflowType = 'plan';
 export const planWorkflowId = (tenantId: string, runId: string): string => `${tenantId}/plan/${runId}`;
 export const sessionWorkflowId = (tenantId: string, serverId: string): string => `${tenantId}/replication/${serverId}`;

@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { v7 as uuidv7 } from 'uuid';
-import type { Provenance, RecoveryOrder } from '../../model/order';
+import type { Mode, Provenance, RecoveryOrder } from '../../model/order';
 import { isMusterError } from '../../model/errors';
 import { isClosedRun } from '../../model/steps';
 import type { ServerSpec } from '../../model/server';
@@ -33,8 +33,9 @@ export async function startRecovery(deps: ApiDeps, push: Push): Promise<StartedR
   const key = `recovery/${push.by.actor.id}/${push.key}`;
   const contentSha256 = hashOf({ ...push.wanted, server: push.server.id });
 
-  const latest = await temporal.latestRecovery(config.tenantId, push.server.id);
+  const latest = await temporal.latestRecovery(config.tenantId, push.server.id, push.wanted.mode);
   if (latest?.memo.idempotencyKey === key) return repeated(latest, contentSha256, push.key);
+  if (push.wanted.mode === 'rehearsal') await refuseBesideRecovery(deps, push.server);
 
   const { runId, seenBefore } = await rememberKey(deps, key, contentSha256, uuidv7());
   const before = seenBefore ? await executionOfRun(deps, runId, push.server.id) : undefined;
@@ -49,7 +50,19 @@ export async function startRecovery(deps: ApiDeps, push: Push): Promise<StartedR
   const started = await startWhenFree(deps, order, memo);
   if (started.kind === 'started') return answer(memo, false);
   if (started.other?.memo.idempotencyKey === key) return repeated(started.other, contentSha256, push.key);
-  throw occupied(push.server, started);
+  throw occupied(push.server, push.wanted.mode, started);
+}
+
+/** A recovery goes before: a rehearsal that it would only send away is not begun. */
+async function refuseBesideRecovery({ temporal, config }: ApiDeps, server: ServerSpec): Promise<void> {
+  const recovery = await temporal.latestRecovery(config.tenantId, server.id);
+  if (recovery?.running !== true) return;
+  const { runId } = recovery.memo;
+  throw new Problem(
+    'recovery-running',
+    `Run ${runId} recovers ${server.name}: rehearse it when that has ended. Watch it (\`muster watch ${runId}\`)`,
+    { runId },
+  );
 }
 
 type Started = { kind: 'started' } | { kind: 'occupied'; other: Execution | undefined; ended: boolean };
@@ -146,11 +159,11 @@ function answer({ runId, serverId, serverName, machineName }: RecoveryMemo, seen
   return { runId, serverId, serverName, machineName, seenBefore };
 }
 
-function occupied(server: ServerSpec, { other, ended }: Extract<Started, { kind: 'occupied' }>): Problem {
+function occupied(server: ServerSpec, mode: Mode, { other, ended }: Extract<Started, { kind: 'occupied' }>): Problem {
   if (!other) {
     return new Problem(
       'recovery-running',
-      `Another recovery of ${server.name} is running; Temporal does not say which. Look at \`muster runs\``,
+      `Another ${mode} of ${server.name} is running; Temporal does not say which. Look at \`muster runs\``,
     );
   }
   const { runId, requestedBy } = other.memo;
@@ -163,7 +176,7 @@ function occupied(server: ServerSpec, { other, ended }: Extract<Started, { kind:
   }
   return new Problem(
     'recovery-running',
-    `Run ${runId} recovers ${server.name} already (pushed by ${requestedBy} at ${other.startedAt}). Watch it (\`muster watch ${runId}\`), or abort it first`,
+    `Run ${runId} ${mode === 'rehearsal' ? 'rehearses' : 'recovers'} ${server.name} already (pushed by ${requestedBy} at ${other.startedAt}). Watch it (\`muster watch ${runId}\`), or abort it first`,
     { runId },
   );
 }

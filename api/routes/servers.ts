@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { z } from '@hono/zod-openapi';
 import { describeSecretRef, parseSecretRef } from '../../model/secrets';
 import { printable } from '../../model/names';
+import { modes } from '../../model/order';
 import type { ServerSpec } from '../../model/server';
 import { serverProblems } from '../../model/server-problems';
 import type { ApiDeps } from '../deps';
@@ -123,12 +124,12 @@ async function refuseWhileInUse({ temporal, config }: ApiDeps, server: ServerSpe
       `Server ${server.name} cannot be removed: it is protected. End its protection first (\`muster protect ${server.name} --remove\`)`,
     );
   }
-  const latest = await temporal.latestRecovery(config.tenantId, server.id);
-  if (latest?.running) {
+  for (const mode of modes) {
+    const latest = await temporal.latestRecovery(config.tenantId, server.id, mode);
+    if (latest?.running !== true) continue;
     const { runId } = latest.memo;
-    throw new Problem('recovery-running', `Server ${server.name} cannot be removed: run ${runId} recovers it`, {
-      runId,
-    });
+    const what = `run ${runId} ${mode === 'recovery' ? 'recovers' : 'rehearses'} it`;
+    throw new Problem('recovery-running', `Server ${server.name} cannot be removed: ${what}`, { runId });
   }
 }
 

@@ -9,7 +9,7 @@ import { planView, type PlanView } from '../../model/plan-view/plan-view';
 import { runView, type RunView } from '../../model/run-view';
 import type { ProcedureDeclaration } from '../../model/steps';
 import type { JournalRow, RunRow } from '../../store/contract';
-import { procedures } from '../../workflows/procedures';
+import { procedureOf, procedures } from '../../workflows/procedures';
 import type { ApiDeps } from '../deps';
 import { notFound, Problem } from '../problems';
 import type { Execution } from '../temporal/recoveries';
@@ -126,7 +126,8 @@ async function shown(deps: Deps, read: Omit<ReadingBase, 'declaration'>): Promis
     return { ...read, notice, kind: 'plan', declaration, children, view: planView(events, declaration, children, now) };
   }
   const opened = events.find((event) => event.kind === 'run-opened');
-  const declaration = procedures[opened?.data.order.procedure ?? ''] ?? undeclared(opened?.data.order.procedure);
+  const order = opened?.data.order;
+  const declaration = (order && procedureOf(order)) ?? undeclared(order?.procedure);
   return { ...read, kind: 'server', declaration, view: runView(events, declaration, now) };
 }
 

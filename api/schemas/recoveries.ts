@@ -54,6 +54,14 @@ export const newRecoverySchema = z
       })
       .partial()
       .optional(),
+    giveUpAfterMs: positiveMilliseconds.min(1000).optional().openapi({
+      description:
+        'Rehearsals: waiting for people for longer than this (default: 4 hours), it is cleaned up and has failed',
+    }),
+    tryOut: z
+      .strictObject({ title: z.string().min(1).max(200), question: z.string().min(1).max(2000) })
+      .optional()
+      .openapi({ description: 'Rehearsals: a person is asked this before everything is cleaned up' }),
     retry: z
       .strictObject({
         maxAttempts: z.int().min(1).max(100),
@@ -67,6 +75,8 @@ export const newRecoverySchema = z
   .openapi('NewRecovery');
 export type NewRecovery = z.infer<typeof newRecoverySchema>;
 export type NewRecoveryInput = z.input<typeof newRecoverySchema>;
+
+export const cleanUpSchema = z.strictObject({ reason }).openapi('CleanUp');
 
 export const startedRecoverySchema = z
   .object({

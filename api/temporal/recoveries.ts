@@ -1,8 +1,17 @@
 /** Starting recoveries and finding them again. A server's lock is its workflow id (design: law 5). */
 import { WorkflowExecutionAlreadyStartedError, WorkflowFailedError } from '@temporalio/client';
 import { isUuidV7, timeOfUuidV7 } from '../../model/ids';
-import type { RecoveryOrder } from '../../model/order';
-import { recoveryWorkflowId, recoveryWorkflowType, workflowQueue } from '../../workflows/messages';
+import type { Mode, RecoveryOrder } from '../../model/order';
+import {
+  cleanUpWorkflowId,
+  cleanUpWorkflowType,
+  lockOf,
+  priorityOf,
+  recoveryWorkflowId,
+  recoveryWorkflowType,
+  rehearsalWorkflowId,
+  workflowQueue,
+} from '../../workflows/messages';
 import type { TemporalContext } from '../temporal';
 import { asProblem, callTemporal, isNotFound, isUnanswered } from './errors';
 
@@ -27,15 +36,15 @@ export interface Execution {
 }
 
 export interface RecoveryCalls {
-  /** Starts the order's run, or says which run holds the server. */
+  /** Starts the order's run, also the clean-up of a rehearsal, or says which run holds its lock. */
   startRecovery(
     order: RecoveryOrder,
     memo: RecoveryMemo,
   ): Promise<{ kind: 'started' } | { kind: 'occupied'; other: Execution | undefined }>;
   /** Waits until the execution is closed, at most so long; says whether it is. */
   untilClosed(execution: Execution, atMostMs: number): Promise<boolean>;
-  /** The newest execution for the server, running or closed. */
-  latestRecovery(tenantId: string, serverId: string): Promise<Execution | undefined>;
+  /** The newest execution of that mode (default: recovery) for the server, running or closed. */
+  latestRecovery(tenantId: string, serverId: string, mode?: Mode): Promise<Execution | undefined>;
   /** The execution of a run; `serverId` where it is known saves a search. */
   findRecovery(tenantId: string, runId: string, serverId?: string): Promise<Execution | undefined>;
 }
@@ -67,7 +76,8 @@ export function recoveryCalls(context: TemporalContext): RecoveryCalls {
 
   async function search(tenantId: string, runId: string): Promise<Execution | undefined> {
     const since = new Date(timeOfUuidV7(runId) - clockToleranceMs).toISOString();
-    const query = `WorkflowType = '${recoveryWorkflowType}' AND StartTime >= '${since}'`;
+    const types = `'${recoveryWorkflowType}', '${cleanUpWorkflowType}'`;
+    const query = `WorkflowType IN (${types}) AND StartTime >= '${since}'`;
     return callTemporal(context, async () => {
       let looked = 0;
       for await (const info of client.workflow.list({ query })) {
@@ -81,17 +91,19 @@ export function recoveryCalls(context: TemporalContext): RecoveryCalls {
 
   return {
     async startRecovery(order, memo) {
-      const workflowId = recoveryWorkflowId(order.tenantId, order.server.id);
+      const { cleansUp, tenantId, mode, server } = order;
+      const workflowId = cleansUp === undefined ? lockOf(order) : cleanUpWorkflowId(tenantId, cleansUp);
       try {
         const handle = await callTemporal(context, () =>
-          client.workflow.start(recoveryWorkflowType, {
+          client.workflow.start(cleansUp === undefined ? recoveryWorkflowType : cleanUpWorkflowType, {
             workflowId,
             taskQueue: workflowQueue,
             args: [order],
             workflowIdReusePolicy: 'ALLOW_DUPLICATE',
             workflowIdConflictPolicy: 'FAIL',
             memo: { ...memo },
-            staticSummary: `${order.mode} of ${order.server.name}`,
+            priority: priorityOf(mode),
+            staticSummary: `${cleansUp === undefined ? mode : 'clean-up of a rehearsal'} of ${server.name}`,
           }),
         );
         known.set(order.runId, { workflowId, temporalRunId: handle.firstExecutionRunId });
@@ -115,14 +127,17 @@ export function recoveryCalls(context: TemporalContext): RecoveryCalls {
       }
     },
 
-    latestRecovery: (tenantId, serverId) => describe(recoveryWorkflowId(tenantId, serverId)),
+    latestRecovery: (tenantId, serverId, mode = 'recovery') =>
+      describe((mode === 'recovery' ? recoveryWorkflowId : rehearsalWorkflowId)(tenantId, serverId)),
 
     async findRecovery(tenantId, runId, serverId) {
       const place = known.get(runId);
       if (place) return describe(place.workflowId, place.temporalRunId);
       if (serverId !== undefined) {
-        const latest = await describe(recoveryWorkflowId(tenantId, serverId));
-        if (latest?.memo.runId === runId) return remember(latest);
+        for (const idOf of [recoveryWorkflowId, rehearsalWorkflowId]) {
+          const latest = await describe(idOf(tenantId, serverId));
+          if (latest?.memo.runId === runId) return remember(latest);
+        }
       }
       if (!isUuidV7(runId)) return undefined;
       const found = await search(tenantId, runId);

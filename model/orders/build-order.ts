@@ -3,7 +3,9 @@ import { machineNameFrom, defaultMachineNames } from '../names';
 import type { Intent, Mode, ProofOrder, Provenance, RecoveryOrder, RetryPolicy, Verification } from '../order';
 import type { PointId, RecoveryOption } from '../replica';
 import { hardwareProfiles, type Firmware, type HardwareProfile, type ServerSpec } from '../server';
+import { rehearsalProblem } from '../rehearsal';
 import { orderDefaults, sourceDeadlineMs } from './defaults';
+import { isolatedNetworks } from './isolated-networks';
 
 /** What a person or a runbook asks for; what is absent comes from the server or from the defaults. */
 export interface WantedRecovery {
@@ -28,6 +30,9 @@ export interface WantedRecovery {
   readonly reminderMs?: number;
   readonly proof?: Partial<ProofOrder>;
   readonly retry?: Partial<RetryPolicy>;
+  readonly giveUpAfterMs?: number;
+  /** Rehearsals: people are asked this before everything is cleaned up. */
+  readonly tryOut?: RecoveryOrder['tryOut'];
   readonly reason: string;
 }
 
@@ -59,6 +64,8 @@ export function buildOrder(wanted: WantedRecovery, server: ServerSpec, context: 
     const known = Object.keys(hardwareProfiles).join(', ');
     return { refused: `There is no hardware profile "${wanted.hardware}". Known: ${known}` };
   }
+  const problem = rehearsalProblem(wanted) ?? recoveryProblem(wanted);
+  if (problem !== null) return { refused: `Found ${problem.found}, needed ${problem.needed}` };
   if (hardware.kind !== 'physical') return { ok: orderOnto(wanted, server, context, hardware, undefined) };
   const machine = givenMachine(wanted, server, context);
   return 'refused' in machine ? machine : { ok: orderOnto(wanted, server, context, hardware, machine.ok) };
@@ -73,6 +80,7 @@ function orderOnto(
 ): RecoveryOrder {
   const { physicalMachines: _, ...facts } = context;
   const { mode, intent, option, point, inoculate, powerOn, reason } = wanted;
+  const networks = networksMade(wanted, server, context.runId, hardware);
   const name = { serverName: server.name, mode, siteId: server.recoverySiteId, runId: context.runId };
   return {
     ...facts,
@@ -92,7 +100,7 @@ function orderOnto(
       firmware: wanted.firmware ?? server.firmware,
       cpuCount: machine?.cpuCount ?? wanted.cpuCount ?? server.cpuCount,
       memoryBytes: machine?.memoryBytes ?? wanted.memoryBytes ?? server.memoryBytes,
-      networks: wanted.networks,
+      networks: { ...wanted.networks, ...networks },
       ...(wanted.overwriteDisks === undefined ? {} : { overwriteDisks: wanted.overwriteDisks }),
     },
     inoculate,
@@ -100,8 +108,40 @@ function orderOnto(
     proof: { ...orderDefaults.proof, ...wanted.proof },
     retry: { ...orderDefaults.retry, ...wanted.retry },
     reminderMs: wanted.reminderMs ?? orderDefaults.reminderMs,
+    ...(mode === 'rehearsal' ? rehearsalParts(wanted, server, context.runId, networks) : {}),
     lostAt: wanted.lostAt ?? null,
     reason,
+  };
+}
+
+/** What only rehearsals have. */
+function recoveryProblem({ mode, tryOut, giveUpAfterMs }: WantedRecovery): { found: string; needed: string } | null {
+  if (mode === 'rehearsal' || (tryOut === undefined && giveUpAfterMs === undefined)) return null;
+  const found = tryOut === undefined ? 'giveUpAfterMs in a recovery' : 'tryOut in a recovery';
+  return { found, needed: 'mode rehearsal: a recovery is not cleaned up' };
+}
+
+/** Those of its source networks that a rehearsal has made for it; for given machines none is. */
+function networksMade(
+  { mode, networks }: WantedRecovery,
+  { nics }: ServerSpec,
+  runId: string,
+  { kind }: HardwareProfile,
+): Record<string, string> {
+  if (mode !== 'rehearsal' || kind === 'physical') return {};
+  return isolatedNetworks([...new Set(nics.map(({ network }) => network))], networks, runId);
+}
+
+function rehearsalParts(
+  { tryOut, giveUpAfterMs }: WantedRecovery,
+  { recoverySiteId: siteId }: ServerSpec,
+  ownerRunId: string,
+  made: Record<string, string>,
+): Partial<RecoveryOrder> {
+  return {
+    isolation: { ownerRunId, networks: Object.values(made), siteId },
+    giveUpAfterMs: giveUpAfterMs ?? orderDefaults.rehearsalGiveUpAfterMs,
+    ...(tryOut === undefined ? {} : { tryOut }),
   };
 }
 

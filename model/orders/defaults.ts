@@ -9,7 +9,9 @@ export const orderDefaults = {
   proof: { heartbeatTimeoutMs: 300_000, stableForMs: 30_000, screenshot: true },
   retry: { maxAttempts: 3, firstDelayMs: 2_000, factor: 2, maxDelayMs: 60_000 },
   reminderMs: 900_000,
-} as const satisfies Partial<RecoveryOrder> & { plannedSourceDeadlineMs: number };
+  /** A rehearsal that waits for people for so long is undone: nobody misses it. */
+  rehearsalGiveUpAfterMs: 4 * 3_600_000,
+} as const satisfies Partial<RecoveryOrder> & { plannedSourceDeadlineMs: number; rehearsalGiveUpAfterMs: number };
 
 export const sourceDeadlineMs = (intent: Intent): number =>
   intent === 'planned' ? orderDefaults.plannedSourceDeadlineMs : orderDefaults.sourceDeadlineMs;
