@@ -32,6 +32,7 @@ export const authorisation = {
   checkRunbook: everybody,
   importRunbook: plans,
   listRunbooks: everybody,
+  planRunbook: everybody,
   getRunbook: everybody,
   startRecovery: recovers,
   cleanUpRehearsal: recovers,

@@ -1,10 +1,10 @@
 /** A runbook's file as it is on this machine, and what is wrong with it as editors read it: `file:line:column: …`. */
 import { readFile } from 'node:fs/promises';
 import { text as textOf } from 'node:stream/consumers';
-import type { RunbookProblemDocument } from '../api/schemas/runbooks';
+import type { RunbookCheckDocument, RunbookProblemDocument } from '../api/schemas/runbooks';
 import { printable } from '../model/names';
 import { CliError } from './exit-codes';
-import { wrap, type Output } from './output';
+import { paragraph, wrap, type Output } from './output';
 
 export interface RunbookText {
   /** As it is called in front of problems. */
@@ -50,3 +50,16 @@ export function countOf(problems: readonly RunbookProblemDocument[]): string {
   };
   return [...count('error'), ...count('warning')].join(', ') || 'nothing wrong';
 }
+
+/** What was found, and what nobody could be asked. */
+export function sayProblems(
+  out: Output,
+  file: string,
+  { problems, notChecked }: Pick<RunbookCheckDocument, 'problems' | 'notChecked'>,
+): void {
+  for (const line of problemLines(out, file, problems)) out.line(line);
+  for (const what of notChecked) out.line(paragraph(out, 'not checked', what, 13));
+}
+
+/** For commands that take a file or the name of an imported runbook. */
+export const looksLikeFile = (word: string): boolean => word === '-' || /[./\\]/.test(word);

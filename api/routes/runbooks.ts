@@ -3,6 +3,8 @@ import type { ApiDeps } from '../deps';
 import { body, json, type Register } from '../register';
 import { checkDocument, checkText } from '../runbooks/check';
 import { importText, showRunbook, summary } from '../runbooks/import';
+import { planRunbook } from '../runbooks/plan';
+import { planRunbookSchema, runbookPlanSchema } from '../schemas/runbook-plan';
 import {
   importedSchema,
   runbookCheckSchema,
@@ -26,6 +28,20 @@ export function runbookRoutes(register: Register, deps: ApiDeps): void {
       responses: { 200: json(runbookCheckSchema, 'What was found, and what could not be asked') },
     },
     async (c) => c.json(checkDocument(await checkText(deps, c.req.valid('json').text)), 200),
+  );
+
+  register(
+    'planRunbook',
+    {
+      method: 'post',
+      path: '/runbooks/plan',
+      summary: 'A runbook as it would run now',
+      description:
+        'Waves with their expected times from past runs, what makes it as long as it is, and what will ask whom. Nothing is started or stored.',
+      request: { body: body(planRunbookSchema) },
+      responses: { 200: json(runbookPlanSchema, 'The preview; null beside what is wrong with the text') },
+    },
+    async (c) => c.json(await planRunbook(deps, c.req.valid('json')), 200),
   );
 
   register(

@@ -1,6 +1,8 @@
 /** A runbook's text against everything that is known here; what could not be asked is said, not guessed. */
 import type { LocatedProblem, RunbookProblem } from '../../model/runbook/problems';
 import { problem } from '../../model/runbook/problems';
+import { previewOf } from '../../model/estimate/preview';
+import { warningsOf } from '../../model/estimate/reach';
 import type { OrderProblem } from '../../model/orders/build-plan';
 import type { Mode } from '../../model/order';
 import type { PlanOrder } from '../../model/plan';
@@ -9,6 +11,7 @@ import type { ApiDeps } from '../deps';
 import type { RunbookCheckDocument, RunbookProblemDocument } from '../schemas/runbooks';
 import { askInventory, type Asked } from './inventory';
 import { planWithout } from './order';
+import { pastTimes } from './past';
 import { createReader } from './reading';
 
 const read = createReader();
@@ -38,7 +41,10 @@ export function checkText(deps: CheckParts, text: string, mode: Mode = 'recovery
       const found = made.problems.map((one) => placed(file, one, asked));
       return { file, problems: await check(asked.inventory, found), notChecked, plan: null, asked };
     }
-    return { file, problems, notChecked, plan: made.ok, asked };
+    const plan = made.ok;
+    const warnings = warningsOf(file, previewOf(plan, await pastTimes(deps, plan)).objectives);
+    const found = warnings.length === 0 ? problems : await check(asked.inventory, warnings);
+    return { file, problems: found, notChecked, plan, asked };
   });
 }
 

@@ -2,13 +2,14 @@
  * What a runbook's names are checked against: servers, people and other runbooks from Postgres, machines from the configuration,
  * networks and hardware from the sites themselves. What does not answer is said, not guessed.
  */
+import { isMusterError } from '../../model/errors';
 import type { Inventory, InventoryServer, InventorySite } from '../../model/runbook/check';
 import type { RunbookFile } from '../../model/schema/runbook';
 import type { ServerSpec } from '../../model/server';
 import type { RunbookVersion, Store } from '../../store/contract';
 import { procedures } from '../../workflows/procedures';
 import type { ApiDeps } from '../deps';
-import { within } from '../within';
+import { DeadlineError, within } from '../within';
 
 export interface Asked {
   /** null: Postgres did not answer, so that only what the text itself tells is checked. */
@@ -21,49 +22,46 @@ export interface Asked {
 
 type Parts = Pick<ApiDeps, 'store' | 'temporal' | 'config' | 'clock' | 'log'>;
 
-/** Asks for all that the file needs, at once. A part that does not answer is in `notChecked`; nothing is thrown. */
+/** Asks for all that the file needs, at once. A part that does not answer is in `notChecked`; nothing is thrown for it. */
 export async function askInventory(deps: Parts, file: RunbookFile): Promise<Asked> {
-  const { store, config, clock, log } = deps;
-  try {
-    const [servers, runbooks, tokens] = await within(
-      config.storeDeadlineMs,
-      Promise.all([store.servers.list(), store.runbooks.index(), store.tokens.list()]),
-    );
-    const siteIds = usedSites(file, servers);
-    const asked = await Promise.all(siteIds.map((siteId) => askSite(deps, siteId)));
-    const sites = new Map([
-      ...config.siteIds.map((id) => [id, unknownSite] as const),
-      ...asked.map(({ entry }) => entry),
-    ]);
-    const inventory = {
-      servers: new Map(servers.map((server) => [server.name, inventoryServer(server)])),
-      sites,
-      runbooks: new Map(runbooks.map(({ name, includes }) => [name, includes])),
-      steps: procedures['push-button-recovery']!.steps.map(({ id }) => id),
-      webhooks: null,
-      programs: null,
-      people: peopleWithTokens(tokens, clock().toISOString()),
-    };
-    return { inventory, servers, runbooks, notChecked: [...asked.flatMap(({ silent }) => silent), ...unasked(file)] };
-  } catch (error) {
+  const { config, clock, log } = deps;
+  const stored = await askStore(deps).catch((error: unknown) => {
+    if (!(error instanceof DeadlineError) && !isMusterError(error)) throw error;
     log.warn({ err: error }, 'A runbook was checked without its installation');
-    const because = error instanceof Error ? error.message : 'unknown';
-    return {
-      inventory: null,
-      servers: [],
-      runbooks: [],
-      notChecked: [`servers, people, sites and other runbooks: ${because}`],
-    };
+    return error;
+  });
+  if (stored instanceof Error) {
+    const notChecked = [`servers, people, sites and other runbooks: ${stored.message}`];
+    return { inventory: null, servers: [], runbooks: [], notChecked };
   }
+  const [servers, runbooks, tokens] = stored;
+  const asked = await Promise.all(usedSites(file, servers).map((siteId) => askSite(deps, siteId)));
+  const programs = programsEverywhere(asked);
+  const inventory = {
+    servers: new Map(servers.map((server) => [server.name, inventoryServer(server)])),
+    sites: new Map([...config.siteIds.map((id) => [id, unknownSite] as const), ...asked.map(({ entry }) => entry)]),
+    runbooks: new Map(runbooks.map(({ name, includes }) => [name, includes])),
+    steps: procedures['push-button-recovery']!.steps.map(({ id }) => id),
+    webhooks: null,
+    programs,
+    people: peopleWithTokens(tokens, clock().toISOString()),
+  };
+  const notChecked = [...asked.flatMap(({ silent }) => silent), ...unasked(file, programs)];
+  return { inventory, servers, runbooks, notChecked };
 }
 
+const askStore = ({ store, config }: Parts) =>
+  within(config.storeDeadlineMs, Promise.all([store.servers.list(), store.runbooks.index(), store.tokens.list()]));
+
 /** What the file names and no part of this installation can be asked for here. */
-function unasked(file: RunbookFile): string[] {
+function unasked(file: RunbookFile, allowed: readonly string[] | null): string[] {
   const webhooks = file.notify.flatMap((rule) => rule.webhooks);
   const programs = file.scripts.filter(({ on }) => on === 'worker').map(({ program }) => program);
   return [
     ...(webhooks.length === 0 ? [] : [`webhooks ${[...new Set(webhooks)].join(', ')}: whether they are configured`]),
-    ...(programs.length === 0 ? [] : [`programs ${[...new Set(programs)].join(', ')}: whether workers may run them`]),
+    ...(programs.length === 0 || allowed !== null
+      ? []
+      : [`programs ${[...new Set(programs)].join(', ')}: whether workers may run them`]),
   ];
 }
 
@@ -79,6 +77,8 @@ function usedSites(file: RunbookFile, servers: readonly ServerSpec[]): string[] 
 interface AskedSite {
   readonly entry: readonly [string, InventorySite];
   readonly silent: readonly string[];
+  /** null: it did not say. */
+  readonly programs: readonly string[] | null;
 }
 
 const unknownSite: InventorySite = { networks: null, hardware: null };
@@ -86,17 +86,25 @@ const unknownSite: InventorySite = { networks: null, hardware: null };
 async function askSite({ temporal, config, log }: Parts, siteId: string): Promise<AskedSite> {
   const machines = config.physicalMachines?.[siteId] ?? [];
   try {
-    const { networks, hardware } = await temporal.viewSite(siteId);
+    const { networks, hardware, programs } = await temporal.viewSite(siteId);
     const isolated = new Map(networks.map((network) => [network.name, { isolated: network.isolated }]));
-    return { entry: [siteId, { networks: isolated, hardware, machines }], silent: [] };
+    return { entry: [siteId, { networks: isolated, hardware, machines }], silent: [], programs };
   } catch (error) {
     log.warn({ err: error, siteId }, 'A site did not say what it has');
     const because = error instanceof Error ? error.message : 'unknown';
     return {
       entry: [siteId, { ...unknownSite, machines }],
       silent: [`networks and hardware of site ${siteId}: ${because}`],
+      programs: null,
     };
   }
+}
+
+/** What a script may name must be allowed at each site; null where one did not say, or there is none to ask. */
+function programsEverywhere(asked: readonly AskedSite[]): readonly string[] | null {
+  const known = asked.flatMap(({ programs }) => (programs === null ? [] : [programs]));
+  if (asked.length === 0 || known.length < asked.length) return null;
+  return known[0]!.filter((name) => known.every((programs) => programs.includes(name)));
 }
 
 const inventoryServer = ({ name, recoverySiteId, nics, tier, objectives }: ServerSpec): InventoryServer => ({

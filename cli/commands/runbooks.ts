@@ -9,9 +9,10 @@ import type {
 import { formatTime } from '../../model/durations';
 import { action, type Context } from '../context';
 import { exitCodeOf } from '../exit-codes';
-import { paragraph, table, wrap, type Output } from '../output';
+import { paragraph, table, wrap } from '../output';
 import { parseWhole } from '../parse';
-import { countOf, problemLines, readRunbookText } from '../runbook-file';
+import { countOf, readRunbookText, sayProblems } from '../runbook-file';
+import { runbookPlanCommand } from './runbook-plan';
 
 interface ShowOptions {
   readonly text?: boolean;
@@ -24,6 +25,7 @@ export function runbookCommands(program: Command): void {
     .description('say everything that is wrong with a runbook; nothing is stored')
     .argument('<file>', 'the runbook, YAML; - for standard input')
     .action(action(check));
+  runbookPlanCommand(runbook);
   runbook
     .command('import')
     .description('store a runbook as a new version; the same text again is the version that it was')
@@ -46,16 +48,6 @@ async function check({ client, out }: Context, _options: object, file: string): 
   if (out.json) return out.document({ file, ...checked });
   sayProblems(out, file, checked);
   out.line(`${checked.name ?? file}: ${countOf(checked.problems)}`);
-}
-
-/** What was found, and what nobody could be asked. */
-export function sayProblems(
-  out: Output,
-  file: string,
-  { problems, notChecked }: Pick<RunbookCheckDocument, 'problems' | 'notChecked'>,
-): void {
-  for (const line of problemLines(out, file, problems)) out.line(line);
-  for (const what of notChecked) out.line(paragraph(out, 'not checked', what, 13));
 }
 
 async function importFile({ client, out }: Context, _options: object, file: string): Promise<void> {
@@ -117,6 +109,3 @@ async function show({ client, out }: Context, { text }: ShowOptions, name: strin
     line(`version ${one.version}`.slice(0, 11), `${formatTime(one.importedAt)} by ${one.importedBy}`);
   out.line(`Its text: muster runbook show ${runbook.name} ${runbook.version} --text`);
 }
-
-/** For commands that take a file or the name of an imported runbook. */
-export const looksLikeFile = (word: string): boolean => word === '-' || /[./\\]/.test(word);

@@ -5,7 +5,8 @@ import type { ApiDeps } from '../../api/deps';
 import { createReader, readingLimits } from '../../api/runbooks/reading';
 import { Problem } from '../../api/problems';
 import { longestText } from '../../model/schema/read-runbook';
-import { storyServer } from '../support/order';
+import { makeOrder, storyServer } from '../support/order';
+import { succeededStory } from '../support/stories';
 import { caller, openTestStack, siteId, type Call, type TestStack } from './stack';
 
 let stack: TestStack;
@@ -14,7 +15,7 @@ let call: Call;
 /** A site that answers at once, and one that is away; test/api/runbooks.slow.test.ts asks a real one. */
 const withSite = (viewSite: ApiDeps['temporal']['viewSite']): Call =>
   caller({ ...stack, deps: { ...stack.deps, temporal: { ...stack.deps.temporal, viewSite } } });
-const lan = { networks: [{ name: 'dr-lan', isolated: false }], hardware: ['kvm-virtio'] };
+const lan = { networks: [{ name: 'dr-lan', isolated: false }], hardware: ['kvm-virtio'], programs: [] };
 
 beforeAll(async () => {
   stack = await openTestStack();
@@ -182,4 +183,69 @@ describe('a hostile text', () => {
     expect(await problemsOf(small, bracket)).toEqual(['a text that takes more than 32 MiB of memory to read']);
     expect(await problemsOf(small, '# short again')).toEqual(['nothing']);
   }, 60_000);
+});
+
+describe('the preview', () => {
+  const plan = (body: object) => call('POST', '/runbooks/plan', { body, token: stack.tokens.viewer });
+  const shop = (more = '') =>
+    text('preview', '{ name: db01 }, { name: app01, after: [db01], powerOn: decision }', more).replace(
+      'all-of-preview',
+      'data',
+    );
+
+  beforeAll(async () => {
+    const server = (await stack.store.servers.find('db01'))!;
+    for (let i = 0; i < 3; i += 1) {
+      const order = makeOrder({ runId: uuidv7(), server });
+      const { events } = succeededStory({
+        ...order,
+        target: { ...order.target, siteId },
+        option: 'backup-and-recover',
+      });
+      const batch = { tenantId: 'main', coreId: 'main', runId: order.runId, parentRunId: null, flush: 1, events };
+      await stack.store.journal.append(batch);
+    }
+  });
+
+  test('shows waves with times from past runs, how sure they are, and who will be asked', async () => {
+    const { status, body } = await plan({ text: shop() });
+    expect([status, body.ok, body.problems]).toEqual([200, true, []]);
+    const [runbook] = body.plan.runbooks;
+    expect(runbook).toMatchObject({ path: ['preview'], version: 0, waves: [{ name: 'data' }] });
+    const [db, app] = runbook.waves[0].servers;
+    expect(db.expected).toMatchObject({ runs: 3, from: 'this server', sure: 'fairly' });
+    expect(app.expected).toMatchObject({ runs: 3, from: 'servers of similar size', sure: 'hardly' });
+    expect(app.startsMs).toBe(db.expected.medianMs);
+    expect(app.because).toEqual({ kind: 'after', name: 'db01' });
+    expect(body.plan.asks.map(({ kind, of }: { kind: string; of: string }) => [kind, of])).toEqual([
+      ['power-on', 'app01'],
+      ['commit', null],
+    ]);
+  });
+
+  test('of an imported runbook names its version and pins what it includes', async () => {
+    const parts = text('parts', '{ name: web01 }');
+    const whole = 'format: 1\nname: whole\ntitle: Whole\nincludes: [{ runbook: parts }]\n';
+    for (const one of [parts, `${parts}# later\n`, whole]) await call('POST', '/runbooks', { body: { text: one } });
+    const { body } = await plan({ name: 'whole', mode: 'rehearsal' });
+    const sha256 = createHash('sha256').update(`${parts}# later\n`).digest('hex');
+    expect(body.plan).toMatchObject({
+      mode: 'rehearsal',
+      runbooks: [
+        { path: ['whole'], version: 1 },
+        { path: ['whole', 'parts'], version: 2, sha256 },
+      ],
+    });
+    expect(await plan({ name: 'nothing' })).toMatchObject({ status: 404 });
+    expect(await plan({ name: 'whole', text: whole })).toMatchObject({ status: 400 });
+    expect((await plan({ text: 'format: 2' })).body).toMatchObject({ ok: false, plan: null });
+  });
+
+  test('an objective that past runs show to be out of reach is a warning, and no reason not to import', async () => {
+    const hasty = shop('objectives: { rto: 1s }\n');
+    const { body } = await check(hasty);
+    expect(body).toMatchObject({ ok: true, problems: [{ severity: 'warning', at: ['objectives', 'rto'], line: 6 }] });
+    const imported = await call('POST', '/runbooks', { body: { text: hasty } });
+    expect(imported).toMatchObject({ status: 201, body: { warnings: [{ severity: 'warning' }] } });
+  });
 });

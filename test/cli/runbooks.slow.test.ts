@@ -86,3 +86,17 @@ test('a correct runbook is checked from standard input, imported once, listed an
   expect(shown.stdout).toContain('version 1');
   expect((await run('show', 'shap')).exitCode).toBe(5);
 }, 120_000);
+
+test('a plan is shown of a file and of an imported runbook, and one with errors is not', async () => {
+  const path = await file('plan.yaml', shop.replace('name: shop\n', 'name: planned\nlimits: { atOnce: 1 }\n'));
+  const shown = await run('plan', path);
+  expect(shown.exitCode).toBe(0);
+  expect(shown.stdout).toContain('Shop (planned, not imported), as a recovery');
+  expect(shown.stdout).toMatch(/shop-db +0 ms +0 ms\+ +unknown: never run here/);
+  expect(shown.stdout.replace(/\s+/g, ' ')).toContain('one of operator, coordinator, admin');
+  expect(longestLine(shown.stdout)).toBeLessThanOrEqual(80);
+  expect((await run('plan', 'shop', '--rehearsal')).stdout).toContain('Shop (shop, version 2), as a rehearsal');
+  const wrong = await run('plan', await file('wrong-plan.yaml', shop.replace('name: shop-db', 'name: shop-bd')));
+  expect(wrong).toMatchObject({ exitCode: 3, stdout: expect.stringContaining('no plan') });
+  expect((await run('plan', 'nothing')).exitCode).toBe(5);
+}, 120_000);

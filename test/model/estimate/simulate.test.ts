@@ -1,0 +1,211 @@
+/** A plan run through in thought: order, limits, boots, included runbooks, what is not known, and what makes it long. */
+import { v7 as uuidv7 } from 'uuid';
+import { previewOf, timesOf } from '../../../model/estimate/preview';
+import { warningsOf } from '../../../model/estimate/reach';
+import { simulate } from '../../../model/estimate/simulate';
+import { timeLeftOfPlan } from '../../../model/estimate/time-left';
+import { expectedOf } from '../../../model/estimate/expected';
+import { buildPlan, type PlanContext } from '../../../model/orders/build-plan';
+import { runbookOf } from '../../../model/schema/normalise';
+import { readRunbook } from '../../../model/schema/read-runbook';
+import type { PlanOrder } from '../../../model/plan';
+import { ines, storyServer } from '../../support/order';
+import { pastRun } from './past-runs';
+
+const minute = 60_000;
+const server = (name: string, tier: number) =>
+  [
+    name,
+    {
+      ...storyServer,
+      id: `id-${name}`,
+      name,
+      tier,
+      recoverySiteId: 'dr',
+      objectives: { rpoMs: 1, rtoMs: 99 * minute },
+    },
+  ] as const;
+const servers = new Map(['a', 'b', 'c', 'd'].map((name, index) => server(name, index + 1)));
+const ready = (text: string) => {
+  const { file, problems } = readRunbook(text);
+  expect(problems).toEqual([]);
+  return { runbook: runbookOf(file!), version: 3, sha256: '0'.repeat(64) };
+};
+
+function planOf(
+  text: string,
+  included: Record<string, string> = {},
+  mode: PlanContext['mode'] = 'recovery',
+): PlanOrder {
+  const runbooks = new Map(Object.entries(included).map(([name, one]) => [name, ready(one)]));
+  const built = buildPlan(
+    ready(text),
+    { servers, runbooks, physicalMachines: {} },
+    {
+      ...{ tenantId: 'main', coreId: 'main', mode, intent: 'disaster', points: {}, lostAt: null },
+      ...{
+        requestedAt: '2026-03-01T00:00:00.000Z',
+        requestedBy: ines,
+        reason: 'test',
+        runId: uuidv7(),
+        newRunId: uuidv7,
+      },
+    },
+  );
+  if ('problems' in built) throw new Error(JSON.stringify(built.problems));
+  return built.ok;
+}
+
+const head = (name: string) =>
+  `format: 1\nname: ${name}\ntitle: ${name}\ntier: 1\nnetworks: { recovery: { prod: lan } }\ndefaults: { hardware: kvm-virtio }\n`;
+const waves = (...each: string[]) => `waves:\n${each.map((one) => `  - ${one}\n`).join('')}`;
+/** a 10 minutes, b 5, c 2, d never; a minute of each boots. */
+const past = [pastRun('id-a', 600), pastRun('id-b', 300), pastRun('id-c', 120)].map((run) => ({
+  ...run,
+  diskBytes: 1,
+}));
+/** `name: starts-ends` in minutes. */
+const times = (order: PlanOrder) =>
+  [
+    ...simulate(order, ({ order: { server, option } }) =>
+      timesOf(expectedOf({ serverId: server.id, siteId: 'dr', diskBytes: 1_000, option }, past)),
+    ).servers.values(),
+  ].map(
+    ({ name, startsMs, endsMs, atLeast }) => `${name}: ${startsMs / minute}-${endsMs / minute}${atLeast ? '+' : ''}`,
+  );
+
+test('a server starts when what it depends on is done, not when the slowest stranger is', () => {
+  const order = planOf(
+    head('shop') +
+      waves('{ name: one, servers: [{ name: a }, { name: b }] }', '{ name: two, servers: [{ name: c, after: [b] }] }'),
+  );
+  expect(times(order)).toEqual(['a: 0-10', 'b: 0-5', 'c: 5-7']);
+  const inWaves = planOf(
+    head('shop') +
+      waves(
+        '{ name: one, servers: [{ name: a }, { name: b }] }',
+        '{ name: two, after: [one], servers: [{ name: c }] }',
+      ),
+  );
+  expect(times(inWaves)).toEqual(['a: 0-10', 'b: 0-5', 'c: 10-12']);
+});
+
+test('limits and boots one after the other make servers wait, and the longest way says for what', () => {
+  const all = waves('{ name: one, servers: [{ name: a }, { name: b }, { name: c }] }');
+  const limited = planOf(`${head('shop')}limits: { atOnce: 2 }\n${all}`);
+  expect(times(limited)).toEqual(['a: 0-10', 'b: 0-5', 'c: 5-7']);
+  const short = planOf(`${head('shop')}limits: { atOnce: 1 }\n${all}`);
+  expect(previewOf(short, past).limitedBy.map(({ name, because }) => [name, because])).toEqual([
+    ['a', null],
+    ['b', { kind: 'limit', name: 'a' }],
+    ['c', { kind: 'limit', name: 'b' }],
+  ]);
+  // Both would boot after one minute: the second waits until the first is proven.
+  const twins = [pastRun('id-b', 120), pastRun('id-c', 120)];
+  const boots = planOf(
+    `${head('shop')}limits: { boots: { dr: 1 } }\n${waves('{ name: one, servers: [{ name: b }, { name: c }] }')}`,
+  );
+  const preview = previewOf(boots, twins);
+  expect(preview.endsMs).toBe(3 * minute);
+  expect(preview.limitedBy.at(-1)).toMatchObject({ name: 'c', because: { kind: 'boot', name: 'b' } });
+});
+
+test('what never ran takes no time in thought, and everything behind it says that it may take longer', () => {
+  const order = planOf(
+    head('shop') +
+      waves('{ name: one, servers: [{ name: d }, { name: b }] }', '{ name: two, servers: [{ name: c, after: [d] }] }'),
+  );
+  expect(times(order)).toEqual(['d: 0-0+', 'b: 0-5', 'c: 0-2+']);
+  const preview = previewOf(order, past);
+  expect(preview).toMatchObject({ atLeast: true, unknown: ['d'], sure: 'hardly' });
+  expect(preview.runbooks[0]?.waves[0]?.servers[0]).toMatchObject({ name: 'd', expected: null });
+});
+
+test('an included runbook runs as a plan of its own, at its time, and its servers are shown', () => {
+  const inner = head('inner') + waves('{ name: in, servers: [{ name: b }, { name: c, after: [b] }] }');
+  const outer = `${head('outer')}includes: [{ runbook: inner, after: [first] }]\n${waves('{ name: first, servers: [{ name: a }] }')}`;
+  const preview = previewOf(planOf(outer, { inner }), past);
+  expect(preview.endsMs).toBe(17 * minute);
+  expect(preview.runbooks.map(({ path, version, startsMs, endsMs }) => [path, version, startsMs, endsMs])).toEqual([
+    [['outer'], 3, 0, 17 * minute],
+    [['outer', 'inner'], 3, 10 * minute, 17 * minute],
+  ]);
+  expect(preview.runbooks[1]?.waves[0]?.servers.map(({ name }) => name)).toEqual(['b', 'c']);
+  expect(preview.limitedBy.map(({ name, kind }) => [name, kind])).toEqual([
+    ['a', 'server'],
+    ['inner', 'runbook'],
+  ]);
+});
+
+test('who will be asked, when, and what becomes of it without an answer', () => {
+  const text = `${head('shop')}commit: { act: commit, after: 4h }
+gates:
+  good: { title: Good, question: Are the data good?, approvers: { roles: [coordinator] }, approvals: 2, within: 30m, otherwise: abort, in: [recovery] }
+  try: { title: Try, question: Does it work?, approvers: { people: [ada] } }
+rehearsal: { tryOut: try }
+${waves('{ name: one, servers: [{ name: a }] }', '{ name: two, after: [one], gate: good, servers: [{ name: b, powerOn: decision }] }')}`;
+  const asked = (mode: PlanContext['mode']) =>
+    previewOf(planOf(text, {}, mode), past).asks.map(({ kind, of, atMs, otherwise, withinMs, approvals }) => [
+      ...[kind, of, atMs / minute, otherwise, withinMs === null ? null : withinMs / minute, approvals],
+    ]);
+  expect(asked('recovery')).toEqual([
+    ['gate', 'two', 10, 'abort', 30, 2],
+    ['power-on', 'b', 15, null, null, 1],
+    ['commit', null, 15, 'commit', 240, 1],
+  ]);
+  expect(asked('rehearsal')).toEqual([
+    ['power-on', 'b', 15, null, null, 1],
+    ['try-out', null, 15, null, null, 1],
+  ]);
+});
+
+test('an objective that past runs show to be out of reach is a warning where it stands', () => {
+  const text = `${head('shop')}objectives: { rto: 8m, tiers: { 1: { rto: 20m }, 2: { rto: 4m } } }\n${waves(
+    '{ name: one, servers: [{ name: a }, { name: b, objectives: { rpo: 1m, rto: 3m } }] }',
+  )}`;
+  const { objectives } = previewOf(planOf(text), past);
+  expect(objectives.map(({ of, verdict }) => [of?.name, verdict])).toEqual([
+    [undefined, 'out of reach'],
+    ['1', 'in reach'],
+    ['2', 'out of reach'],
+    ['b', 'out of reach'],
+  ]);
+  const { file } = readRunbook(text);
+  expect(warningsOf(file!, objectives).map(({ severity, at }) => [severity, at.join('.')])).toEqual([
+    ['warning', 'objectives.rto'],
+    ['warning', 'objectives.tiers.2.rto'],
+    ['warning', 'waves.0.servers.1.objectives.rto'],
+  ]);
+  expect(previewOf(planOf(text), []).objectives.map(({ verdict }) => verdict)).toEqual([
+    'unknown',
+    'unknown',
+    'unknown',
+  ]);
+});
+
+test('of a running plan the time left counts what is done as nothing and what runs with what it has left', () => {
+  const order = planOf(
+    head('shop') +
+      waves(
+        '{ name: one, servers: [{ name: a }, { name: b }] }',
+        '{ name: two, after: [one], servers: [{ name: c }] }',
+      ),
+  );
+  const of = ({ order: { server, option } }: PlanOrder['servers'][number]) =>
+    timesOf(expectedOf({ serverId: server.id, siteId: 'dr', diskBytes: 1_000, option }, past));
+  const now = { 'id-a': { state: 'running', leftMs: 3 * minute }, 'id-b': { state: 'done' } } as const;
+  expect(timeLeftOfPlan(order, of, (id) => now[id as keyof typeof now])).toEqual({ ms: 5 * minute, atLeast: false });
+  expect(timeLeftOfPlan(order, of, () => ({ state: 'done' }))).toEqual({ ms: 0, atLeast: false });
+});
+
+test('two thousand servers are run through at once', () => {
+  const names = Array.from({ length: 2_000 }, (_, i) => `s${i}`);
+  const many = planOf(head('shop') + waves('{ name: one, servers: [{ name: a }] }'));
+  const [first] = many.servers;
+  const order = {
+    ...many,
+    servers: names.map((name, i) => ({ ...first!, name, after: i < 100 ? [] : [names[i - 100]!] })),
+  };
+  const { endsMs } = simulate(order, () => ({ beforeBootMs: minute, bootMs: minute }));
+  expect(endsMs).toBe(20 * 2 * minute);
+});
