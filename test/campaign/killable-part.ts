@@ -10,6 +10,8 @@ export interface KillablePart {
   /** How often it was started, ended and killed, for the dump. */
   describe(): string;
   isUp(): boolean;
+  /** Of its process while it is up. */
+  pid(): number | undefined;
   /** SIGKILL now, started again `downMs` later. False: it was not up, nothing was done. */
   kill(downMs: number): boolean;
   /** Resolves when it is up, however often it has to be started. @throws why it was not at the deadline. */
@@ -68,6 +70,7 @@ export function keepPart(
     describe: () =>
       `${name}: ${part === undefined ? `down (${lastError})` : `up as ${part.pid}`}, started ${starts} times`,
     isUp: () => part !== undefined,
+    pid: () => part?.pid,
     kill(pauseMs) {
       if (part === undefined) return false;
       downMs = pauseMs;

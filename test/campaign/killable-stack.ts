@@ -125,6 +125,8 @@ async function secondWorkersEnv(env: NodeJS.ProcessEnv, { configuration, folder 
   return {
     ...env,
     MUSTER_DATA_FOLDER: `${folder.root}-2`,
+    // One address serves one worker's metrics: the first one's, where anybody wants them.
+    MUSTER_METRICS_WORKER_ADDRESS: undefined,
     MUSTER_TEMPORAL_ADDRESS: configuration.temporal.address,
     MUSTER_POSTGRES_URL_FILE: folder.postgresUrlFile,
   };

@@ -37,7 +37,7 @@ export function listenToPlan<O extends RunOrder>(run: Run<O>, plan: PartOf): Pla
 /** One signal when something begins to wait and one when nothing does any more: 500 that stick at once are 500 signals. */
 async function tellWhatWaits<O extends RunOrder>(run: Run<O>, workflowId: string): Promise<void> {
   for (let told = false; ; told = !told) {
-    await condition(() => run.parkings.list().length > 0 !== told);
+    await condition(() => waitsOf(run) !== null !== told);
     const waits = told ? null : waitsOf(run);
     const { runId } = run.order;
     const signal = () => getExternalWorkflowHandle(workflowId).signal(childWaitsSignal, { runId, waits });
@@ -47,8 +47,11 @@ async function tellWhatWaits<O extends RunOrder>(run: Run<O>, workflowId: string
 
 const longestCause = 300;
 
-function waitsOf<O extends RunOrder>(run: Run<O>): ChildWaits {
-  const { step, item, kind, since, cause } = run.parkings.list()[0]!;
+/** The first thing that waits in it, or, in an included plan, in a run of that. */
+function waitsOf<O extends RunOrder>(run: Run<O>): ChildWaits | null {
+  const first = run.parkings.list()[0] ?? run.waitingChildren()[0];
+  if (first === undefined) return null;
+  const { step, item, kind, since, cause } = first;
   return { step, item, kind, since, cause: cause.slice(0, longestCause) };
 }
 

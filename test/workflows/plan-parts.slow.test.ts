@@ -1,0 +1,104 @@
+/** Included runbooks as plans of their own, undoing along what depends on what, and which servers of a plan wait for people. */
+import { readEffects } from '../../platforms/simulated/effects';
+import { writeFaults } from '../../platforms/faults';
+import type { PlanOrder } from '../../model/plan';
+import { abortUpdate, planWorkflowId } from '../../workflows/messages';
+import { ines } from '../support/order';
+import { planOfLost, type Planned } from '../support/plan';
+import { childOf, decideAt, lookAt, parkedAt, startPlan, until } from '../support/plan-runs';
+import { openWorld, type World } from '../support/world';
+import { faultsFile, faulty } from '../support/world-worker';
+
+let world: World;
+beforeAll(async () => {
+  world = await openWorld({ recoverySite: faulty });
+}, 60_000);
+afterAll(async () => world?.close());
+afterEach(() => writeFaults(faultsFile(world.folder), []));
+
+const stateOf = async (name: string) => (await world.recovery.platform.find(`${name}-recovered`))?.power;
+
+/** A plan that includes another one: its own servers come after the included runbook. */
+async function including(own: Record<string, Planned>, included: Record<string, Planned>): Promise<PlanOrder> {
+  const inner = await planOfLost(world, included);
+  const part = { ...inner, runbook: { ...inner.runbook, name: 'network', title: 'Network services' } };
+  const outer = await planOfLost(world, own);
+  const [first, ...others] = outer.plan.waves;
+  const waves = [{ ...first!, after: ['network'] }, ...others];
+  return { ...outer, plan: { ...outer.plan, waves }, parts: [{ name: 'network', after: [], order: part }] };
+}
+
+const handleOfPart = (order: PlanOrder) =>
+  world.client.workflow.getHandle(planWorkflowId(order.tenantId, order.parts[0]!.order.runId));
+
+test('an included runbook is a run of its own, comes in its turn, and is committed with the plan', async () => {
+  const order = await including({ web: { wave: 'web' } }, { dns: { wave: 'one', order: { powerOn: 'decision' } } });
+  const handle = await startPlan(world, order);
+  await until(async () => (await stateOf('dns')) === 'off');
+  const dns = childOf(world, order.parts[0]!.order, 'dns');
+  const question = await parkedAt(dns, 'power-on');
+  await until(async () => (await lookAt(handleOfPart(order))).waitingChildren?.[0]?.name === 'dns');
+  await until(async () => (await lookAt(handle)).waitingChildren?.[0]?.name === 'runbook network');
+  expect(await stateOf('web')).toBeUndefined();
+  await decideAt(dns, question, 'approve');
+  const gate = await parkedAt(handle, 'commit');
+  expect(gate.cause).toBe('1 of 1 servers and 1 of 1 included runbooks are proven.');
+  await decideAt(handle, gate, 'commit');
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+  for (const name of ['dns', 'web']) expect(await stateOf(name)).toBe('on');
+  const part = await world.store.runs.get(order.parts[0]!.order.runId);
+  expect(part).toMatchObject({ procedure: 'plan', state: 'succeeded', serverName: 'network' });
+  const closing = (await world.store.journal.rows(order.runId)).at(-1)!;
+  const hashes = (JSON.parse(closing.body) as { childHashes: Record<string, string> }).childHashes;
+  const partRows = await world.store.journal.rows(order.parts[0]!.order.runId);
+  expect(hashes[order.parts[0]!.order.runId]).toBe(partRows.at(-1)!.hash);
+}, 60_000);
+
+test('rolled back, the servers of an included runbook are undone, too, after those that depend on it', async () => {
+  const order = await including({ web2: { wave: 'web' } }, { dns2: { wave: 'one' } });
+  const handle = await startPlan(world, order);
+  await decideAt(handle, await parkedAt(handle, 'commit'), 'roll-back');
+  expect(await handle.result()).toMatchObject({ state: 'aborted' });
+  for (const name of ['dns2', 'web2']) expect(await stateOf(name)).toBeUndefined();
+  expect(await world.store.runs.get(order.parts[0]!.order.runId)).toMatchObject({ state: 'aborted' });
+  const runIds = [order.servers[0]!, order.parts[0]!.order.servers[0]!].map((server) => server.order.runId);
+  const removed = (await readEffects(world.recovery.site.folder))
+    .filter(({ what, runId }) => what === 'platform.remove' && runIds.includes(runId ?? ''))
+    .map(({ runId }) => runId);
+  expect(removed).toEqual(runIds);
+}, 60_000);
+
+test('strangers are undone while one cannot be; what it depends on waits, and the plan says who waits and why', async () => {
+  const order = await planOfLost(world, {
+    base: { wave: 'one' },
+    left: { wave: 'two' },
+    right: { wave: 'two' },
+  });
+  const handle = await startPlan(world, order);
+  await parkedAt(handle, 'commit');
+  const fault = {
+    method: 'remove',
+    machine: 'left-recovered',
+    error: 'PermanentError' as const,
+    message: 'in use',
+    times: 1,
+  };
+  await writeFaults(faultsFile(world.folder), [fault]);
+  await handle.executeUpdate(abortUpdate, { args: [{ reason: 'Wrong site', by: ines }] });
+  await until(async () => (await stateOf('right')) === undefined);
+  await until(async () => ((await lookAt(handle)).waitingChildren ?? []).length > 0);
+  expect((await lookAt(handle)).waitingChildren).toEqual([
+    expect.objectContaining({
+      name: 'left',
+      step: 'create-machine',
+      kind: 'stuck',
+      cause: expect.stringContaining('in use'),
+    }),
+  ]);
+  expect(await stateOf('base')).toBe('on');
+  const left = childOf(world, order, 'left');
+  await decideAt(left, await parkedAt(left, 'create-machine'), 'retry');
+  expect(await handle.result()).toMatchObject({ state: 'aborted' });
+  for (const name of ['base', 'left', 'right']) expect(await stateOf(name)).toBeUndefined();
+  expect((await lookAt(handle)).waitingChildren).toEqual([]);
+}, 60_000);
