@@ -14,6 +14,8 @@ export interface Configuration {
   readonly evidenceFolder: string;
   /** Files that `file:` references of orders name. */
   readonly secretsFolder: string;
+  /** Programs that runbooks may have run; null: none. */
+  readonly scriptsFolder: string | null;
   readonly api: { readonly enabled: boolean; readonly host: string; readonly port: number };
   readonly temporal: {
     /** true: `muster up` runs the server itself, at `address`. */

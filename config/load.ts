@@ -173,6 +173,7 @@ function assemble(
     logLevel: values.logLevel,
     evidenceFolder: resolve(values.evidenceFolder ?? join(dataFolder, 'evidence')),
     secretsFolder: resolve(values.secretsFolder ?? join(dataFolder, 'secrets')),
+    scriptsFolder: values.scriptsFolder === undefined ? null : resolve(values.scriptsFolder),
     api: { enabled: values.apiEnabled, host: values.apiHost, port: values.apiPort },
     temporal: {
       embedded: values.temporalAddress === undefined,

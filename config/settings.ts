@@ -55,6 +55,12 @@ export const settings = {
     needed: 'the path of a folder',
     standard: '`secrets` in the data folder',
   }),
+  scriptsFolder: setting('MUSTER_SCRIPTS_FOLDER', 'scripts.folder', text.optional(), {
+    meaning:
+      'programs that runbooks may have run on a worker’s host; the folder and its files belong to root or the worker alone',
+    needed: 'the path of a folder',
+    standard: 'none: no program may be run',
+  }),
   apiEnabled: setting('MUSTER_API_ENABLED', 'api.enabled', flag(true), {
     meaning: 'whether `muster up` starts the API',
     needed: flagNeeded,

@@ -36,6 +36,7 @@ export function createServices(
       sites: openSites(configuration),
       evidence,
       secrets: createSecrets({ folder: configuration.secretsFolder, environment: takeSecretVariables() }),
+      scriptsFolder: configuration.scriptsFolder ?? undefined,
       worker: { kind: 'worker', id: worker.id, name: worker.id },
       hostChecks: () => failedHostChecks(configuration),
       now: () => Date.now(),

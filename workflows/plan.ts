@@ -11,6 +11,7 @@ import { ChildRuns, type Recovered } from './plan-children';
 import { commitPlan } from './plan-commit';
 import { orderOfPart, orderOfServer, type ChildOrder } from './plan-orders';
 import { cleanUp, makeNetworks, tryOut } from './plan-rehearsal';
+import { scriptsOfWave, scriptsOfWavesDone } from './plan-scripts';
 import { nodeOf, undoPlan } from './plan-undo';
 import { declarationOfPlan } from './plan.steps';
 import { walk } from './plan-walk';
@@ -70,13 +71,15 @@ async function recoverAll(run: Run<PlanOrder>, children: ChildRuns): Promise<voi
       case 'include':
         return recover(run, children, node, (isFirst) => orderOfPart(order, parts.get(node.name)!, isFirst));
       case 'open':
-        return passWave(run, children, node.name);
+        await passWave(run, children, node.name);
+        return scriptsOfWave(run, node.name, 'before');
       case 'wave':
-        return undefined;
+        return scriptsOfWave(run, node.name, 'after');
     }
   });
   run.emit('step-done', { result: { servers: servers.size } }, { step: 'recover' });
   if (parts.size > 0) run.emit('step-done', { result: { runbooks: parts.size } }, { step: 'include' });
+  scriptsOfWavesDone(run);
 }
 
 async function recover(

@@ -36,9 +36,8 @@ export async function runInMachine(
   const { machineName } = order.target;
   if (!platform.capabilities.guestAgent) throw noAgent(script.name, machineName);
   const machine = await platform.find(machineName, callOptions(attempt));
-  if (machine?.owner?.runId !== order.runId || machine.power !== 'on') {
-    throw notUp(script.name, machineName, machine?.owner?.runId === order.runId ? machine.power : 'not there');
-  }
+  const ours = machine?.owner?.runId === (order.cleansUp ?? order.runId);
+  if (!ours || machine?.power !== 'on') throw notUp(script.name, machineName, ours ? machine!.power : 'not there');
   const { family } = order.server.os;
   await untilAgentAnswers(platform, { machineName, family }, order.proof.heartbeatTimeoutMs, attempt);
   const environment = { ...basics[family], ...variables };

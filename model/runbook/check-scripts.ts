@@ -2,6 +2,7 @@
 import { parseSecretRef } from '../secrets';
 import type { RunbookFile } from '../schema/runbook';
 import type { Inventory } from './check';
+import { variableProblem } from './script-variables';
 import { problem, unknownName, type PlaceInFile, type RunbookProblem } from './problems';
 
 type ScriptFile = RunbookFile['scripts'][number];
@@ -31,6 +32,9 @@ function moment(file: RunbookFile, script: ScriptFile, at: PlaceInFile, inventor
   if (wave !== undefined) {
     if (when === 'instead') return [problem([...at, 'when'], '`instead` of a wave', '`before` or `after` it')];
     if (script.on === 'guest') return [problem([...at, 'on'], 'a guest, at a wave', '`on: worker`, or a step')];
+    if (script.in.includes('clean-up')) {
+      return [problem([...at, 'in'], '`clean-up`, at a wave', 'other occasions, or a step of the clean-up')];
+    }
     return unknown(
       [...at, 'wave'],
       wave,
@@ -44,7 +48,31 @@ function moment(file: RunbookFile, script: ScriptFile, at: PlaceInFile, inventor
       ? []
       : servers.flatMap((name, s) => unknown([...at, 'servers', s], name, known, 'a server of this file'));
   const steps = inventory === null ? [] : unknown([...at, 'step'], step!, inventory.steps, 'a step of the procedure');
-  return [...strangers, ...steps];
+  return [...strangers, ...steps, ...(steps.length > 0 || inventory === null ? [] : possible(script, at, inventory))];
+}
+
+/** What this step cannot have there. */
+function possible(
+  { step, when, on }: ScriptFile,
+  at: PlaceInFile,
+  { steps, replaceable }: Inventory,
+): RunbookProblem[] {
+  const replaced =
+    when !== 'instead' || replaceable === undefined || replaceable.includes(step!)
+      ? []
+      : [
+          problem(
+            [...at, 'when'],
+            `\`instead\` of ${step}, whose result the procedure goes on with`,
+            `\`before\` or \`after\` it, or instead of ${replaceable.join(', ')}`,
+          ),
+        ];
+  const started = steps.indexOf('power-on');
+  const here = steps.indexOf(step!);
+  const early = on === 'guest' && (here < started || (here === started && when !== 'after'));
+  return early
+    ? [...replaced, problem([...at, 'on'], `a guest, at ${step}`, 'a step at which the guest runs')]
+    : replaced;
 }
 
 function unknown(at: PlaceInFile, name: string, known: readonly string[], needed: string): RunbookProblem[] {
@@ -82,6 +110,10 @@ function environment(script: ScriptFile, at: PlaceInFile): RunbookProblem[] {
   const codes = Object.keys(script.exitCodes)
     .filter((code) => Number(code) > 255)
     .map((code) => problem([...at, 'exitCodes', code], code, 'an exit code from 0 to 255'));
+  const variables = Object.keys(script.environment).flatMap((name) => {
+    const because = variableProblem(name, script.on);
+    return because === null ? [] : [problem([...at, 'environment', name], `${name}: ${because}`, 'another name')];
+  });
   const secrets = Object.entries(script.environment).flatMap(([name, value]) => {
     if (typeof value === 'string' || parseSecretRef(value.secret) !== null) return [];
     return [
@@ -92,5 +124,5 @@ function environment(script: ScriptFile, at: PlaceInFile): RunbookProblem[] {
       ),
     ];
   });
-  return [...codes, ...secrets];
+  return [...codes, ...variables, ...secrets];
 }

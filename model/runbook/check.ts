@@ -17,7 +17,10 @@ export interface Inventory {
   readonly sites: ReadonlyMap<string, InventorySite>;
   /** Names of imported runbooks, and what each of them includes. */
   readonly runbooks: ReadonlyMap<string, readonly string[]>;
+  /** Those that scripts may stand at, in their order. */
   readonly steps: readonly string[];
+  /** Those whose effect a script may take the place of; absent: not known. */
+  readonly replaceable?: readonly string[];
   /** null where they are not known. */
   readonly webhooks: readonly string[] | null;
   /** Programs that workers may run, by the names that scripts use. */

@@ -14,6 +14,7 @@ import { libvirtUserChecks } from './libvirt-user';
 import { machineChecks } from './machines';
 import { placeFor, type Place } from './place';
 import { postgresChecks } from './postgres';
+import { programChecks } from './programs';
 import { ok, problem, reportOf, warning, type Report } from './report';
 import { secretChecks } from './secrets';
 import { siteChecks } from './sites';
@@ -55,6 +56,7 @@ function everyCheck(place: Place, scratchFolder: string): Check[] {
     ...accelerationChecks(place, scratchFolder),
     ...folderChecks(place),
     ...secretChecks(place),
+    ...programChecks(place),
     ...libvirtUserChecks(place),
     ...spaceChecks(place),
     ...postgresChecks(place),

@@ -4,6 +4,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RecoveryOrder } from '../../model/order';
 import type { Script } from '../../model/runbook/runbook';
+import { planWorkflowId, workflowQueue } from '../../workflows/messages';
+import { planOfLost } from '../support/plan';
 import { decide, live, openWorld, parked, type RunHandle, type World } from '../support/world';
 
 let world: World;
@@ -129,6 +131,30 @@ test('a program that is not there parks at once; skipped with a reason the run g
   expect(events.find(({ kind }) => kind === 'step-skipped')).toMatchObject({
     ...{ step: 'freeze', item: 'script:gone', data: { reason: 'Done by hand' } },
   });
+}, 120_000);
+
+test('a wave’s scripts run before its first server and after its last', async () => {
+  await notingProgram();
+  await writeFile(join(world.folder, 'notes'), '');
+  const atWave = (name: string, when: 'before' | 'after', wave: string) =>
+    script(name, '', { when, at: { kind: 'wave', wave } });
+  const scripts = [atWave('open', 'before', 'data'), atWave('close', 'after', 'data'), atWave('next', 'before', 'web')];
+  const order = await planOfLost(
+    world,
+    {
+      d1: { wave: 'data', order: { scripts: [script('first', 'preflight'), script('last', 'prove-boot')] } },
+      w1: { wave: 'web', order: { scripts: [script('web', 'preflight')] } },
+    },
+    { scripts, commit: { kind: 'automatic', act: 'commit', afterMs: 1 } },
+  );
+  const handle = await world.client.workflow.start('plan', {
+    ...{ taskQueue: workflowQueue, workflowId: planWorkflowId(order.tenantId, order.runId), args: [order] },
+  });
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+  expect(await notes()).toEqual([
+    ...['open scripts 1', 'first preflight 1', 'last prove-boot 1', 'close scripts 1'],
+    ...['next scripts 1', 'web preflight 1'],
+  ]);
 }, 120_000);
 
 test('a worker killed in the middle of a script takes the script and its children with it; the script runs again', async () => {
