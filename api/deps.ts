@@ -1,6 +1,6 @@
 /** What the API is made of; constructed by whoever serves it (stack/) and by tests. */
 import type { Logger } from 'pino';
-import type { Provenance } from '../model/order';
+import type { ProofOrder, Provenance } from '../model/order';
 import type { PhysicalMachineFacts } from '../model/orders/build-order';
 import type { CertificateSeen } from '../model/readiness/plan-risks';
 import type { Person, Store } from '../store/contract';
@@ -18,6 +18,8 @@ export interface ApiConfig {
   readonly version: string;
   /** Recovery sites that this installation knows; their queues are part of health. */
   readonly siteIds: readonly string[];
+  /** How boots of runbooks' servers are proven. Default: as those of single servers (model/orders/defaults.ts). */
+  readonly planProof?: Partial<ProofOrder>;
   /** Physical machines by recovery site, as configured: an order names one of them. */
   readonly physicalMachines?: Readonly<Record<string, readonly PhysicalMachineFacts[]>>;
   /** A verified token is taken as good without asking Postgres for this long; so long a revocation elsewhere may lag. */

@@ -5,6 +5,7 @@ import { version } from '../stack/version';
 import { completionCommands } from './commands/completion';
 import { decisionCommands } from './commands/decisions';
 import { machineCommands } from './commands/machines';
+import { planCommands } from './commands/plans';
 import { protectionCommands } from './commands/protection';
 import { readinessCommand } from './commands/readiness';
 import { recoverCommand } from './commands/recover';
@@ -37,6 +38,7 @@ export function createProgram(): Command {
   readinessCommand(program);
   runbookCommands(program);
   recoverCommand(program);
+  planCommands(program);
   rehearseCommands(program);
   runCommands(program);
   decisionCommands(program);

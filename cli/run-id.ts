@@ -1,4 +1,4 @@
-/** Which run is meant: its id, a part of it, or `last`. */
+/** Which run is meant: its id, a part of it, `last`, or a server within a plan. */
 import { isUuid } from '../model/ids';
 import type { Client } from './client';
 import type { RunsDocument } from './documents';
@@ -7,8 +7,10 @@ import { CliError } from './exit-codes';
 const fewestCharacters = 4;
 const looked = 200;
 
-/** @throws CliError `not-found` when none fits, `usage` when several do. */
+/** `PLAN/SERVER` is the server's latest run in that plan. @throws CliError `not-found` when none fits, `usage` when several do. */
 export async function findRunId(client: Client, text: string): Promise<string> {
+  const slash = text.indexOf('/');
+  if (slash > 0) return findOfServer(client, await findRunId(client, text.slice(0, slash)), text.slice(slash + 1));
   const wanted = text.trim().toLowerCase();
   // A whole id needs no list, which may be away with Postgres.
   if (isUuid(wanted)) return wanted;
@@ -24,4 +26,14 @@ export async function findRunId(client: Client, text: string): Promise<string> {
   if (fitting.length === 0) throw new CliError('not-found', `There is no run "${text}". \`muster runs\` lists them`);
   const ids = fitting.slice(0, 5).map(({ runId }) => runId);
   throw new CliError('usage', `"${text}" fits ${fitting.length} runs: ${ids.join(', ')}. Give more of the id`);
+}
+
+async function findOfServer(client: Client, plan: string, server: string): Promise<string> {
+  const query = new URLSearchParams({ parent: plan, server, limit: '1' });
+  const { items } = await client.get<RunsDocument>(`/runs?${query}`);
+  if (items[0] !== undefined) return items[0].runId;
+  throw new CliError(
+    'not-found',
+    `Plan ${plan} has no run of ${server} yet. \`muster show ${plan}\` says what it waits for`,
+  );
 }

@@ -4,10 +4,10 @@ import type { ObjectiveResult } from '../model/objectives';
 import type { ParkingView, RunView, StepView } from '../model/run-view';
 import type { StepState } from '../model/steps';
 import { progressLine } from './watch/progress';
-import type { ActDocument, RunDetail } from './documents';
+import type { ActDocument, ServerDetail } from './documents';
 import { paragraph, table, type Output } from './output';
 
-export function showRun(out: Output, { view, notice, progress, acts }: RunDetail): void {
+export function showRun(out: Output, { view, notice, progress, acts }: ServerDetail): void {
   heading(out, view);
   if (notice !== null) out.line(paragraph(out, 'note', notice));
   const open = view.parkings.filter((parking) => parking.until === null);

@@ -45,10 +45,10 @@ export async function startPlan(
     wanted.text === undefined ? await storedText(deps, name, wanted.version) : await givenText(deps, name, wanted.text);
   const { file, make } = await readPlan(deps, servers, name, text);
   refuseStranger(file, by, refusals);
-  const { tenantId, coreId } = config;
+  const { tenantId, coreId, planProof: proof } = config;
   const { mode, intent, points, lostAt = null, reason } = wanted;
   const at = { requestedAt: clock().toISOString(), requestedBy: by };
-  const order = make({ runId, tenantId, coreId, mode, intent, points, lostAt, reason, ...at });
+  const order = make({ runId, tenantId, coreId, mode, intent, points, lostAt, reason, proof, ...at });
   const started = await temporal.startPlan(order, memoOf(order, key, contentSha256));
   if (started.kind === 'started') return startedPlan(order, false);
   const other = await temporal.findPlan(tenantId, runId);

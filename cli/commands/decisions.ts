@@ -106,7 +106,8 @@ async function abort(context: Context, options: DecideOptions, run: string): Pro
   await act(context, `/runs/${runId}/abort`, { reason }, options.requestId);
 }
 
-async function act({ client, out }: Context, path: string, body: object, id: string | undefined): Promise<void> {
+/** Sends an act and says what became of it. */
+export async function act({ client, out }: Context, path: string, body: object, id: string | undefined): Promise<void> {
   const headers = { 'idempotency-key': id ?? uuidv7() };
   const { body: answer } = await client.call<ActDocument>('POST', path, { body, headers });
   if (answer.state === 'pending') process.exitCode = exitCodeOf('pending');

@@ -9,12 +9,16 @@ import { CliError } from '../exit-codes';
 import { paragraph, table } from '../output';
 import { parseWhole } from '../parse';
 import { findRunId } from '../run-id';
+import { showPlan } from '../show-plan';
 import { showRun } from '../show-run';
 import { watchRun } from '../watch/watch';
 
 interface ListOptions {
   readonly state?: RunState;
   readonly server?: string;
+  readonly runbook?: string;
+  readonly of?: string;
+  readonly all?: boolean;
   readonly limit?: number;
   readonly after?: string;
 }
@@ -25,6 +29,9 @@ export function runCommands(program: Command): void {
     .description('list runs, newest first')
     .addOption(new Option('--state <state>', 'only runs in this state').choices(runStates))
     .option('--server <name>', 'only runs of this server')
+    .option('--runbook <name>', 'only runs of this runbook')
+    .option('--of <run>', 'only what belongs to this plan: run id, a part of it, or "last"')
+    .option('--all', 'also what belongs to plans (default: it is counted with its plan)')
     .option('--limit <number>', 'at most so many (default: 50)', parseWhole)
     .option('--after <next>', 'the page after this one')
     .action(action(list));
@@ -52,9 +59,12 @@ export function runCommands(program: Command): void {
     .action(action(report));
 }
 
-async function list({ client, out }: Context, { state, server, limit, after }: ListOptions): Promise<void> {
+async function list({ client, out }: Context, options: ListOptions): Promise<void> {
+  const { state, server, runbook, limit, after } = options;
+  const parent = options.of === undefined ? undefined : await findRunId(client, options.of);
+  const top = options.all || parent !== undefined || server !== undefined ? undefined : 'true';
   const query = new URLSearchParams();
-  for (const [name, value] of Object.entries({ state, server, limit, after })) {
+  for (const [name, value] of Object.entries({ state, server, runbook, parent, top, limit, after })) {
     if (value !== undefined) query.set(name, String(value));
   }
   const page = await client.get<RunsDocument>(`/runs?${query}`);
@@ -62,7 +72,7 @@ async function list({ client, out }: Context, { state, server, limit, after }: L
   if (page.items.length === 0) return out.line('No runs. Start one with `muster recover`.');
   const columns = [
     { title: 'run', width: 9 },
-    { title: 'server', width: 10, grows: true },
+    { title: 'server or runbook', width: 10, grows: true },
     { title: 'mode', width: 9 },
     { title: 'state', width: 11 },
     { title: 'step', width: 14 },
@@ -70,7 +80,7 @@ async function list({ client, out }: Context, { state, server, limit, after }: L
   ];
   const rows = page.items.map((run) => [
     `…${run.runId.slice(-8)}`,
-    run.serverName,
+    run.children === null ? run.serverName : `${run.serverName}: ${childWords(run.children)}`,
     run.mode,
     run.state === 'succeeded-with-exceptions' ? 'succeeded with exceptions' : run.state,
     run.currentStep ?? '',
@@ -83,10 +93,17 @@ async function list({ client, out }: Context, { state, server, limit, after }: L
   if (page.next !== undefined) out.line(`More: muster runs --after ${page.next}`);
 }
 
+/** `2 succeeded, 1 stuck` of a plan's runs. */
+const childWords = (children: NonNullable<RunsDocument['items'][number]['children']>): string =>
+  Object.entries(children)
+    .map(([state, count]) => `${count} ${state.replaceAll('-', ' ')}`)
+    .join(', ') || 'nothing begun';
+
 async function show({ client, out }: Context, _options: object, run: string): Promise<void> {
   const detail = await client.get<RunDetail>(`/runs/${await findRunId(client, run)}`);
   if (out.json) return out.document(detail);
-  showRun(out, detail);
+  if (detail.kind === 'plan') showPlan(out, detail);
+  else showRun(out, detail);
 }
 
 async function report({ client, out }: Context, options: { output?: string }, run: string): Promise<void> {

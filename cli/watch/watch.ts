@@ -4,6 +4,7 @@ import { isClosedRun } from '../../model/steps';
 import type { Context } from '../context';
 import type { ActivityProgress, NumberedEvent, RunDetail } from '../documents';
 import { CliError, exitCodeOf } from '../exit-codes';
+import { planObjectiveWords } from '../show-plan';
 import { objectiveWords } from '../show-run';
 import { paragraph } from '../output';
 import { readEvents } from './events';
@@ -88,14 +89,19 @@ async function waitsStill(client: Context['client'], runId: string, { data }: Wa
 }
 
 async function finish({ client, out }: Context, runId: string, end: End): Promise<void> {
-  const { view } = await client.get<RunDetail>(`/runs/${runId}`);
+  const detail = await client.get<RunDetail>(`/runs/${runId}`);
+  const { view } = detail;
   const closed = isClosedRun(view.state);
   if (end === 'waits' || !closed) process.exitCode = exitCodeOf('waits-for-people');
   else if (view.state === 'aborted' || view.state === 'failed') process.exitCode = exitCodeOf('run-not-succeeded');
   if (out.json || end === 'waits') return;
   if (!closed) throw new CliError('run-not-succeeded', `Run ${runId} was ended outside Muster: its record has no end`);
   out.line();
-  out.line(paragraph(out, 'RPO', objectiveWords(view.objectives.rpo)));
-  out.line(paragraph(out, 'RTO', objectiveWords(view.objectives.rto)));
+  const { rpo, rto } =
+    detail.kind === 'plan'
+      ? { rpo: planObjectiveWords(detail.view.tiers[0]!.rpo), rto: planObjectiveWords(detail.view.tiers[0]!.rto) }
+      : { rpo: objectiveWords(detail.view.objectives.rpo), rto: objectiveWords(detail.view.objectives.rto) };
+  out.line(paragraph(out, 'RPO', rpo));
+  out.line(paragraph(out, 'RTO', rto));
   out.line(paragraph(out, 'report', `muster report ${runId.slice(-8)}`));
 }

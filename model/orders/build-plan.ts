@@ -2,7 +2,7 @@
  * The complete order of a plan: every server's own order and every included runbook's plan, so that from its start on it needs
  * neither Postgres nor the runbook's file (design: law 5). Pure: ids come from the caller.
  */
-import type { Intent, Mode, Provenance } from '../order';
+import type { Intent, Mode, ProofOrder, Provenance } from '../order';
 import type { PartOfPlan, PinnedRunbook, PlanOrder, RunbookOfPlan } from '../plan';
 import { deepestInclusion } from '../runbook/check-order';
 import type { Runbook } from '../runbook/runbook';
@@ -41,6 +41,8 @@ export interface PlanContext {
   readonly reason: string;
   /** Of the plan itself, where it is known before: the answer to a key that was seen. */
   readonly runId: string;
+  /** How a boot is proven, where the installation says other than the defaults. */
+  readonly proof?: Partial<ProofOrder>;
   /** UUIDv7, a new one at each call. */
   readonly newRunId: () => string;
 }

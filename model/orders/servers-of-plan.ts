@@ -98,6 +98,7 @@ function wantedOf(
     inoculate,
     powerOn,
     ...(lostAt === null ? {} : { lostAt }),
+    ...(context.proof === undefined ? {} : { proof: context.proof }),
     reason,
   };
 }

@@ -7,7 +7,7 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RunDetail } from '../../../cli/documents';
+import type { ServerDetail } from '../../../cli/documents';
 import type { PointManifest } from '../../../model/replica';
 import type { ParkingView, RunView } from '../../../model/run-view';
 import { isClosedRun } from '../../../model/steps';
@@ -85,7 +85,7 @@ export async function openSystem(machine: string, settings: SystemSettings = {})
         headers: { authorization: `Bearer ${token}` },
       });
       if (!answer.ok) throw new Error(`The API answered ${answer.status}: ${await answer.text()}`);
-      return ((await answer.json()) as RunDetail).view;
+      return ((await answer.json()) as ServerDetail).view;
     },
     workerPid: () => readJson<{ pid: number }>('worker.json').pid,
     replica,

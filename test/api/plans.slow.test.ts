@@ -1,0 +1,176 @@
+/** A runbook from its import to its report, through the API alone. */
+import { runIdOfKey } from '../../api/plans/start';
+import { isUuidV7 } from '../../model/ids';
+import { caller, eventually, openTestStack, recoveryTools, type Call, type Reply, type TestStack } from './stack';
+
+let stack: TestStack;
+let call: Call;
+let tools: ReturnType<typeof recoveryTools>;
+
+beforeAll(async () => {
+  stack = await openTestStack({ planProof: { stableForMs: 100, heartbeatTimeoutMs: 5000 } });
+  call = caller(stack);
+  tools = recoveryTools(stack, call);
+  await stack.startWorkers();
+  for (const name of ['db01', 'app01', 'web01']) await tools.protectedServer(name);
+}, 60_000);
+afterAll(() => stack.close(), 30_000);
+
+const shop = (name = 'shop', changes: (text: string) => string = (text) => text): string =>
+  changes(`format: 1
+name: ${name}
+title: Web shop
+objectives: { rpo: 1h, rto: 1h, tiers: { 3: { rto: 30m } } }
+networks: { recovery: { lan: lan }, rehearsal: { lan: isolated } }
+defaults: { hardware: vmware-pvscsi, option: backup-and-recover }
+waves:
+  - { name: data, title: Databases, servers: [{ name: db01 }] }
+  - name: front
+    title: Front
+    after: [data]
+    gate: data-is-good
+    servers: [{ name: app01 }, { name: web01, after: [app01], failure: { giveUpAfter: 1h } }]
+gates:
+  data-is-good: { title: Data, question: Are the data good?, approvers: { roles: [coordinator] } }
+`);
+
+const start = (name: string, body: object, key = `key-${Math.random()}`, token?: string): Promise<Reply> =>
+  call('POST', `/runbooks/${name}/runs`, {
+    body: { mode: 'recovery', intent: 'planned', reason: 'Site A is moved', ...body },
+    headers: { 'idempotency-key': key },
+    ...(token === undefined ? {} : { token }),
+  });
+
+const imported = async (text: string): Promise<void> => {
+  const answer = await call('POST', '/runbooks', { body: { text } });
+  expect([200, 201]).toContain(answer.status);
+};
+
+const shown = (runId: string, fits: (run: Reply['body']) => unknown): Promise<Reply['body']> => {
+  let last: Reply['body'];
+  return eventually(async () => {
+    last = (await call('GET', `/runs/${runId}`)).body;
+    return fits(last) ? last : undefined;
+  }, 60_000).catch((error: Error) => {
+    const { view, detail } = last ?? {};
+    const found = view?.waves?.flatMap((wave: Reply['body']) =>
+      wave.servers.map((one: Reply['body']) => `${one.name} ${one.stage} at ${one.step}`),
+    );
+    throw new Error(`${error.message}; last seen: ${detail ?? `${view?.state} ${found?.join(', ')}`}`);
+  });
+};
+
+const servers = (run: Reply['body']): Record<string, Reply['body']> =>
+  Object.fromEntries(
+    run.view.waves.flatMap((wave: Reply['body']) => wave.servers).map((one: Reply['body']) => [one.name, one]),
+  );
+
+test('a plan is started once, shown as a tree, let through its gate and committed', async () => {
+  await imported(shop());
+  const key = `key-${Math.random()}`;
+  const [first, second] = await Promise.all([start('shop', {}, key), start('shop', {}, key)]);
+  expect(new Set([first.status, second.status])).toEqual(new Set([200, 201]));
+  const { runId } = first.body;
+  expect(second.body).toMatchObject({ runId, servers: 3, runbook: { name: 'shop', version: 1 } });
+  expect((await start('shop', { reason: 'another one' }, key)).status).toBe(422);
+
+  const waiting = await shown(runId, (run) => run.view?.waves[1].gate.state === 'waiting');
+  expect(waiting.view).toMatchObject({ state: 'waiting', serverCount: 3, done: 1 });
+  expect(servers(waiting)).toMatchObject({
+    db01: { stage: 'proven', clocks: { waitingMs: 0 } },
+    app01: { stage: 'pending', waitsFor: ['gate data-is-good'], runId: null },
+    web01: { stage: 'pending', waitsFor: ['gate data-is-good', 'app01'] },
+  });
+  await call('POST', `/runs/${runId}/decisions`, {
+    body: { step: 'gate', decision: 'approve', reason: 'Counted the orders.' },
+    token: stack.tokens.coordinator,
+  }).then((act) => expect(act.body).toMatchObject({ state: 'accepted' }));
+
+  await shown(runId, (run) => run.view?.currentStep === 'commit' && run.view.done === 3);
+  const commit = { step: 'commit', decision: 'commit', reason: 'The shop sells.' };
+  expect((await tools.decide(runId, commit)).status).toBe(200);
+  const closed = await shown(runId, (run) => run.view?.closedAt !== null && run.source === 'journal');
+  expect(closed.view.state).toBe('succeeded');
+  expect(closed.view.tiers[0]).toMatchObject({
+    tier: null,
+    servers: 3,
+    rpo: { verdict: 'met', targetMs: 3_600_000 },
+    rto: { verdict: 'met', server: 'web01' },
+  });
+  const all = Object.values(servers(closed));
+  expect(all.map(({ stage }) => stage)).toEqual(['succeeded', 'succeeded', 'succeeded']);
+  const child = await call('GET', `/runs/${all[0].runId}`);
+  expect(child.body).toMatchObject({ kind: 'server', view: { state: 'succeeded' } });
+
+  const list = async (query: string) => (await call('GET', `/runs?${query}`)).body.items;
+  expect(await list('top=true')).toMatchObject([{ runId, runbook: 'shop', children: { succeeded: 3 } }]);
+  expect(await list(`parent=${runId}`)).toHaveLength(3);
+  expect(await list('runbook=shop')).toHaveLength(1);
+}, 120_000);
+
+describe('a start is refused', () => {
+  test('for a server that was removed since the import, by name', async () => {
+    await stack.saveServer('gone01');
+    await imported(
+      shop('fading', (text) => text.replace('name: db01', 'name: gone01').replace('lan: lan', 'lan: lan, prod: lan')),
+    );
+    await call('DELETE', '/servers/gone01');
+    const answer = await start('fading', {});
+    expect(answer).toMatchObject({ status: 422, body: { type: 'urn:muster:problem:runbook-errors' } });
+    expect(answer.body.detail).toMatch(/"gone01".*a server of the inventory/);
+  });
+
+  test('for people whom the runbook does not name, which is recorded', async () => {
+    await imported(shop('guarded', (text) => `${text}access: { start: { roles: [admin] } }\n`));
+    const answer = await start('guarded', {}, undefined, stack.tokens.coordinator);
+    expect(answer).toMatchObject({ status: 403 });
+    expect(answer.body.detail).toMatch(/found coordinator as coordinator, needed anybody who is admin/);
+    const rows = await eventually(async () => {
+      const found = await stack.refusedRows();
+      return JSON.stringify(found).includes('start of runbook guarded') && found;
+    });
+    expect(rows.length).toBeGreaterThan(0);
+  });
+
+  test.each([
+    ['a runbook that is not there', () => start('shopp', {}), 404, /Perhaps you meant shop/],
+    ['a version that is not there', () => start('shop', { version: 9 }), 404, /no version 9. It has 1/],
+    ['no mode', () => start('shop', { mode: undefined }), 400, /mode/],
+    ['a stranger’s point', () => start('shop', { points: { mail01: 'p-1' } }), 422, /mail01/],
+    ['a text of another name', () => start('shop', { text: shop('other') }), 400, /of runbook "other", not of "shop"/],
+    ['a loss to come', () => start('shop', { lostAt: '2100-01-01T00:00:00.000Z' }), 400, /not one to come/],
+  ])('%s', async (_what, push, status, words) => {
+    await imported(shop());
+    const answer = await push();
+    expect(answer.status).toBe(status);
+    expect(answer.body.detail).toMatch(words);
+  });
+});
+
+test('with Postgres down a plan is started from its text, once', async () => {
+  const text = shop('dark', (one) => one.replace('    gate: data-is-good\n', ''));
+  // Known servers are remembered by whoever read them.
+  await call('GET', '/servers');
+  stack.postgres.cut();
+  try {
+    const key = `key-${Math.random()}`;
+    const answers = await Promise.all([start('dark', { text }, key), start('dark', { text }, key)]);
+    expect(answers.map(({ status, body }) => body.detail ?? status).sort()).toEqual([200, 201]);
+    expect(new Set(answers.map(({ body }) => body.runId)).size).toBe(1);
+    expect(answers[0].body.runbook).toMatchObject({ name: 'dark', version: 0 });
+    const { runId } = answers[0].body;
+    const live = await shown(runId, (run) => run.source === 'live');
+    expect(live.notice).toMatch(/Postgres does not answer/);
+    expect((await start('shop', {})).body.detail).toMatch(/muster run FILE/);
+    await call('POST', `/runs/${runId}/abort`, { body: { reason: 'Only a test.' } });
+  } finally {
+    stack.postgres.mend();
+  }
+}, 60_000);
+
+test('the id that a key stands for without Postgres is a UUIDv7 of its time', () => {
+  const now = Date.parse('2026-03-14T02:11:07.412Z');
+  expect(isUuidV7(runIdOfKey('plan/a/b', now))).toBe(true);
+  expect(runIdOfKey('plan/a/b', now)).toBe(runIdOfKey('plan/a/b', now + 60_000));
+  expect(runIdOfKey('plan/a/c', now)).not.toBe(runIdOfKey('plan/a/b', now));
+});
