@@ -32,11 +32,13 @@ import { runRoutes } from './routes/runs';
 import { serverRoutes } from './routes/servers';
 import { tokenRoutes } from './routes/tokens';
 import { rememberActs } from './runs/acts';
+import { createSiteWatch, type SiteWatch } from './site-watch';
 import { DeadlineError } from './within';
 
 export interface Api {
   readonly app: OpenAPIHono<ApiEnv>;
   readonly servers: KnownServers;
+  readonly sites: SiteWatch;
 }
 
 export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
@@ -50,11 +52,12 @@ export function assembleApi(deps: ApiDeps): Api {
   const verifier = createVerifier(deps.store.tokens, deps);
   const refusals = recordRefusals(deps);
   const acts = rememberActs(deps.temporal);
+  const sites = createSiteWatch(deps);
   const metrics = createApiMetrics(deps.config.version);
   const register = registerOn(app, verifier, refusals);
 
   app.use(requestId, logRequests(deps, metrics), secure, defaultHeaders, limitBody(deps));
-  healthRoutes(app, deps);
+  healthRoutes(app, deps, sites);
   documentRoute(app, deps);
   metricsRoutes(register, deps, metrics);
   serverRoutes(register, deps, servers);
@@ -64,7 +67,7 @@ export function assembleApi(deps: ApiDeps): Api {
   readinessRoutes(register, deps, servers);
   runbookRoutes(register, deps);
   recoveryRoutes(register, deps, servers);
-  runRoutes(register, deps, servers, acts);
+  runRoutes(register, sites.remembering(deps), servers, acts);
   decisionRoutes(register, deps, acts, refusals);
   reportRoutes(register, deps);
   evidenceRoutes(register, deps);
@@ -79,7 +82,7 @@ export function assembleApi(deps: ApiDeps): Api {
     }
     return problemResponse(problem, c.get('requestId'));
   });
-  return { app, servers };
+  return { app, servers, sites };
 }
 
 /** Nothing at this address, or nothing under this method. */

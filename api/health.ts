@@ -2,6 +2,7 @@
 import { journalQueue, siteQueue, workflowQueue } from '../workflows/messages';
 import type { ApiDeps } from './deps';
 import type { HealthDocument } from './schemas/health';
+import type { SiteWatch } from './site-watch';
 import { within } from './within';
 
 /** A worker's long poll lasts a minute; one that has not come back for longer is gone. */
@@ -35,11 +36,31 @@ export async function checkHealth({ store, temporal, config, clock }: ApiDeps): 
   return { ok: parts.every((part) => part.ok), version: config.version, time: clock().toISOString(), parts };
 }
 
-/** Ready to take requests: people can be known and workflows reached. Workers may come later. */
-export async function checkReady(deps: ApiDeps): Promise<HealthDocument> {
+/**
+ * Ready to take requests: people can be known and workflows reached. Workers may come later, and mails may wait: that is
+ * said, and does not make it unready.
+ */
+export async function checkReady(deps: ApiDeps, sites: SiteWatch): Promise<HealthDocument> {
   const { version, time, parts } = await checkHealth({ ...deps, config: { ...deps.config, siteIds: [] } });
   const needed = parts.filter((part) => part.name === 'postgres' || part.name === 'temporal');
-  return { ok: needed.every((part) => part.ok), version, time, parts: needed };
+  await within(deps.config.queryDeadlineMs, sites.look()).catch(() => undefined);
+  const said = [...sites.parts(), ...(await notificationsPart(deps))];
+  return { ok: needed.every((part) => part.ok), version, time, parts: [...needed, ...said] };
+}
+
+/** Notifications that wait for longer are worth a look: the mail server may be away. */
+const lateMs = 10 * 60_000;
+
+/** Numbers only: this is open to everybody. */
+async function notificationsPart({ store, config, clock }: ApiDeps): Promise<Part[]> {
+  const counted = await within(config.storeDeadlineMs, store.notifications.undelivered()).catch(() => undefined);
+  if (counted === undefined) return [];
+  const { due, dueSince, failed } = counted;
+  const isLate = dueSince !== null && clock().getTime() - Date.parse(dueSince) > lateMs;
+  const waiting = due === 0 ? '' : `${due} wait to be sent, the oldest since ${dueSince}`;
+  const given = failed === 0 ? '' : `${failed} could not be delivered in the last 24 hours (muster notifications)`;
+  const detail = [given, waiting].filter((words) => words !== '').join('; ');
+  return [{ name: 'notifications', ok: failed === 0 && !isLate, detail: detail === '' ? 'none waits' : detail }];
 }
 
 async function check(name: string, look: () => Promise<string>): Promise<Part> {

@@ -61,6 +61,18 @@ export function createApiMetrics(version: string) {
       help: 'How long the longest of them has been stuck',
       labelNames: ['procedure', 'step'],
     }),
+    notifications: new Gauge({
+      registers,
+      name: 'muster_notifications',
+      help: 'Notifications that wait to be sent (due), and those given up in the last 24 hours (failed)',
+      labelNames: ['state'],
+    }),
+    siteAbsentSeconds: new Gauge({
+      registers,
+      name: 'muster_site_without_worker_seconds',
+      help: 'How long no worker has asked for work at a site; 0: one does',
+      labelNames: ['site'],
+    }),
   };
   metrics.build.set({ version, node: process.version }, 1);
   return metrics;
@@ -82,14 +94,25 @@ export function countRequest(
 /** Asks what is true now and returns the page. What does not answer is missing on it, and `muster_up` says so. */
 export async function scrape(metrics: ApiMetrics, deps: ApiDeps): Promise<string> {
   const { store, config, clock } = deps;
-  const [health, open] = await Promise.all([
+  const [health, open, undelivered, sites] = await Promise.all([
     checkHealth(deps),
     within(config.storeDeadlineMs, store.runs.open()).catch(() => undefined),
+    within(config.storeDeadlineMs, store.notifications.undelivered()).catch(() => undefined),
+    within(config.storeDeadlineMs, store.sites.all()).catch(() => undefined),
   ]);
   metrics.up.reset();
   for (const { name, ok } of health.parts) metrics.up.set({ part: name }, ok ? 1 : 0);
   for (const gauge of [metrics.runs, metrics.stuck, metrics.stuckSeconds]) gauge.reset();
   if (open !== undefined) setRuns(metrics, open, clock().getTime());
+  for (const gauge of [metrics.notifications, metrics.siteAbsentSeconds]) gauge.reset();
+  if (undelivered !== undefined) {
+    for (const state of ['due', 'failed'] as const) metrics.notifications.set({ state }, undelivered[state]);
+  }
+  for (const { siteId, absentSince } of sites ?? []) {
+    if (!config.siteIds.includes(siteId)) continue;
+    const forMs = absentSince === null ? 0 : clock().getTime() - Date.parse(absentSince);
+    metrics.siteAbsentSeconds.set({ site: siteId }, Math.max(0, forMs) / 1000);
+  }
   return metrics.registry.metrics();
 }
 

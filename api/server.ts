@@ -17,22 +17,27 @@ export interface ServedApi {
 
 /** How often all servers are read again, so that this process knows those that another one added. */
 const refreshEveryMs = 30_000;
+/** How often Temporal is asked who works at each site. */
+const watchEveryMs = 15_000;
 const stopGraceMs = 3_000;
 
 /** @throws the system's error when the port cannot be listened on (EADDRINUSE, EACCES). */
 export async function serveApi(deps: ApiDeps, options: ServeOptions): Promise<ServedApi> {
-  const { app, servers } = assembleApi(deps);
+  const { app, servers, sites } = assembleApi(deps);
   const server = await listen((ready) =>
     serve({ fetch: app.fetch, hostname: options.host, port: options.port }, ready),
   );
   await servers.refresh();
   const timer = setInterval(() => void servers.refresh(), refreshEveryMs).unref();
+  void sites.look();
+  const watching = setInterval(() => void sites.look(), watchEveryMs).unref();
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : options.port;
   return {
     url: `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
     async stop() {
       clearInterval(timer);
+      clearInterval(watching);
       await close(server);
     },
   };

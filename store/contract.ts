@@ -197,6 +197,23 @@ export interface StoredRunbook extends NewRunbook {
 /** A version without its text, which may be megabytes. */
 export type RunbookVersion = Omit<StoredRunbook, 'text'>;
 
+export interface SiteSeen {
+  readonly siteId: string;
+  /** When a worker last asked for its work, UTC. */
+  readonly lastPollAt: string;
+  /** null: it has one. */
+  readonly absentSince: string | null;
+}
+
+export interface SitesSeen {
+  all(): Promise<SiteSeen[]>;
+  /**
+   * Keeps when a worker was last seen; null: Temporal knows of none. Silent for longer than `silentMs`, it has none: people are
+   * told, once, and again when it has one.
+   */
+  saw(siteId: string, lastPollAt: string | null, silentMs: number, now: Date): Promise<SiteSeen>;
+}
+
 /** Immutable versions. */
 export interface Runbooks {
   /** The same text again is the version that it was. */
@@ -233,6 +250,7 @@ export interface RunTimes {
 export interface Store {
   readonly times: RunTimes;
   readonly notifications: Notifications;
+  readonly sites: SitesSeen;
   readonly runbooks: Runbooks;
   readonly rehearsals: Rehearsals;
   readonly risks: Risks;

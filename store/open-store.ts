@@ -15,6 +15,7 @@ import { createRunbooks } from './runbooks';
 import { createRunTimes } from './run-times';
 import { createRuns } from './runs';
 import { createServers } from './servers';
+import { createSitesSeen } from './sites';
 import { createTokens } from './tokens';
 
 export interface StoreOptions extends DatabaseOptions, Partial<Scope> {
@@ -49,6 +50,7 @@ export function openStore(connectionString: string, options: StoreOptions = {}):
     servers: createServers(database, scope),
     tokens: createTokens(database, scope, options.clock ?? (() => new Date())),
     idempotency: createIdempotencyKeys(database, scope),
+    sites: createSitesSeen(database, scope),
     notifications: createNotifications(database, scope, options.clock ?? (() => new Date())),
     runbooks: createRunbooks(database, scope, options.clock ?? (() => new Date())),
     rehearsals: createRehearsals(database, scope),

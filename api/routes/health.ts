@@ -3,9 +3,10 @@ import { createRoute, type OpenAPIHono } from '@hono/zod-openapi';
 import type { ApiDeps, ApiEnv } from '../deps';
 import { checkHealth, checkReady } from '../health';
 import { apiPrefix, json } from '../register';
+import type { SiteWatch } from '../site-watch';
 import { healthSchema } from '../schemas/health';
 
-export function healthRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): void {
+export function healthRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps, sites: SiteWatch): void {
   app.openapi(
     createRoute({
       operationId: 'health',
@@ -28,7 +29,7 @@ export function healthRoutes(app: OpenAPIHono<ApiEnv>, deps: ApiDeps): void {
       responses: { 200: json(healthSchema, 'Ready'), 503: json(healthSchema, 'Not ready') },
     }),
     async (c) => {
-      const ready = await checkReady(deps);
+      const ready = await checkReady(deps, sites);
       return c.json(ready, ready.ok ? 200 : 503);
     },
   );

@@ -1,0 +1,86 @@
+/**
+ * Who works at each site, and since when nobody does. Temporal keeps runs of a site without a worker in a queue without a word;
+ * this says it: to whoever asks, and to the people who are told of risks.
+ */
+import { noWorkerWords } from '../model/notify/site-notice';
+import { replicationQueue, siteQueue } from '../workflows/messages';
+import type { ApiDeps } from './deps';
+import type { HealthDocument } from './schemas/health';
+import { within } from './within';
+
+/** A worker's long poll lasts a minute; one that has not come back for longer is gone. */
+const silentMs = 70_000;
+
+export interface SiteWatch {
+  /** Asks Temporal, and remembers. Never throws: what does not answer leaves what was known. */
+  look(): Promise<void>;
+  /** By site: since when it has no worker; null: it has one. As of the last look. */
+  absences(): ReadonlyMap<string, string | null>;
+  /** A part for each site. */
+  parts(): HealthDocument['parts'];
+  /** The same gateway, which knows of a site's last poll what Temporal has forgotten. */
+  remembering(deps: ApiDeps): ApiDeps;
+}
+
+export function createSiteWatch(deps: Pick<ApiDeps, 'temporal' | 'store' | 'config' | 'clock' | 'log'>): SiteWatch {
+  const { temporal, store, config, clock, log } = deps;
+  const known = new Map<string, { readonly lastPollAt: string; readonly absentSince: string | null }>();
+
+  const lookAt = async (siteId: string): Promise<void> => {
+    const queues = [siteQueue(siteId), replicationQueue(siteId)];
+    const polls = await Promise.all(queues.map((queue) => temporal.lastPoll(queue, 'activity')));
+    const lastPollAt =
+      polls
+        .filter((at) => at !== null)
+        .sort()
+        .at(-1) ?? null;
+    try {
+      known.set(siteId, await within(config.storeDeadlineMs, store.sites.saw(siteId, lastPollAt, silentMs, clock())));
+    } catch (error) {
+      log.warn({ err: error, siteId }, 'Postgres did not keep who works at a site; it is told when it is back');
+      known.set(siteId, withoutStore(known.get(siteId), lastPollAt, clock()));
+    }
+  };
+  const absences = () => new Map(config.siteIds.map((id) => [id, known.get(id)?.absentSince ?? null]));
+  return {
+    absences,
+    async look() {
+      const looks = config.siteIds.map((siteId) =>
+        lookAt(siteId).catch((error: unknown) => log.warn({ err: error, siteId }, 'Temporal did not say who polls')),
+      );
+      await Promise.all(looks);
+    },
+    parts: () =>
+      [...absences()].map(([id, since]) => ({
+        name: `site ${id}`,
+        ok: since === null,
+        detail: since === null ? 'has a worker' : noWorkerWords(id, since),
+      })),
+    remembering: (all) => ({
+      ...all,
+      temporal: {
+        ...all.temporal,
+        lastPoll: async (queue, kind) => {
+          const site = config.siteIds.find((id) => siteQueue(id) === queue);
+          const remembered = site === undefined ? undefined : known.get(site)?.lastPollAt;
+          return (await all.temporal.lastPoll(queue, kind)) ?? remembered ?? null;
+        },
+      },
+    }),
+  };
+}
+
+/** What can be said from memory alone. */
+function withoutStore(
+  before: { readonly lastPollAt: string; readonly absentSince: string | null } | undefined,
+  polled: string | null,
+  now: Date,
+) {
+  const lastPollAt =
+    [polled, before?.lastPollAt ?? null]
+      .filter((at) => at !== null)
+      .sort()
+      .at(-1) ?? now.toISOString();
+  const absent = now.getTime() - Date.parse(lastPollAt) > silentMs;
+  return { lastPollAt, absentSince: absent ? (before?.absentSince ?? lastPollAt) : null };
+}

@@ -1,0 +1,73 @@
+/** A site whose only worker is gone for a while: said through the API and to people, and taken back; its run goes on. */
+import { serveApi, type ServedApi } from '../../api/server';
+import { caller, openTestStack, recoveryTools, siteId } from './stack';
+import type { Call, RecoveryTools, TestStack } from './stack';
+
+let stack: TestStack;
+let call: Call;
+let tools: RecoveryTools;
+let served: ServedApi;
+let aheadMs = 0;
+
+beforeAll(async () => {
+  stack = await openTestStack();
+  const deps = { ...stack.deps, clock: () => new Date(Date.now() + aheadMs) };
+  call = caller({ ...stack, deps });
+  tools = recoveryTools(stack, call);
+  served = await serveApi(deps, { host: '127.0.0.1', port: 0 });
+  await stack.startWorkers();
+}, 60_000);
+afterAll(async () => {
+  await served?.stop();
+  await stack?.close();
+});
+
+const ready = async () => {
+  const { status, body } = await call('GET', '/ready', { token: null });
+  const part = body.parts.find(({ name }: { name: string }) => name === `site ${siteId}`);
+  return { status, part };
+};
+
+const told = async () => {
+  const defaults = [{ on: ['risk' as const], mail: ['oncall@dr.example'], webhooks: [] }];
+  await stack.store.notifications.address({ defaults, windowMs: 0, quietMs: 0 });
+  const { items } = (await call('GET', '/notifications', { token: stack.tokens.auditor })).body;
+  return items
+    .filter(({ key }: { key: string }) => key === `site/${siteId}`)
+    .map(({ epoch, stage, to }: { epoch: number; stage: number; to: string }) => [epoch, stage, to]);
+};
+
+test('no worker for a site is said with the time, people are told once, and it goes away when one is back', async () => {
+  await tools.protectedServer('app01');
+  expect(await ready()).toMatchObject({ status: 200, part: { ok: true } });
+  await stack.stopWorkers();
+  const before = new Date().toISOString();
+  await stack.startWorkers({ ofSite: false });
+  const { runId } = (await tools.push('app01')).body;
+  await tools.inState(runId, 'running');
+
+  // A worker's poll may be a minute old; after that, nobody is there.
+  aheadMs = 600_000;
+  const gone = await ready();
+  expect(gone).toMatchObject({ status: 200, part: { ok: false } });
+  const since = /^No worker for site dr since (\S+Z)$/.exec(gone.part.detail)![1]!;
+  expect(since < before).toBe(true);
+  expect(await ready()).toEqual(gone);
+  expect(await told()).toEqual([[1, 0, 'oncall@dr.example']]);
+  const { notice } = (await call('GET', `/runs/${runId}`)).body;
+  expect(notice).toMatch(/^No worker for site dr since /);
+  expect((await call('GET', '/metrics')).body).toMatch(/muster_site_without_worker_seconds\{site="dr"\} 6\d\d/);
+
+  await stack.stopWorkers();
+  await stack.startWorkers();
+  aheadMs = 0;
+  await tools.inState(runId, 'waiting');
+  expect(await ready()).toMatchObject({ part: { ok: true, detail: 'has a worker' } });
+  expect(await told()).toEqual([
+    [1, 1, 'oncall@dr.example'],
+    [1, 0, 'oncall@dr.example'],
+  ]);
+  expect((await call('GET', `/runs/${runId}`)).body.notice).toBeNull();
+  await call('POST', `/runs/${runId}/abort`, { body: { reason: 'Seen enough' } });
+  await tools.closed(runId);
+}, 180_000);
