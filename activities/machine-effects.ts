@@ -6,6 +6,7 @@ import type { Attempt, EffectsOf } from './attempt';
 import { asMachineDisk, callOptions, machineOf, workAt } from './common';
 
 import { readIsolation } from './isolation';
+import { releaseBootSlot, startsBooting } from './boot-slots';
 import { askSource } from './source';
 import { assertAsBuilt, isOutdated } from './machine-check';
 import type { ActivityDeps, RecoverySite } from './site';
@@ -87,10 +88,12 @@ export function createMachineEffects(deps: ActivityDeps): EffectsOf<MachineEffec
 
     async powerOnMachine({ order }, attempt) {
       const { site, onMachine } = workAt(deps, order, attempt);
-      await onMachine(async () => {
-        assertAsBuilt(order, await platformOf(site, order).list(callOptions(attempt)));
-        await platformOf(site, order).power(machineOf(order), 'on', callOptions(attempt));
-      });
+      await startsBooting(deps, order, attempt, () =>
+        onMachine(async () => {
+          assertAsBuilt(order, await platformOf(site, order).list(callOptions(attempt)));
+          await platformOf(site, order).power(machineOf(order), 'on', callOptions(attempt));
+        }),
+      );
     },
 
     async powerOffMachine({ order }, attempt) {
@@ -103,6 +106,7 @@ export function createMachineEffects(deps: ActivityDeps): EffectsOf<MachineEffec
         if (there === undefined || (platform.given !== undefined && there.owner === null)) return;
         await platform.power(machine, 'off', callOptions(attempt));
       });
+      await releaseBootSlot(deps, order, attempt);
     },
   };
 }

@@ -6,7 +6,8 @@ import { isMusterError, OperatorError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
 import type { ServiceProbe } from '../model/server';
 import { formatDuration } from '../model/durations';
-import type { BootProof, ProofRung, RecoveryActivities } from './contract';
+import { whileBooting } from './boot-slots';
+import type { BootProof, EffectInput, ProofRung, RecoveryActivities } from './contract';
 import type { Attempt, EffectsOf } from './attempt';
 import { callOptions, elapsedMs, pause, until, workAt } from './common';
 import { diagnose } from './diagnosis';
@@ -33,26 +34,28 @@ const pollEveryMs = 2_000;
 
 export function createProof(deps: ActivityDeps): EffectsOf<Pick<RecoveryActivities, 'proveBoot'>> {
   return {
-    async proveBoot({ order }, attempt): Promise<BootProof> {
-      const proving = { order, site: workAt(deps, order, attempt).site, attempt, deps };
-      try {
-        const { guestAgent } = platformOf(proving.site, order).capabilities;
-        if (!guestAgent) {
-          const { rungs, provenAt } = await watchMachine(proving);
-          return { rungs: order.proof.screenshot ? [...rungs, await keepScreenshot(proving)] : rungs, provenAt };
-        }
-        const rungs = [await provePower(proving), await proveHeartbeat(proving), await proveStable(proving)];
-        for (const probe of order.server.probes) rungs.push(await proveService(proving, probe));
-        const provenAt = new Date(deps.now()).toISOString();
-        if (order.proof.screenshot) rungs.push(await keepScreenshot(proving));
-        return { rungs, provenAt };
-      } catch (error) {
-        attempt.signal.throwIfAborted();
-        await keepTraces(proving);
-        throw error;
-      }
-    },
+    proveBoot: (input, attempt) => whileBooting(deps, input.order, attempt, () => prove(deps, input, attempt)),
   };
+}
+
+async function prove(deps: ActivityDeps, { order }: EffectInput, attempt: Attempt): Promise<BootProof> {
+  const proving = { order, site: workAt(deps, order, attempt).site, attempt, deps };
+  try {
+    const { guestAgent } = platformOf(proving.site, order).capabilities;
+    if (!guestAgent) {
+      const { rungs, provenAt } = await watchMachine(proving);
+      return { rungs: order.proof.screenshot ? [...rungs, await keepScreenshot(proving)] : rungs, provenAt };
+    }
+    const rungs = [await provePower(proving), await proveHeartbeat(proving), await proveStable(proving)];
+    for (const probe of order.server.probes) rungs.push(await proveService(proving, probe));
+    const provenAt = new Date(deps.now()).toISOString();
+    if (order.proof.screenshot) rungs.push(await keepScreenshot(proving));
+    return { rungs, provenAt };
+  } catch (error) {
+    attempt.signal.throwIfAborted();
+    await keepTraces(proving);
+    throw error;
+  }
 }
 
 const rung = (name: ProofRung['name'], detail: string, evidence: ProofRung['evidence'] = []): ProofRung => ({

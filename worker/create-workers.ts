@@ -3,6 +3,7 @@ import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/w
 import type { Configuration } from '../config/configuration';
 import { createActivities } from '../activities';
 import { createJournalActivities } from '../activities/journal';
+import { createScheduleActivities } from '../activities/scheduled-rehearsals';
 import { journalQueue, replicationQueue, siteQueue, stickyTimeoutMs, workflowQueue } from '../workflows/messages';
 import { dataConverter } from '../wire/payloads';
 import type { Services } from './services';
@@ -23,8 +24,11 @@ export const standardQueues: QueueNames = {
 
 /** A stuck flush must not starve steps, nor steps the flush: each has slots of its own. */
 const journalSlots = 20;
-/** One for each protected server of a site; a slot in use costs a promise, and a server without one is not replicated. */
-const sessionSlots = 2_000;
+/**
+ * One for each protected server of a site, and one for each that waits for its turn to boot; a slot in use costs a promise, and a
+ * server without one is not replicated.
+ */
+const sessionSlots = 4_000;
 
 /**
  * Creates the workers; `run` of each starts it. Sources of the settings:
@@ -63,7 +67,10 @@ export async function createWorkers(options: {
     {
       ...common,
       taskQueue: queues.journal,
-      activities: createJournalActivities(services.store, services.activities.observer),
+      activities: {
+        ...createJournalActivities(services.store, services.activities.observer),
+        ...createScheduleActivities(services.schedules),
+      },
       maxConcurrentActivityTaskExecutions: journalSlots,
     },
     ...[...services.activities.sites.recovery.keys()].flatMap((siteId) => [

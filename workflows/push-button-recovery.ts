@@ -16,7 +16,7 @@ import type { RunOutcome } from './runner/conduct';
 import { scriptsAround, type RunScript } from './runner/scripts';
 import * as steps from './runner/steps';
 import type { Act, Run } from './runner/run';
-import { activitiesAt } from './site-activities';
+import { activitiesAt, waitingActivitiesAt } from './site-activities';
 
 export function pushButtonRecovery(order: RecoveryOrder): Promise<RunOutcome> {
   // Asked once: an execution of an earlier version answers no for good.
@@ -93,7 +93,8 @@ async function recover(run: Run, order: RecoveryOrder): Promise<string> {
     whenSkipped: () => null,
   });
 
-  await step('power-on', (input) => site.powerOnMachine(input), {
+  const starts = order.bootsAtOnce === undefined ? site : waitingActivitiesAt(order.target.siteId);
+  await step('power-on', (input) => starts.powerOnMachine(input), {
     gate: async () => whyAsk(run, await steps.attempt(run, 'power-on', (input) => site.judgePowerOn(input))),
     undo: (input) => site.powerOffMachine(input),
     whenSkipped: undefined,

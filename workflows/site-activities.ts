@@ -1,15 +1,22 @@
 /** The effects of a recovery site, each attempt scheduled once: retrying is the step runner's (design: law 3). */
 import { proxyActivities } from '@temporalio/workflow';
 import type { Recorded, RecoveryActivities } from '../activities/contract';
-import { siteQueue } from './messages';
+import { replicationQueue, siteQueue } from './messages';
 
 /** Longer than any step may take; a dead worker is noticed by its missing heartbeats long before. */
 const longestAttempt = '12h';
 const heartbeatTimeout = '10s';
 
-export function activitiesAt(siteId: string): Recorded<RecoveryActivities> {
+/**
+ * For power-on where only so many machines boot at the same time: who waits for its turn waits among the sessions, so that those
+ * whose turn it is find a place for their proof.
+ */
+export const waitingActivitiesAt = (siteId: string): Recorded<RecoveryActivities> =>
+  activitiesAt(siteId, replicationQueue(siteId));
+
+export function activitiesAt(siteId: string, taskQueue = siteQueue(siteId)): Recorded<RecoveryActivities> {
   return proxyActivities<Recorded<RecoveryActivities>>({
-    taskQueue: siteQueue(siteId),
+    taskQueue,
     startToCloseTimeout: longestAttempt,
     heartbeatTimeout,
     retry: { maximumAttempts: 1 },

@@ -189,6 +189,6 @@ async function settleInstead<T, O extends RunOrder>(
 /** A lost attempt may have acted: what undoes it is registered before it starts, once, however often it is tried. */
 function registerUndo<O extends RunOrder>(run: Run<O>, place: Place, undo: Act<void, O> | undefined): void {
   if (run.interrupt !== null) throw new Interrupted();
-  if (undo === undefined || run.undos.some((one) => keyOf(one) === keyOf(place))) return;
+  if (undo === undefined || run.undos.some(({ step, item }) => step === place.step && item === place.item)) return;
   run.undos.push({ ...place, act: undo });
 }
