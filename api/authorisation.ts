@@ -47,6 +47,8 @@ export const authorisation = {
   abortRun: recovers,
   getReport: everybody,
   getEvidence: examines,
+  listNotifications: examines,
+  testNotification: administers,
   issueToken: administers,
   listTokens: ['auditor', 'admin'],
   revokeToken: administers,

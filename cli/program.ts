@@ -8,6 +8,7 @@ import { machineCommands } from './commands/machines';
 import { planCommands } from './commands/plans';
 import { protectionCommands } from './commands/protection';
 import { readinessCommand } from './commands/readiness';
+import { notificationCommands } from './commands/notifications';
 import { recoverCommand } from './commands/recover';
 import { rehearseCommands } from './commands/rehearse';
 import { runbookCommands } from './commands/runbooks';
@@ -40,6 +41,7 @@ export function createProgram(): Command {
   recoverCommand(program);
   planCommands(program);
   rehearseCommands(program);
+  notificationCommands(program);
   runCommands(program);
   decisionCommands(program);
   tokenCommands(program);
