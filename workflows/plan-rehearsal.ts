@@ -1,10 +1,13 @@
 /** What a rehearsal of a runbook has in place of the commit: isolated networks, people who try it, and cleaning up. */
+import type { Outcome } from '../activities/contract';
+import type { RecoveryOrder } from '../model/order';
 import type { PlanOrder } from '../model/plan';
 import type { ChildRuns } from './plan-children';
 import type { PlanStep } from './plan.steps';
 import { passGate } from './runner/gates';
 import type { Act, Run } from './runner/run';
 import * as steps from './runner/steps';
+import { activitiesAt } from './site-activities';
 
 /** The networks of the whole plan: made before its first server, removed after its last. */
 export interface PlanNetworks {
@@ -12,8 +15,43 @@ export interface PlanNetworks {
   readonly remove: Act<void, PlanOrder>;
 }
 
-/** null: the servers of this plan need none made for them. */
-const networksOf = (_order: PlanOrder): PlanNetworks | null => null;
+/** null: the servers of this plan need none made for them, or an outer plan makes them. */
+function networksOf(plan: PlanOrder): PlanNetworks | null {
+  const sites = ordersWithNetworks(plan);
+  if (sites.length === 0) return null;
+  return {
+    make: ({ effect }) => eachSite(sites, (order) => activitiesAt(order.target.siteId).makeNetworks({ effect, order })),
+    remove: ({ effect }) =>
+      eachSite(sites, (order) => activitiesAt(order.target.siteId).removeNetworks({ effect, order })),
+  };
+}
+
+/** For every site the order of one of its servers, with the networks of all of them, also of those in included runbooks. */
+function ordersWithNetworks(plan: PlanOrder): RecoveryOrder[] {
+  const within = (one: PlanOrder): RecoveryOrder[] => [
+    ...one.servers.map(({ order }) => order),
+    ...one.parts.flatMap(({ order }) => within(order)),
+  ];
+  const bySite = new Map<string, RecoveryOrder>();
+  for (const order of within(plan)) {
+    const { isolation, target } = order;
+    if (isolation === undefined || isolation.ownerRunId !== plan.runId || isolation.networks.length === 0) continue;
+    const known = bySite.get(target.siteId);
+    const names = new Set([...(known?.isolation?.networks ?? []), ...isolation.networks]);
+    bySite.set(target.siteId, { ...(known ?? order), isolation: { ...isolation, networks: [...names].sort() } });
+  }
+  return [...bySite.values()];
+}
+
+/** One attempt over all sites, one after the other; what was done at an earlier one is found done when it is tried again. */
+async function eachSite<T>(
+  orders: readonly RecoveryOrder[],
+  act: (order: RecoveryOrder) => Promise<Outcome<T>>,
+): Promise<Outcome<T>> {
+  let latest: Outcome<T> | null = null;
+  for (const order of orders) latest = await act(order);
+  return latest!;
+}
 
 const noNetworks = 'Its servers need no networks made for them.';
 
