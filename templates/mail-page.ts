@@ -45,9 +45,10 @@ export function mailPage(facts: MailFacts, css: string): MailPage {
   const { kind, tone } = kindOf(first);
   const oneKind = notices.every((notice) => kindOf(notice).kind === kind);
   const heading = notices.length === 1 ? headingOfOne(first) : headingOfMany(notices, byCause.length, oneKind);
+  const cause = byCause.length === 1 && saysItsCause(first) ? commonCause(notices) : '';
   return {
     ...{ kind: oneKind ? kind : 'Several', tone: oneKind ? tone : 'bad', heading, groups, css },
-    subject: shorten(heading, longestSubject),
+    subject: shorten(subjectOf(heading, cause, notices.length), longestSubject),
     commands: commandsOf(notices),
     foot: 'Sent by Muster. A link in this mail asks for a login and does nothing by itself.',
   };
@@ -80,9 +81,15 @@ function kindOf({ occasion, stage, facts }: Notice): { kind: string; tone: Tone 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 function headingOfOne(notice: Notice): string {
-  const { facts, occasion } = notice;
-  const what = `${kindOf(notice).kind}: ${whereOf(facts)}${rehearsal([notice])}`;
-  return occasion === 'finished' || occasion === 'started' || facts.cause === '' ? what : `${what}: ${facts.cause}`;
+  return `${kindOf(notice).kind}: ${whereOf(notice.facts)}${rehearsal([notice])}`;
+}
+
+/** Of the others the name says enough. */
+const saysItsCause = ({ occasion }: Notice): boolean => occasion !== 'finished' && occasion !== 'started';
+
+function subjectOf(heading: string, cause: string, count: number): string {
+  if (cause === '') return heading;
+  return count === 1 ? `${heading}: ${cause}` : `${heading} on: ${cause}`;
 }
 
 function headingOfMany(notices: readonly Notice[], causes: number, oneKind: boolean): string {
@@ -93,8 +100,7 @@ function headingOfMany(notices: readonly Notice[], causes: number, oneKind: bool
   const kind = kindOf(notices[0]!).kind;
   const what =
     things === 'servers' ? `${count} servers ${kind.toLowerCase()}` : `${count} times: ${kind.toLowerCase()}`;
-  if (causes > 1) return `${what} on ${causes} causes${rehearsal(notices)}`;
-  return `${what}${rehearsal(notices)} on: ${commonCause(notices)}`;
+  return causes > 1 ? `${what} on ${causes} causes${rehearsal(notices)}` : `${what}${rehearsal(notices)}`;
 }
 
 const rehearsal = (notices: readonly Notice[]): string =>
