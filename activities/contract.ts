@@ -9,6 +9,7 @@ import type { DiskId, ServerSpec } from '../model/server';
 import type { MachineHolding, MachineRelease } from '../model/machine-holding';
 import type { DiscoveredServer } from '../replication/contract';
 import type { ReadinessAnswer, ReadinessQuestion } from '../model/readiness/site-readiness';
+import type { PreparedRehearsal, PrepareRehearsal, SkippedRehearsal } from '../model/scheduled-rehearsal';
 import type { PointId, PointManifest, ReplicaView, TakenDisk, VolumeSignature } from '../model/replica';
 import type { InoculationReport, RegistryReport, VolumeFound } from '../disks/contract';
 import type { SiteView } from '../model/site-view';
@@ -147,6 +148,14 @@ export interface RunHolder {
   readonly runId: string;
   readonly requestedBy: string;
   readonly since: string;
+}
+
+/** What a schedule's workflow needs of Postgres; on the queue `journal`, retried by Temporal. */
+export interface ScheduleActivities {
+  /** The order of the rehearsal, or why there is none. */
+  prepareRehearsal(input: PrepareRehearsal): Promise<PreparedRehearsal>;
+  /** Recorded in the installation's own chain, and told, once. */
+  skipRehearsal(input: SkippedRehearsal): Promise<void>;
 }
 
 /** What an activity throws reaches the workflow as ApplicationFailure: type = family, details[0] = FailureDetails. */

@@ -29,6 +29,7 @@ import { replicaRoutes } from './routes/replicas';
 import { reportRoutes } from './routes/report';
 import { runbookRoutes } from './routes/runbooks';
 import { runRoutes } from './routes/runs';
+import { scheduleRoutes } from './routes/schedules';
 import { serverRoutes } from './routes/servers';
 import { tokenRoutes } from './routes/tokens';
 import { rememberActs } from './runs/acts';
@@ -65,6 +66,7 @@ export function assembleApi(deps: ApiDeps): Api {
   replicaRoutes(register, deps, servers);
   machineRoutes(register, deps, refusals);
   readinessRoutes(register, deps, servers);
+  scheduleRoutes(register, deps);
   runbookRoutes(register, deps);
   recoveryRoutes(register, deps, servers);
   runRoutes(register, sites.remembering(deps), servers, acts);

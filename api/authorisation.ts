@@ -27,6 +27,8 @@ export const authorisation = {
   getReadiness: everybody,
   getRunbookReadiness: everybody,
   askReadiness: recovers,
+  listSchedules: everybody,
+  actOnSchedule: plans,
   listMachines: everybody,
   releaseMachine: plans,
   checkRunbook: everybody,

@@ -9,6 +9,7 @@ import { defaultApiConfig } from './deps';
 import { recoveryCalls, type RecoveryCalls } from './temporal/recoveries';
 import { planCalls, type PlanCalls } from './temporal/plans';
 import { sessionCalls, type SessionCalls } from './temporal/sessions';
+import { scheduleCalls, type ScheduleCalls } from './temporal/schedules';
 import { siteCalls, type SiteCalls } from './temporal/sites';
 import { updateCalls, type UpdateCalls } from './temporal/updates';
 import { liveCalls, type LiveCalls } from './temporal/live';
@@ -16,7 +17,7 @@ import { healthCalls, type HealthCalls } from './temporal/health';
 import { dataConverter } from '../wire/payloads';
 
 export interface TemporalGateway
-  extends RecoveryCalls, PlanCalls, UpdateCalls, LiveCalls, SessionCalls, SiteCalls, HealthCalls {
+  extends RecoveryCalls, PlanCalls, UpdateCalls, LiveCalls, SessionCalls, SiteCalls, ScheduleCalls, HealthCalls {
   close(): Promise<void>;
 }
 
@@ -60,6 +61,7 @@ export function connectTemporal(options: TemporalOptions): TemporalGateway {
     ...liveCalls(context),
     ...sessionCalls(context),
     ...siteCalls(context),
+    ...scheduleCalls(context),
     ...healthCalls(context),
     close: () => connection.close(),
   };

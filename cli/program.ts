@@ -13,6 +13,7 @@ import { recoverCommand } from './commands/recover';
 import { rehearseCommands } from './commands/rehearse';
 import { runbookCommands } from './commands/runbooks';
 import { runCommands } from './commands/runs';
+import { scheduleCommands } from './commands/schedules';
 import { serverCommands } from './commands/servers';
 import { tokenCommands } from './commands/tokens';
 import { exitCodeHelp } from './exit-codes';
@@ -37,6 +38,7 @@ export function createProgram(): Command {
   protectionCommands(program);
   machineCommands(program);
   readinessCommand(program);
+  scheduleCommands(program);
   runbookCommands(program);
   recoverCommand(program);
   planCommands(program);

@@ -2,7 +2,8 @@
 import type { PastTimes } from '../model/estimate/past';
 import type { Places } from '../model/access';
 import type { RunEvent } from '../model/events';
-import type { RecoveryOrder, Mode } from '../model/order';
+import type { RecoveryOrder, Mode, Provenance } from '../model/order';
+import type { NotificationRule } from '../model/runbook/runbook';
 import type { AccessScope, Person, Role } from '../model/people';
 import type { ChildRun } from '../model/plan-view/child-run';
 import type { ServerSpec } from '../model/server';
@@ -235,6 +236,17 @@ export interface Rehearsals {
    * newest that succeeded with another, and the newest of all.
    */
   closed(runbook: string, sha256: string): Promise<Rehearsal[]>;
+  /** Runs that are not closed and have one of these servers. */
+  holders(serverIds: readonly string[]): Promise<Pick<RunRow, 'runId' | 'mode' | 'serverName'>[]>;
+  /** That one did not start: into the installation's own chain, and told. The same (runbook, at) again changes nothing. */
+  skip(skipped: {
+    readonly runbook: string;
+    readonly at: string;
+    readonly because: string;
+    readonly by: Provenance;
+    /** null: those of the installation. */
+    readonly rules: readonly NotificationRule[] | null;
+  }): Promise<void>;
 }
 
 /** How long past runs took, for what is expected of the next. */

@@ -8,7 +8,7 @@ import { chainRows, type ChainHead, type ChainId, type JournalRow } from '../rec
 import type { Batch, Journal } from './contract';
 import { select, type Database, type Scope } from './database';
 import { insertJournalRows, insertLedgerRow, readJournalRows } from './journal-rows';
-import { projectRehearsalInto } from './rehearsals';
+import { projectRehearsalInto } from './rehearsal-rows';
 import { putNotices } from './notices';
 import { keepTimes } from './run-times';
 import { projectParkingsInto } from './parkings';

@@ -1,23 +1,66 @@
-/** What rehearsals of runbooks have shown: written with the journal's batches, read to tell which runbooks are verified. */
+/** What rehearsals of runbooks have shown, read to tell which runbooks are verified; and those that did not start. */
 import type { Knex } from 'knex';
-import type { RunEvent } from '../model/events';
-import { projectRehearsal, telling, type RehearsedRun } from '../model/readiness/rehearsed';
+import type { RehearsedRun } from '../model/readiness/rehearsed';
 import { storableText } from '../record/canonical';
-import type { ChainId } from '../record/row';
-import type { Rehearsals } from './contract';
+import type { Rehearsals, RunRow } from './contract';
 import { select, type Database, type Scope } from './database';
+import { extendInstallation } from './journal';
+import { putNotice } from './notices';
 
 /** Newer ones than these decide; older ones are in the journal. */
 const mostRead = 20;
 
 export function createRehearsals(database: Database, scope: Scope): Rehearsals {
   return {
+    holders: (serverIds) =>
+      database.query('which runs hold the servers could not be read', (db) => holders(db, scope, serverIds)),
+    skip: (skipped) =>
+      database.transaction(`that the rehearsal of ${skipped.runbook} was skipped could not be recorded`, (trx) =>
+        skip(trx, scope, skipped),
+      ),
     closed: (runbook, sha256) =>
       database.query(`the rehearsals of runbook ${runbook} could not be read`, async (db) => {
         const runs = await newest(db, scope, runbook, sha256);
         return Promise.all(runs.map(async (run) => ({ run, servers: await serversOf(db, scope, run.runId) })));
       }),
   };
+}
+
+async function holders(db: Knex, scope: Scope, serverIds: readonly string[]) {
+  if (serverIds.length === 0) return [];
+  return select<Pick<RunRow, 'runId' | 'mode' | 'serverName'>>(
+    db,
+    `select run_id as "runId", mode, server_name as "serverName" from muster.runs
+     where tenant_id = ? and core_id = ? and closed_at is null and server_id in (${serverIds.map(() => '?').join(', ')})
+     order by started_at, run_id`,
+    [scope.tenantId, scope.coreId, ...serverIds.map(storableText)],
+  );
+}
+
+async function skip(trx: Knex, scope: Scope, skipped: Parameters<Rehearsals['skip']>[0]): Promise<void> {
+  const { runbook, at, because, by, rules } = skipped;
+  const key = storableText(`rehearsal/${runbook}/${at}`);
+  await select(trx, 'select pg_advisory_xact_lock(hashtextextended(?, 0))', [
+    `${scope.tenantId}/${scope.coreId} ${key}`,
+  ]);
+  const known = 'select 1 from muster.notices where tenant_id = ? and core_id = ? and key = ?';
+  if ((await select(trx, known, [scope.tenantId, scope.coreId, key])).length > 0) return;
+  const message = `The scheduled rehearsal of runbook ${runbook} at ${at} was skipped: ${because}`;
+  const event = { kind: 'noted', at, by, step: null, item: null, attempt: null, data: { message } } as const;
+  await extendInstallation(trx, scope, event);
+  await putNotice(
+    trx,
+    scope,
+    {
+      ...{ key, epoch: 0, occasion: 'rehearsal-due', stage: 0, dueAt: at },
+      facts: {
+        ...{ run: null, step: null, item: null, allowed: [], state: null, over: false },
+        ...{ name: runbook, since: at, cause: message },
+        remedy: `Mend what it names; muster schedule run-now ${runbook} starts it.`,
+      },
+    },
+    rules,
+  );
 }
 
 /** The newest of any text, and the newest of this one: a text that came back is as verified as it was. */
@@ -54,40 +97,4 @@ async function serversOf(db: Knex, scope: Scope, runId: string): Promise<Rehears
     [scope.tenantId, scope.coreId, runId],
   );
   return rows.map(({ facts }) => JSON.parse(facts) as RehearsedRun);
-}
-
-/** Brings the rehearsal's row up to a batch; called under the chain's lock, in its transaction. Nothing for other runs. */
-export async function projectRehearsalInto(
-  trx: Knex,
-  chain: ChainId,
-  parentRunId: string | null,
-  events: readonly RunEvent[],
-): Promise<void> {
-  if (!events.some(({ kind }) => telling.includes(kind))) return;
-  const id = [chain.tenantId, chain.coreId, chain.runId];
-  const [stored] = await select<{ facts: string }>(
-    trx,
-    'select facts from muster.rehearsals where tenant_id = ? and core_id = ? and run_id = ?',
-    id,
-  );
-  const before = stored === undefined ? undefined : (JSON.parse(stored.facts) as RehearsedRun);
-  const after = projectRehearsal(before, events);
-  if (after === undefined || after === before) return;
-  await trx('rehearsals')
-    .withSchema('muster')
-    .insert({
-      tenant_id: chain.tenantId,
-      core_id: chain.coreId,
-      run_id: chain.runId,
-      parent_run_id: parentRunId === null ? null : storableText(parentRunId),
-      runbook: after.runbook === null ? null : storableText(after.runbook.name),
-      sha256: after.runbook?.sha256 ?? null,
-      server_id: after.server === null ? null : storableText(after.server.serverId),
-      state: after.state,
-      opened_at: storableText(after.openedAt),
-      closed_at: after.closedAt === null ? null : storableText(after.closedAt),
-      facts: JSON.stringify(after),
-    })
-    .onConflict(['tenant_id', 'core_id', 'run_id'])
-    .merge();
 }

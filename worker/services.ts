@@ -5,6 +5,7 @@ import { readPostgresUrl } from '../config/postgres-url';
 import { createEvidenceKeeper } from '../activities/evidence';
 import type { Observer } from '../activities/observer';
 import { createSecrets } from '../activities/secrets';
+import type { ScheduleDeps } from '../activities/scheduled-rehearsals';
 import type { ActivityDeps } from '../activities/site';
 import { takeSecretVariables } from '../programs/environment';
 import { failedHostChecks } from '../stack/doctor/host';
@@ -15,6 +16,7 @@ import { openSites } from './sites';
 export interface Services {
   readonly store: Store;
   readonly activities: ActivityDeps;
+  readonly schedules: ScheduleDeps;
   close(): Promise<void>;
 }
 
@@ -32,6 +34,11 @@ export function createServices(
   );
   return {
     store,
+    schedules: {
+      store,
+      physicalMachines: Object.fromEntries(configuration.sites.map((site) => [site.id, site.machines])),
+      now: () => Date.now(),
+    },
     activities: {
       sites: openSites(configuration),
       evidence,

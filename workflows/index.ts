@@ -2,6 +2,7 @@ export { plan } from './plan';
 export { pushButtonRecovery } from './push-button-recovery';
 export { rehearsalCleanUp } from './rehearsal';
 export { replicationSession } from './replication-session';
+export { scheduledRehearsal } from './scheduled-rehearsal';
 export {
   discoverServer,
   examineReadiness,

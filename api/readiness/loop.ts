@@ -1,6 +1,7 @@
 /** Readiness is asked again and again, beside all requests; of several API processes one takes each round. */
 import type { KnownServers } from '../known-servers';
 import { readinessOf } from '../deps';
+import { reconcileSchedules } from '../schedules/reconcile';
 import { readinessRound, type RoundDeps } from './round';
 
 export interface Loop {
@@ -18,7 +19,9 @@ export function startReadiness(deps: RoundDeps, servers: KnownServers): Loop {
   let running: Promise<void> = Promise.resolve();
   const look = async (): Promise<void> => {
     try {
-      if (await deps.store.risks.takeTurn(deps.clock().toISOString(), everyMs)) await readinessRound(deps, servers);
+      if (!(await deps.store.risks.takeTurn(deps.clock().toISOString(), everyMs))) return;
+      await reconcileSchedules(deps);
+      await readinessRound(deps, servers);
     } catch (error) {
       deps.log.warn({ err: error }, 'Readiness could not be asked; it is asked again');
     }
@@ -27,7 +30,8 @@ export function startReadiness(deps: RoundDeps, servers: KnownServers): Loop {
     if (stopped) return;
     timer = setTimeout(() => (running = look().finally(next)), everyMs / looksPerRound).unref();
   };
-  running = look().finally(next);
+  // A process that starts brings them up to date itself, whoever's turn the round is.
+  running = reconcileSchedules(deps).then(look).finally(next);
   return {
     stop: () => {
       stopped = true;

@@ -3,6 +3,7 @@ import type { ApiDeps } from '../deps';
 import { body, json, type Register } from '../register';
 import { checkDocument, checkText } from '../runbooks/check';
 import { importText, showRunbook, summary } from '../runbooks/import';
+import { scheduleImported } from '../schedules/reconcile';
 import { planRunbook } from '../runbooks/plan';
 import { planRunbookSchema, runbookPlanSchema } from '../schemas/runbook-plan';
 import {
@@ -56,6 +57,7 @@ export function runbookRoutes(register: Register, deps: ApiDeps): void {
     },
     async (c) => {
       const imported = await importText(deps, c.req.valid('json').text, c.get('person'));
+      await scheduleImported(deps, imported.name);
       return c.json(imported, imported.seenBefore ? 200 : 201);
     },
   );

@@ -26,7 +26,7 @@ export function rehearsalRisks(
   soonMs: number,
   nowMs: number,
 ): RiskFound[] {
-  const remedy = `Rehearse it: muster runbook run ${name} --mode rehearsal`;
+  const remedy = `Rehearse it: muster run ${name} --mode rehearsal`;
   const say = (severity: 'info' | 'warning', about: string, found: string): RiskFound =>
     risk('rehearsal', severity, { kind: 'runbook', name }, about, installationSource, {
       found,

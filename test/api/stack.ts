@@ -11,6 +11,7 @@ import { Client, Connection } from '@temporalio/client';
 import pino from 'pino';
 import { createActivities } from '../../activities';
 import { createJournalActivities } from '../../activities/journal';
+import { createScheduleActivities } from '../../activities/scheduled-rehearsals';
 import type { RecoverySite } from '../../activities/site';
 import { assembleApi } from '../../api/app';
 import { defaultApiConfig, type ApiDeps } from '../../api/deps';
@@ -42,6 +43,7 @@ export interface TestStack {
   readonly store: Store;
   readonly postgres: Proxy;
   readonly folder: string;
+  readonly namespace: string;
   /** One token for each role; the admin's is called `admin`, and so on. */
   readonly tokens: Readonly<Record<Role, string>>;
   /** A source machine at the simulated site, running. */
@@ -96,6 +98,7 @@ export async function openTestStack(
     store,
     postgres,
     folder,
+    namespace,
     tokens: await issueTokens(store),
     seed: async (name) => void (await seedMachine(join(folder, 'site'), { name })),
     putEvidence: async (text) => (await evidence.put(text, 'note.txt', 'text/plain')).sha256,
@@ -195,7 +198,14 @@ async function prepareWorkers(
       const common = { connection, namespace, dataConverter, shutdownGraceTime: 100, ...throttle };
       const workers = await Promise.all([
         Worker.create({ ...common, taskQueue: workflowQueue, workflowBundle }),
-        Worker.create({ ...common, taskQueue: journalQueue, activities: { ...createJournalActivities(store) } }),
+        Worker.create({
+          ...common,
+          taskQueue: journalQueue,
+          activities: {
+            ...createJournalActivities(store),
+            ...createScheduleActivities({ store, physicalMachines: {}, now: Date.now }),
+          },
+        }),
         ...(ofSite ? [siteQueue(siteId), replicationQueue(siteId)] : []).map((taskQueue) =>
           Worker.create({ ...common, taskQueue, activities: { ...activities } }),
         ),

@@ -1,0 +1,63 @@
+/** Schedules of rehearsals: when each comes next, and pausing, resuming and starting one by a person. */
+import type { ApiDeps } from '../deps';
+import { notFound } from '../problems';
+import { body, json, plain, type Register } from '../register';
+import { nearNames } from '../../model/near';
+import {
+  scheduleActParam,
+  scheduleActSchema,
+  scheduleSchema,
+  schedulesSchema,
+  type ScheduleDocument,
+} from '../schemas/schedules';
+import { within } from '../within';
+
+export function scheduleRoutes(register: Register, deps: ApiDeps): void {
+  const { temporal, config, store, clock } = deps;
+  const { tenantId } = config;
+
+  register(
+    'listSchedules',
+    {
+      method: 'get',
+      path: '/schedules',
+      summary: 'Scheduled rehearsals: when each comes next, and what became of the last',
+      responses: { 200: json(schedulesSchema, 'Schedules by runbook') },
+    },
+    async (c) => {
+      const runbooks = (await temporal.scheduledRunbooks(tenantId)).sort();
+      const seen = await Promise.all(runbooks.map((runbook) => temporal.viewSchedule(tenantId, runbook)));
+      const items = seen.filter((one) => one !== undefined);
+      return c.json({ items: items.map((one) => plain<ScheduleDocument>(one)) }, 200);
+    },
+  );
+
+  register(
+    'actOnSchedule',
+    {
+      method: 'post',
+      path: '/schedules/{name}/acts',
+      summary: 'Pause, resume or start a scheduled rehearsal',
+      description:
+        'Recorded in the chain of the installation. A rehearsal that is started here is decided on as a scheduled one is: skipped while replication is behind or another run has a server.',
+      request: { params: scheduleActParam, body: body(scheduleActSchema) },
+      responses: { 200: json(scheduleSchema, 'The schedule afterwards') },
+    },
+    async (c) => {
+      const runbook = c.req.valid('param').name;
+      const { act, reason } = c.req.valid('json');
+      const by = c.get('by');
+      if ((await temporal.viewSchedule(tenantId, runbook)) === undefined) {
+        const near = nearNames(runbook, await temporal.scheduledRunbooks(tenantId));
+        throw notFound('schedule of runbook', runbook, near);
+      }
+      const message = `Schedule of runbook ${runbook}: ${act}. ${reason}`;
+      const event = { kind: 'noted', at: clock().toISOString(), by, step: null, item: null, attempt: null } as const;
+      await within(config.storeDeadlineMs, store.journal.note({ ...event, data: { message } }));
+      await temporal.actOnSchedule(tenantId, runbook, act, `${by.actor.name}: ${reason}`);
+      const after = await temporal.viewSchedule(tenantId, runbook);
+      if (after === undefined) throw notFound('schedule of runbook', runbook, []);
+      return c.json(plain<ScheduleDocument>(after), 200);
+    },
+  );
+}

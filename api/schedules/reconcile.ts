@@ -1,0 +1,48 @@
+/** Schedules follow the newest version of each runbook: made, changed and removed. Doing it again changes nothing. */
+import type { Schedule } from '../../model/runbook/runbook';
+import type { ApiDeps } from '../deps';
+import { readStored } from '../runbooks/stored';
+import { within } from '../within';
+
+type Deps = Pick<ApiDeps, 'store' | 'temporal' | 'config' | 'log'>;
+
+/** What cannot be done is logged, and tried again by the next. Never throws. */
+export async function reconcileSchedules(deps: Deps): Promise<void> {
+  const { store, temporal, config, log } = deps;
+  try {
+    const stored = await within(config.storeDeadlineMs, store.runbooks.latest());
+    const wanted = new Map<string, Schedule>();
+    const unread = new Set<string>();
+    for (const one of stored) {
+      const ready = await readStored(one).catch(() => undefined);
+      if (ready === undefined) unread.add(one.name);
+      else if (ready.runbook.rehearsal.schedule !== null) wanted.set(one.name, ready.runbook.rehearsal.schedule);
+    }
+    for (const [runbook, schedule] of wanted) await save(deps, runbook, schedule);
+    for (const runbook of await temporal.scheduledRunbooks(config.tenantId)) {
+      if (!wanted.has(runbook) && !unread.has(runbook)) await temporal.removeSchedule(config.tenantId, runbook);
+    }
+  } catch (error) {
+    log.warn({ err: error }, 'The schedules of rehearsals could not be brought up to date; it is tried again');
+  }
+}
+
+/** After an import: at once, and if that fails by the next reconciliation. Never throws. */
+export async function scheduleImported(deps: Deps, runbook: string): Promise<void> {
+  try {
+    const stored = await within(deps.config.storeDeadlineMs, deps.store.runbooks.find(runbook));
+    if (stored === undefined) return;
+    const { schedule } = (await readStored(stored)).runbook.rehearsal;
+    if (schedule === null) await deps.temporal.removeSchedule(deps.config.tenantId, runbook);
+    else await save(deps, runbook, schedule);
+  } catch (error) {
+    deps.log.warn({ err: error, runbook }, 'The schedule of a runbook could not be changed; it is tried again');
+  }
+}
+
+async function save({ temporal, config, log }: Deps, runbook: string, schedule: Schedule): Promise<void> {
+  const { tenantId, coreId } = config;
+  await temporal.saveSchedule({ tenantId, coreId, runbook }, schedule).catch((error: unknown) => {
+    log.error({ err: error, runbook, cron: schedule.cron }, 'Temporal does not take the schedule of a runbook');
+  });
+}

@@ -1,0 +1,90 @@
+/** Rehearsals that start by themselves: what is agreed between the schedule, its workflow and who prepares it. */
+import { formatDuration } from './durations';
+import type { Provenance } from './order';
+import type { PlanOrder } from './plan';
+import type { ReplicaView } from './replica';
+import type { Schedule } from './runbook/runbook';
+
+export interface ScheduledRehearsal {
+  readonly tenantId: string;
+  readonly coreId: string;
+  readonly runbook: string;
+}
+
+/** A server that the rehearsal would use. */
+export interface RehearsedServer {
+  readonly serverId: string;
+  readonly name: string;
+  readonly siteId: string;
+  readonly rpoMs: number;
+}
+
+export type PreparedRehearsal =
+  | { readonly kind: 'ready'; readonly order: PlanOrder; readonly servers: readonly RehearsedServer[] }
+  | { readonly kind: 'skipped'; readonly because: string };
+
+export interface PrepareRehearsal extends ScheduledRehearsal {
+  readonly requestedBy: Provenance;
+}
+
+export interface SkippedRehearsal extends ScheduledRehearsal {
+  readonly at: string;
+  readonly because: string;
+  readonly by: Provenance;
+}
+
+/** What became of one start of a schedule. */
+export interface ScheduledOutcome {
+  readonly runId: string | null;
+  /** Why there is no run. */
+  readonly skipped: string | null;
+}
+
+export const scheduleId = (tenantId: string, runbook: string): string => `${tenantId}/schedule/${runbook}`;
+export const scheduledWorkflowType = 'scheduledRehearsal';
+export const scheduledWorkflowId = (tenantId: string, runbook: string): string =>
+  `${tenantId}/scheduled-rehearsal/${runbook}`;
+
+/** Why these servers cannot be rehearsed now, or null. A rehearsal on an old point proves little, and takes the storage's time. */
+export function behindBecause(servers: readonly RehearsedServer[], views: readonly ReplicaView[]): string | null {
+  const byId = new Map(views.map((view) => [view.serverId, view]));
+  const behind = servers.flatMap(({ serverId, name, rpoMs }) => {
+    const view = byId.get(serverId);
+    if (view === undefined || view.points.length === 0) return [`${name} has no complete point`];
+    if (view.lagMs === null || view.lagMs <= rpoMs) return [];
+    return [`the newest point of ${name} is ${formatDuration(view.lagMs)} old (RPO ${formatDuration(rpoMs)})`];
+  });
+  if (behind.length === 0) return null;
+  const more = behind.length - mostNamed;
+  return [...behind.slice(0, mostNamed), ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
+}
+
+const mostNamed = 5;
+
+/** A schedule in the words of Temporal's (ScheduleSpec): cron in its zone without the excepted days, all in that zone. */
+export interface ScheduleSpecWords {
+  readonly cronExpressions: string[];
+  readonly timezone: string;
+  readonly skip: {
+    readonly year: number;
+    readonly month: MonthName;
+    readonly dayOfMonth: number;
+    readonly hour: '*';
+    readonly minute: '*';
+    readonly second: '*';
+  }[];
+}
+
+const months = [
+  ...(['JANUARY', 'FEBRUARY', 'MARCH', 'APRIL', 'MAY', 'JUNE'] as const),
+  ...(['JULY', 'AUGUST', 'SEPTEMBER', 'OCTOBER', 'NOVEMBER', 'DECEMBER'] as const),
+] as const;
+type MonthName = (typeof months)[number];
+
+export function scheduleSpec({ cron, timezone, except }: Schedule): ScheduleSpecWords {
+  const skip = except.map((date) => {
+    const [year, month, dayOfMonth] = date.split('-').map(Number) as [number, number, number];
+    return { year, month: months[month - 1]!, dayOfMonth, hour: '*', minute: '*', second: '*' } as const;
+  });
+  return { cronExpressions: [cron], timezone, skip };
+}

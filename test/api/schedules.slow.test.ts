@@ -1,0 +1,149 @@
+/** Scheduled rehearsals: what Temporal makes of a schedule, and what one start of it decides. Nothing waits for a clock. */
+import { Client, Connection } from '@temporalio/client';
+import { reconcileSchedules } from '../../api/schedules/reconcile';
+import { serveApi, type ServedApi } from '../../api/server';
+import { scheduleId } from '../../model/scheduled-rehearsal';
+import { eventOfRow } from '../../record/row';
+import { muster } from '../cli/muster';
+import { testTemporalAddress } from '../support/temporal';
+import { caller, eventually, openTestStack, recoveryTools } from './stack';
+import type { Call, RecoveryTools, TestStack } from './stack';
+
+let stack: TestStack;
+let call: Call;
+let tools: RecoveryTools;
+let served: ServedApi;
+let connection: Connection;
+
+beforeAll(async () => {
+  stack = await openTestStack();
+  call = caller(stack);
+  tools = recoveryTools(stack, call);
+  served = await serveApi(stack.deps, { host: '127.0.0.1', port: 0 });
+  connection = await Connection.connect({ address: testTemporalAddress() });
+  await stack.startWorkers();
+  await tools.protectedServer('db01');
+}, 90_000);
+afterAll(async () => {
+  const { runs } = stack.store;
+  for (const { runId } of (await runs.list({ limit: 50 })).items) {
+    await call('POST', `/runs/${runId}/abort`, { body: { reason: 'the test is over' } });
+  }
+  await connection?.close();
+  await served?.stop();
+  await stack?.close();
+});
+
+const never = "schedule: { cron: '0 4 1 1 *', timezone: Europe/Berlin }";
+const shop = (schedule: string, name = 'shop', server = 'db01'): string => `format: 1
+name: ${name}
+title: ${name}
+networks: { recovery: { lan: lan } }
+defaults: { hardware: kvm-virtio }
+waves:
+  - { name: data, servers: [{ name: ${server} }] }
+rehearsal: { ${schedule === '' ? '' : `${schedule}, `}giveUpAfter: 1h }
+`;
+const importText = async (text: string): Promise<void> => {
+  const answer = await call('POST', '/runbooks', { body: { text } });
+  expect([answer.status, answer.body.detail]).toEqual([201, undefined]);
+};
+const client = () => new Client({ connection, namespace: stack.namespace });
+const list = async () => (await call('GET', '/schedules')).body.items;
+const last = async (runbook: string) =>
+  list().then((items: { runbook: string; last: { runId: string | null; skipped: string | null } | null }[]) => {
+    const found = items.find((one) => one.runbook === runbook)?.last;
+    return found && (found.runId !== null || found.skipped !== null) ? found : undefined;
+  });
+const runNow = (runbook = 'shop') =>
+  call('POST', `/schedules/${runbook}/acts`, { body: { act: 'run-now', reason: 'before the audit' } });
+
+test('an import makes the schedule, in its zone over the end of summer time, without the excepted days; another changes it', async () => {
+  const daily = "schedule: { cron: '30 3 * * *', timezone: Europe/Berlin, except: [2027-10-29], catchUp: 7m }";
+  await importText(shop(daily));
+  const handle = client().schedule.getHandle(scheduleId('main', 'shop'));
+  const { policies } = await handle.describe();
+  expect(policies).toMatchObject({ catchupWindow: 420_000, overlap: 'SKIP' });
+  // Summer time ends on the last Sunday of October, the 31st in 2027: 03:30 is 01:30 UTC before, and 02:30 UTC from then on.
+  const response = await connection.workflowService.listScheduleMatchingTimes({
+    namespace: stack.namespace,
+    scheduleId: scheduleId('main', 'shop'),
+    startTime: { seconds: (Date.parse('2027-10-28T00:00:00Z') / 1000) as never },
+    endTime: { seconds: (Date.parse('2027-11-02T00:00:00Z') / 1000) as never },
+  });
+  const times = response.startTime.map(({ seconds }) => new Date(Number(seconds) * 1000).toISOString().slice(0, 16));
+  expect(times).toEqual(['2027-10-28T01:30', '2027-10-30T01:30', '2027-10-31T02:30', '2027-11-01T02:30']);
+
+  await importText(shop(never));
+  expect((await handle.describe()).policies.catchupWindow).toBe(600_000);
+  expect((await list())[0]).toMatchObject({ runbook: 'shop', paused: false, last: null });
+});
+
+test('a schedule that was paused stays so over an import and a start of the API; one that a runbook no longer has is removed', async () => {
+  const paused = await muster(['schedule', 'pause', 'shop', '--reason', 'freeze of changes'], {
+    ...{ MUSTER_URL: served.url, MUSTER_TOKEN: stack.tokens.coordinator },
+  });
+  expect([paused.exitCode, paused.stdout]).toEqual([0, 'shop: paused.']);
+  await importText(shop(never.replace('0 4', '5 4')));
+  await reconcileSchedules(stack.deps);
+  expect((await list())[0]).toMatchObject({ paused: true, note: 'coordinator: freeze of changes' });
+  await call('POST', '/schedules/shop/acts', { body: { act: 'resume', reason: 'over' } });
+  expect((await list())[0]).toMatchObject({ paused: false });
+  await importText(shop('', 'short', 'db01').replace('name: short', 'name: short'));
+  await importText(shop(never, 'short'));
+  expect((await list()).map(({ runbook }: { runbook: string }) => runbook)).toEqual(['shop', 'short']);
+  await importText(`${shop('', 'short')}# without\n`);
+  expect((await list()).map(({ runbook }: { runbook: string }) => runbook)).toEqual(['shop']);
+  const unknown = await call('POST', '/schedules/shopp/acts', { body: { act: 'pause', reason: 'r' } });
+  expect(unknown).toMatchObject({ status: 404, body: { detail: expect.stringContaining('shop') } });
+});
+
+test('a start while another run has the server, or while replication is behind, is skipped, recorded and told', async () => {
+  const db01 = (await stack.store.servers.find('db01'))!;
+  await stack.store.servers.save({ ...db01, objectives: { ...db01.objectives, rpoMs: 1 } });
+  await runNow();
+  const behind = await eventually(() => last('shop'), 60_000);
+  expect(behind).toMatchObject({ runId: null, skipped: expect.stringMatching(/newest point of db01 is .* old/) });
+  await stack.store.servers.save(db01);
+
+  const { runId } = (await tools.push('db01', { powerOn: 'decision' })).body;
+  await eventually(async () => (await stack.store.runs.get(runId)) !== undefined);
+  await runNow();
+  const held = await eventually(async () => {
+    const seen = await last('shop');
+    return seen?.skipped?.includes(runId) && seen;
+  }, 60_000);
+  expect(held).toMatchObject({ runId: null, skipped: `run ${runId} (recovery) has db01` });
+  await call('POST', `/runs/${runId}/abort`, { body: { reason: 'the test goes on' } });
+  await tools.closed(runId);
+
+  const rows = await stack.refusedRows();
+  const said = rows.map(eventOfRow).flatMap((event) => (event.kind === 'noted' ? [event.data.message] : []));
+  const skipped = said.filter((message) => message.includes('was skipped'));
+  expect(skipped).toHaveLength(2);
+  expect(skipped[1]).toContain(`run ${runId}`);
+  await stack.store.notifications.address({
+    ...{ defaults: [{ on: ['rehearsal-due'], mail: ['ops@example.org'], webhooks: [] }], windowMs: 0, quietMs: 0 },
+  });
+  const told = (await stack.store.notifications.list({ limit: 10 })).filter((one) => one.occasion === 'rehearsal-due');
+  expect(told.map(({ name, to }) => [name, to])).toEqual(Array(2).fill(['shop', 'ops@example.org']));
+}, 120_000);
+
+test('otherwise it starts the rehearsal as a run of its own, by the schedule, with the limits of its runbook', async () => {
+  await eventually(async () => ((await call('GET', '/servers/db01/replica')).body.lagMs ?? Infinity) < 10_000, 60_000);
+  await runNow();
+  const { runId } = await eventually(async () => {
+    const seen = await last('shop');
+    return seen?.runId !== null && seen;
+  }, 60_000);
+  const row = await eventually(() => stack.store.runs.get(runId!), 60_000);
+  expect(row).toMatchObject({
+    procedure: 'plan',
+    mode: 'rehearsal',
+    serverName: 'shop',
+    requestedBy: 'schedule of shop',
+  });
+  const [first] = await stack.store.journal.rows(runId!);
+  const event = eventOfRow(first!);
+  expect(event).toMatchObject({ data: { order: { plan: { rehearsal: { giveUpAfterMs: 3_600_000 } } } } });
+}, 120_000);

@@ -1,0 +1,136 @@
+/** What becomes a risk, how bad it is, and that its id stays while it lasts. */
+import { certificateRisks, collisionRisks, planRisks, rehearsalRisks } from '../../../model/readiness/plan-risks';
+import { replicationRisks } from '../../../model/readiness/replication-risks';
+import { byUrgency, worstOfEach } from '../../../model/readiness/risks';
+import { siteRisks, type AskedOrder } from '../../../model/readiness/site-risks';
+import type { ReadinessAnswer } from '../../../model/readiness/site-readiness';
+import type { ReplicaView } from '../../../model/replica';
+import { behindBecause, scheduleSpec } from '../../../model/scheduled-rehearsal';
+import { makeOrder, storyServer } from '../../support/order';
+
+const server = { ...storyServer, objectives: { rpoMs: 60_000, rtoMs: 1 } };
+const point = { pointId: 'p', takenAt: '', consistency: 'crash' as const, storedBytes: 1 };
+const view = (changes: Partial<ReplicaView> = {}): ReplicaView => ({
+  ...{ serverId: server.id, serverName: server.name, state: 'replicating', heldBy: null, points: [point] },
+  ...{ lagMs: 1_000, storedBytes: 1, lastError: null },
+  ...changes,
+});
+const said = (changes: Partial<ReplicaView>) =>
+  replicationRisks(server, view(changes), true).map(({ id, severity }) => `${severity} ${id.split('/').at(-1)}`);
+
+test('a replica is at risk by its lag against the objective, its state and its errors', () => {
+  expect(said({})).toEqual([]);
+  expect(said({ lagMs: 60_000 })).toEqual([]);
+  expect(said({ lagMs: 60_001 })).toEqual(['warning lag']);
+  expect(said({ lagMs: 120_001 })).toEqual(['critical lag']);
+  expect(said({ points: [], lagMs: null, lastError: 'disk full' })).toEqual(['critical error', 'critical lag']);
+  expect(said({ state: 'paused' })).toEqual(['warning state']);
+  expect(said({ state: 'suspended' })).toEqual(['warning state']);
+  expect(said({ state: 'frozen', heldBy: 'run-1' })).toEqual(['info state']);
+  expect(replicationRisks(server, undefined, true)[0]).toMatchObject({ severity: 'critical', found: 'no replica' });
+  expect(replicationRisks(server, undefined, false)[0]).toMatchObject({ severity: 'warning' });
+});
+
+const order = makeOrder({ server, runId: 'r-1' });
+const asked: AskedOrder = { runbook: 'shop', order, rehearsal: {} };
+const answer = (changes: Partial<ReadinessAnswer> = {}): ReadinessAnswer => ({
+  ...{ freeBytes: 1e12, memoryFreeBytes: 1e12, networks: [], host: [], orders: [], secrets: [], sources: [] },
+  ...changes,
+});
+const ofSite = (changes: Partial<ReadinessAnswer>, orders = [asked]) =>
+  siteRisks('frankfurt', [server], orders, answer(changes));
+
+test('each server may fit and all of a runbook not: room and memory are summed up', () => {
+  const other = { ...asked, order: { ...order, runId: 'r-2', server: { ...server, id: 'other', name: 'db01' } } };
+  const orders = ['r-1', 'r-2'].map((runId) => ({ runId, failed: [], neededBytes: 6e9 }));
+  const found = ofSite({ freeBytes: 10e9, memoryFreeBytes: 3 * 1024 ** 3, orders }, [asked, other]);
+  expect(found.map(({ id }) => id)).toEqual(['space/runbook/shop/frankfurt', 'memory/runbook/shop/frankfurt']);
+  expect(ofSite({ freeBytes: 10e9, memoryFreeBytes: 3 * 1024 ** 3, orders })).toEqual([]);
+});
+
+test('what preflight would stop at is critical, its warnings are warnings, and what is said elsewhere is not said twice', () => {
+  const failed = [
+    { name: 'network for prod', severity: 'problem', found: 'dr-prod', needed: 'lan' },
+    { name: 'clocks', severity: 'warning', found: 'apart', needed: 'together' },
+    { name: 'replica', severity: 'problem', found: 'none', needed: 'one' },
+    { name: 'something new', severity: 'problem', found: 'x', needed: 'y' },
+  ] as const;
+  const found = ofSite({ orders: [{ runId: 'r-1', failed, neededBytes: 0 }] });
+  expect(found.map(({ kind, severity }) => [kind, severity])).toEqual([
+    ['network', 'critical'],
+    ['host', 'warning'],
+    ['target', 'critical'],
+  ]);
+});
+
+test('a changed source keeps its id while the values change; what could not be seen is only worth knowing', () => {
+  const resized = (sizeBytes: number) => ({ ...server, disks: [{ ...server.disks[0]!, sizeBytes }, server.disks[1]!] });
+  const seen = (sizeBytes: number) =>
+    ofSite({ sources: [{ serverId: server.id, now: resized(sizeBytes), because: null }] });
+  expect(seen(5e9)).toHaveLength(1);
+  expect(seen(5e9)[0]!.id).toBe(seen(7e9)[0]!.id);
+  expect(seen(5e9)[0]!.severity).toBe('critical');
+  expect(ofSite({ sources: [{ serverId: server.id, now: null, because: 'away' }] })[0]).toMatchObject({
+    severity: 'info',
+  });
+});
+
+test('servers of different runbooks that want one name or one address collide, and one server in two runbooks does not', () => {
+  const twin = { ...order, server: { ...server, id: 'twin', name: 'twin' } };
+  const found = collisionRisks([asked, { ...asked, runbook: 'other', order: twin }]);
+  expect(found.map(({ found: words }) => words)).toEqual([
+    'app01 and twin want name app01-recovered at site frankfurt (runbooks other, shop)',
+    'app01 and twin want hardware address 52:54:00:6b:3c:58 (runbooks other, shop)',
+  ]);
+  expect(collisionRisks([asked, { ...asked, runbook: 'other' }])).toEqual([]);
+});
+
+test('a rehearsal is due before its verification ends, and certificates are a risk before they end', () => {
+  const day = 86_400_000;
+  const until = new Date(20 * day).toISOString();
+  const verified = { state: 'verified', because: [], rehearsal: null, until } as const;
+  const kinds = (nowMs: number) => rehearsalRisks('shop', verified, 14 * day, nowMs).map(({ id }) => id);
+  expect(kinds(5 * day)).toEqual([]);
+  expect(kinds(6 * day)).toEqual(['rehearsal/runbook/shop/due']);
+  const ends = (days: number) =>
+    certificateRisks(
+      [{ of: 'mail', at: 'a:1', endsAt: new Date(days * day).toISOString(), because: null }],
+      30 * day,
+      0,
+    );
+  expect([31, 30, 6, -1].map((days) => ends(days)[0]?.severity)).toEqual([
+    undefined,
+    'warning',
+    'critical',
+    'critical',
+  ]);
+  expect(planRisks('failback', [{ runbook: 'r', server: 's', found: '', needed: '', remedy: '' }])[0]!.severity).toBe(
+    'info',
+  );
+});
+
+test('one risk that several runbooks find is one, the worst of them, and the worst come first', () => {
+  const [warning] = replicationRisks(server, view({ lagMs: 61_000 }), true);
+  const [critical] = replicationRisks(server, view({ lagMs: 600_000 }), true);
+  expect(worstOfEach([warning!, critical!, warning!])).toEqual([critical]);
+  expect([{ ...warning!, id: 'a' }, critical!].sort(byUrgency)[0]).toBe(critical);
+});
+
+test('a scheduled rehearsal waits for nothing: servers that are behind are named, a few of them', () => {
+  const servers = Array.from({ length: 8 }, (_, index) => ({
+    ...{ serverId: `s-${index}`, name: `app0${index}`, siteId: 'dr', rpoMs: 60_000 },
+  }));
+  const views = servers.map(({ serverId }) => view({ serverId, lagMs: 60_000 }));
+  expect(behindBecause(servers, views)).toBeNull();
+  expect(behindBecause(servers, views.slice(2))).toBe('app00 has no complete point; app01 has no complete point');
+  expect(behindBecause(servers, [])).toMatch(/app04 has no complete point; and 3 more$/);
+});
+
+test('excepted days are skipped as whole days of the schedule’s own zone', () => {
+  const schedule = { cron: '0 3 * * 6', timezone: 'Europe/Berlin', except: ['2027-12-25'], catchUpMs: 1 };
+  expect(scheduleSpec(schedule)).toEqual({
+    cronExpressions: ['0 3 * * 6'],
+    timezone: 'Europe/Berlin',
+    skip: [{ year: 2027, month: 'DECEMBER', dayOfMonth: 25, hour: '*', minute: '*', second: '*' }],
+  });
+});

@@ -1,0 +1,61 @@
+/**
+ * What a schedule starts: decides whether the rehearsal may run now, and starts it as a run of its own, which goes on when this
+ * ends. What may not run is skipped and said, never forgotten.
+ */
+import { ParentClosePolicy, proxyActivities, startChild, workflowInfo } from '@temporalio/workflow';
+import type { ScheduleActivities } from '../activities/contract';
+import type { Provenance } from '../model/order';
+import {
+  behindBecause,
+  scheduleId,
+  type PreparedRehearsal,
+  type ScheduledOutcome,
+  type ScheduledRehearsal,
+} from '../model/scheduled-rehearsal';
+import { journalQueue, planWorkflowId, planWorkflowType, workflowQueue } from './messages';
+import { viewReplicas } from './site-questions';
+
+const journal = proxyActivities<ScheduleActivities>({ taskQueue: journalQueue, startToCloseTimeout: '60s' });
+
+export async function scheduledRehearsal(input: ScheduledRehearsal): Promise<ScheduledOutcome> {
+  const by = schedule(input);
+  const prepared = await journal.prepareRehearsal({ ...input, requestedBy: by });
+  const because = prepared.kind === 'skipped' ? prepared.because : await notNow(prepared);
+  if (prepared.kind === 'skipped' || because !== null) {
+    const skipped = because ?? '';
+    await journal.skipRehearsal({ ...input, at: workflowInfo().startTime.toISOString(), because: skipped, by });
+    return { runId: null, skipped };
+  }
+  const { order } = prepared;
+  await startChild(planWorkflowType, {
+    workflowId: planWorkflowId(order.tenantId, order.runId),
+    taskQueue: workflowQueue,
+    args: [order],
+    parentClosePolicy: ParentClosePolicy.ABANDON,
+    memo: {
+      ...{ runId: order.runId, idempotencyKey: '', contentSha256: '', serverId: '', machineName: '' },
+      ...{ serverName: order.runbook.name, requestedBy: by.actor.name },
+    },
+    staticSummary: `${order.mode} of runbook ${order.runbook.name}`,
+  });
+  return { runId: order.runId, skipped: null };
+}
+
+/** Why the sites' own answers keep it from running, or null. */
+async function notNow({ servers }: Extract<PreparedRehearsal, { kind: 'ready' }>): Promise<string | null> {
+  for (const siteId of new Set(servers.map((server) => server.siteId))) {
+    const views = await viewReplicas({ siteId }).catch(() => null);
+    if (views === null) return `site ${siteId} did not answer`;
+    const because = behindBecause(
+      servers.filter((server) => server.siteId === siteId),
+      views,
+    );
+    if (because !== null) return because;
+  }
+  return null;
+}
+
+function schedule({ tenantId, runbook }: ScheduledRehearsal): Provenance {
+  const actor = { kind: 'workflow' as const, id: scheduleId(tenantId, runbook), name: `schedule of ${runbook}` };
+  return { actor, authMethod: 'internal', requestId: workflowInfo().workflowId, address: '' };
+}
