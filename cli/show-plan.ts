@@ -57,7 +57,7 @@ export function planObjectiveWords({ actualMs, targetMs, verdict, because }: Pla
   const target = targetMs === null ? '' : ` of ${formatDuration(targetMs)}`;
   if (verdict === 'unknown' && targetMs !== null) return `objective ${formatDuration(targetMs)}, ${because}`;
   if (actualMs === null) return verdict === 'missed' ? `missed${target}: ${because}` : because;
-  return `${formatDuration(actualMs)}${target}${verdict === 'unknown' ? '' : `: ${verdict}`}`;
+  return `${formatDuration(actualMs)}${target}${verdict === 'unknown' ? ` (${because})` : `: ${verdict}`}`;
 }
 
 export function holdWords({ of, by, since, reason }: HoldView): string {

@@ -2,8 +2,9 @@
 import { z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { reportModel, type RunReport } from '../../model/report';
-import { renderReportHtml } from '../../templates/render';
+import { renderPlanReportHtml, renderReportHtml } from '../../templates/render';
 import type { ApiDeps, ApiEnv } from '../deps';
+import { planReportOf } from '../plans/report';
 import type { Register } from '../register';
 import { readRun } from '../runs/read';
 import { runParam } from './runs';
@@ -28,18 +29,24 @@ export function reportRoutes(register: Register, deps: ApiDeps): void {
       },
     },
     async (c) => {
-      const { events, declaration, headHash } = await readRun(deps, c.req.valid('param').runId);
-      const report = reportModel(events, declaration, {
-        generatedAt: deps.clock().toISOString(),
-        headHash,
-        versions: { muster: deps.config.version },
-      });
+      const reading = await readRun(deps, c.req.valid('param').runId);
+      const { events, declaration, headHash } = reading;
+      const context = { generatedAt: deps.clock().toISOString(), headHash, versions: { muster: deps.config.version } };
       c.header('vary', 'accept');
-      if ((c.req.valid('query').format ?? wantedFormat(c)) === 'json') return c.json(report) as never;
-      c.header('content-security-policy', pagePolicy);
-      return c.body(await renderPage(deps, report), 200, { 'content-type': 'text/html; charset=utf-8' }) as never;
+      const format = c.req.valid('query').format ?? wantedFormat(c);
+      if (reading.kind === 'plan') {
+        const report = await planReportOf(deps, reading, context);
+        return format === 'json' ? (c.json(report) as never) : page(c, renderPlanReportHtml(report));
+      }
+      const report = reportModel(events, declaration, context);
+      return format === 'json' ? (c.json(report) as never) : page(c, await renderPage(deps, report));
     },
   );
+}
+
+function page(c: Context<ApiEnv>, html: string): never {
+  c.header('content-security-policy', pagePolicy);
+  return c.body(html, 200, { 'content-type': 'text/html; charset=utf-8' }) as never;
 }
 
 async function renderPage({ evidence }: ApiDeps, report: RunReport): Promise<string> {

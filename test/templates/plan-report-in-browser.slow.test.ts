@@ -1,0 +1,53 @@
+/** The report of a plan as its readers meet it: on a phone and at a desk, in the system's Chromium. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { chromium, type Browser } from 'playwright-core';
+import { planReport } from '../../model/plan-report';
+import { renderPlanReportHtml } from '../../templates/render';
+import { planDeclaration } from '../../workflows/plan.steps';
+import { sampleRunbook } from '../support/plan-sample';
+import { at, largeRunbook, planStory } from '../support/plan-story';
+
+let browser: Browser;
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'muster-plan-report-'));
+  for (const [name, text] of [['small', sampleRunbook], ['large', largeRunbook(500)]] as const) {
+    const { events, children } = planStory(text);
+    const context = { generatedAt: at(200), headHash: 'c'.repeat(64), versions: {}, children, past: [], text };
+    await writeFile(join(folder, `${name}.html`), renderPlanReportHtml(planReport(events, planDeclaration, context)));
+  }
+  browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
+}, 30_000);
+
+afterAll(async () => {
+  await browser.close();
+  await rm(folder, { recursive: true });
+});
+
+test.each([
+  ['small', 1280],
+  ['small', 375],
+  ['large', 1280],
+  ['large', 375],
+] as const)('of %s size fits %d pixels, asks for nothing, and complains about nothing', async (name, width) => {
+  const page = await browser.newPage({ viewport: { width, height: 800 } });
+  const complaints: string[] = [];
+  const requests: string[] = [];
+  page.on('console', (message) => complaints.push(message.text()));
+  page.on('request', (request) => requests.push(request.url()));
+  try {
+    await page.goto(pathToFileURL(join(folder, `${name}.html`)).href);
+    expect(complaints).toEqual([]);
+    expect(requests).toHaveLength(1);
+    expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
+    expect(await page.locator('h1').innerText()).toBe('Still running');
+    expect(await page.locator('.servers tbody tr').count()).toBe(name === 'small' ? 5 : 505);
+
+  } finally {
+    await page.close();
+  }
+}, 30_000);

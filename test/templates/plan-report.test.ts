@@ -1,0 +1,73 @@
+/** The report of a plan: what comes first, what is escaped, and how large it gets. */
+import { planReport, type PlanReportContext } from '../../model/plan-report';
+import { pastPlan, type PastRow } from '../../model/plan-view/past-plan';
+import { renderPlanReportHtml } from '../../templates/render';
+import { planDeclaration } from '../../workflows/plan.steps';
+import { storyStart } from '../support/order';
+import { at, largeRunbook, planStory, type PlanStory } from '../support/plan-story';
+import { sampleRunbook } from '../support/plan-sample';
+
+const past: PastRow = {
+  ...{ runId: 'r-1', mode: 'rehearsal', state: 'succeeded', startedAt: storyStart, closedAt: at(200) },
+  ...{ runbookVersion: 2, runbookSha256: 'b'.repeat(64) },
+};
+
+function reportOf({ events, children }: PlanStory, changes: Partial<PlanReportContext> = {}) {
+  return planReport(events, planDeclaration, {
+    ...{ generatedAt: at(200), headHash: 'c'.repeat(64), versions: { muster: '0.1.0' }, children, text: sampleRunbook },
+    past: [{ plan: pastPlan(past, children), children }],
+    ...changes,
+  });
+}
+
+test('says the result first, then exceptions, then objectives, and everything that people did', () => {
+  const html = renderPlanReportHtml(reportOf(planStory()));
+  const headings = [...html.matchAll(/<h[12] id="([\w-]+)"/g)].map((match) => match[1]);
+  expect(headings.slice(0, 3)).toEqual(['verdict', 'exceptions', 'objectives']);
+  expect(headings).toEqual(expect.arrayContaining(['waves', 'wave-1', 'gates', 'holds', 'told', 'trend', 'runbook']));
+  for (const words of [
+    'Failed: db02',
+    'Tomáš Lindqvist decided approve',
+    'Counted the orders.',
+    'Wait for the network team.',
+    'ops@example.org',
+    'Not recovered: db02 (failed).',
+    'SHA-256 <code>aaaa',
+    'question: Are the data good?',
+  ]) {
+    expect(html).toContain(words);
+  }
+});
+
+test('each server is one row that leads to its own report', () => {
+  const story = planStory();
+  const html = renderPlanReportHtml(reportOf(story));
+  const runId = story.order.servers[0]!.order.runId;
+  expect(html).toContain(`<a href="../${runId}/report?format=html">`);
+  expect(html.match(/<th scope="row">web02<\/th>/g)).toHaveLength(1);
+});
+
+test('a text that was not imported is not shown, and its hash is', () => {
+  const html = renderPlanReportHtml(reportOf(planStory(), { text: null }));
+  expect(html).toContain('The text was not imported');
+});
+
+test('escapes foreign text and carries no terminal sequence', () => {
+  const story = planStory();
+  const nasty = '<script>alert(1)</script>\u001b[31m\u202e{{x}}';
+  const events = JSON.parse(
+    JSON.stringify(story.events)
+      .replaceAll('Counted the orders.', JSON.stringify(nasty).slice(1, -1))
+      .replaceAll('Databases', '</style><b>x</b>'),
+  ) as typeof story.events;
+  const html = renderPlanReportHtml(reportOf({ ...story, events }, { text: nasty })).replace(/<style>[^]*?<\/style>/, '');
+  expect(html).not.toMatch(/<(script|iframe|b|i|svg)\b/);
+  expect(html.replace(/[\n\t]/g, '')).not.toMatch(/[\p{Cc}\u202a-\u202e]/u);
+  expect(html).toContain('&lt;script&gt;alert(1)&lt;/script&gt;');
+});
+
+test('500 servers are less than 2 MB', () => {
+  const html = renderPlanReportHtml(reportOf(planStory(largeRunbook(500)), { text: largeRunbook(500) }));
+  expect(html).toContain('node500');
+  expect(Buffer.byteLength(html)).toBeLessThan(2_000_000);
+});
