@@ -6,6 +6,7 @@ import { rungsNotShown } from '../model/results';
 import type { DecisionView, ParkingView, RefusalView } from '../model/run-view';
 import type { Exhibit } from './exhibits';
 import { clockFigure, objectiveFigure, timelineOf } from './figures';
+import { rehearsalSection } from './rehearsal-section';
 import { stepDetails } from './step-details';
 import { decisionWords, optionWords, runWords } from './words';
 
@@ -53,6 +54,7 @@ export function reportPage(report: RunReport, exhibits: readonly Exhibit[], css:
       })),
       pictures: exhibits.filter(({ sha256, image }) => image !== '' && inProof.has(sha256)),
     },
+    rehearsal: rehearsalSection(report),
     steps: stepDetails(report, labels),
     decisions: report.decisions.map((decision) => decisionRow(decision, report)),
     refusals: report.refusals.map((refusal) => refusalRow(refusal, report)),
