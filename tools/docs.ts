@@ -14,6 +14,7 @@ import { apiPaths } from './api-paths';
 import { errorsDocument } from './errors-document';
 import { operatingDocument } from './metrics-document';
 import { readmes } from './readmes';
+import { runbookReference, runbookSchemaText } from './runbook-documents';
 
 const docs = join(__dirname, '..', 'docs');
 
@@ -73,6 +74,8 @@ export async function generatedDocuments(): Promise<Record<string, string>> {
     'operating.md': operatingDocument(page('operating.md')),
     'configuration.md': configurationDocument(page('configuration.md')),
     'when-it-is-stuck.md': errorsDocument(),
+    'runbook-reference.md': runbookReference(),
+    '../runbooks/runbook.schema.json': runbookSchemaText(),
     ...Object.fromEntries(
       Object.values(procedures).map((procedure) => [`procedures/${procedure.name}.md`, procedureDocument(procedure)]),
     ),

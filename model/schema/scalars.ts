@@ -15,9 +15,9 @@ const longestMs = 400 * 86_400 * second;
 export const duration = z
   .string()
   .regex(/^[1-9][0-9]{0,6}[smhd]$/, 'a duration such as 30s, 15m, 4h or 90d')
+  .meta({ examples: ['15m'] })
   .transform((text) => Number(text.slice(0, -1)) * units[text.slice(-1)]!)
-  .refine((ms) => ms <= longestMs, 'at most 400 days')
-  .meta({ examples: ['15m'] });
+  .refine((ms) => ms <= longestMs, 'at most 400 days');
 
 const sizeUnits: Readonly<Record<string, number>> = { MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 };
 
@@ -25,8 +25,8 @@ const sizeUnits: Readonly<Record<string, number>> = { MiB: 1024 ** 2, GiB: 1024 
 export const size = z
   .string()
   .regex(/^[1-9][0-9]{0,5} ?(MiB|GiB|TiB)$/, 'a size such as 512MiB or 16GiB')
-  .transform((text) => Number.parseInt(text, 10) * sizeUnits[text.slice(-3)]!)
-  .meta({ examples: ['4GiB'] });
+  .meta({ examples: ['4GiB'] })
+  .transform((text) => Number.parseInt(text, 10) * sizeUnits[text.slice(-3)]!);
 
 export const cidr = z
   .union([z.cidrv4(), z.cidrv6()], { error: 'an address with prefix length, such as 10.8.0.12/24' })
