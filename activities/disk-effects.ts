@@ -6,7 +6,7 @@ import type { EffectsOf } from './attempt';
 import { callOptions, workAt } from './common';
 
 import type { ActivityDeps, RecoverySite } from './site';
-import { targetNics } from './target-nics';
+import { addressesOf, targetNics } from './target-nics';
 
 type DiskEffects = Pick<RecoveryActivities, 'applySignature' | 'removeSignature' | 'inoculateDisks' | 'updateRegistry'>;
 
@@ -27,7 +27,8 @@ export function createDiskEffects(deps: ActivityDeps): EffectsOf<DiskEffects> {
       const unlockKeys = await Promise.all((order.server.unlockKeys ?? []).map((ref) => deps.secrets(ref)));
       const nics = await targetNics(order, site, attempt);
       const prepared = await preparedFor(site, order);
-      const options = { ...callOptions(attempt), nics, unlockKeys, prepared, ...inoculatorFor(site, order) };
+      const addresses = addressesOf(order, nics);
+      const options = { ...callOptions(attempt), nics, addresses, unlockKeys, prepared, ...inoculatorFor(site, order) };
       const report = await onBytes(() => site.disks.inoculate(disks, order.target.hardware, options));
       const text = Buffer.from(JSON.stringify(report, null, 2));
       await attempt.keep(

@@ -9,6 +9,7 @@ import type { EffectsOf } from './attempt';
 import type { PointManifest } from '../model/replica';
 import { callOptions, takesCopies, workAt } from './common';
 
+import { checkAddresses } from './preflight-addresses';
 import { check, type Check } from './preflight-check';
 import { checkGivenMachine } from './preflight-given';
 import { checkClocks, checkReplica, type ReplicaFound } from './preflight-replica';
@@ -67,6 +68,7 @@ export function checksOf(order: RecoveryOrder, site: RecoverySite, seen: Seen): 
     ...seen.given,
     ...checkHardware(order, site, seen.health),
     ...checkNetworks(order, site, seen.health),
+    ...checkAddresses(order, site),
     ...checkRehearsal(order),
   ];
 }

@@ -7,6 +7,7 @@
  */
 import type { CallOptions } from '../platforms/contract';
 import type { TakenDisk } from '../model/replica';
+import type { IpSettings } from '../model/runbook/runbook';
 import type { HardwareProfile, NicSpec, OperatingSystem } from '../model/server';
 
 export interface VolumeFound {
@@ -66,7 +67,8 @@ export interface WatchedPath {
 
 export type KeptPreparation = Preparation & { readonly preparedAt: string };
 
-export interface PrepareOptions extends Omit<InoculateOptions, 'prepared'> {
+/** Never with addresses: those are of one order. */
+export interface PrepareOptions extends Omit<InoculateOptions, 'prepared' | 'addresses'> {
   /** An empty folder for the files of what is prepared. */
   readonly folder: string;
   /** What is kept already: only looked at where it still fits. */
@@ -91,9 +93,15 @@ export interface RegistryReport {
   readonly warnings: readonly string[];
 }
 
+export interface CardAddress extends IpSettings {
+  readonly macAddress: string;
+}
+
 export interface InoculateOptions extends CallOptions {
   /** The server's NICs, whose MAC addresses the recovered machine keeps: with them each network name finds its card. */
   readonly nics?: readonly NicSpec[];
+  /** New addresses of cards, by the MAC address that the recovered machine has; Linux only. */
+  readonly addresses?: readonly CardAddress[];
   /** Keys of encrypted volumes, each tried on each; secrets, so in memory only. */
   readonly unlockKeys?: readonly Uint8Array[];
   /** The one that chooseInoculator named. Default: the built-in one. */

@@ -20,6 +20,7 @@ import { chooseInoculator } from './linux/choose';
 import { inoculateLinux } from './linux/inoculate';
 import { prepareLinux } from './linux/prepare';
 import { listVolumes } from './linux/volumes';
+import { noAddressesFor } from './no-addresses';
 import { refuseDamaged } from './refuse-damaged';
 import { applyVerified, removeVerified } from './signature-edits';
 import { findVolumes } from './signatures';
@@ -74,6 +75,8 @@ async function inoculate(
 ): Promise<InoculationReport> {
   const stage = stageReporter(options);
   await refuseDamaged(disks, options);
+  if (options.inoculator === v2vName && (options.addresses ?? []).length > 0)
+    throw noAddressesFor('a system that virt-v2v converts');
   if (options.inoculator === v2vName) return convertByV2v(settings, disks, hardware, options);
   stage('starting the appliance', 0);
   const report = await withAppliance(settings, disks, options, async (guest, scratch) => {
@@ -82,8 +85,11 @@ async function inoculate(
     stage('looking for the operating system', 50);
     const volumes = await listVolumes(guest, options.unlockKeys);
     const done =
-      (await inoculateIfWindows({ guest, hardware, driverFolder, scratch, stage, signal }, volumes)) ??
-      (await inoculateLinux({ guest, diskCount: disks.length, volumes, hardware, scratch, stage, options }));
+      (await inoculateIfWindows(
+        { guest, hardware, driverFolder, scratch, stage, signal },
+        volumes,
+        options.addresses,
+      )) ?? (await inoculateLinux({ guest, diskCount: disks.length, volumes, hardware, scratch, stage, options }));
     stage('closing the disks', 97);
     return done;
   });

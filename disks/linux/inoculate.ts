@@ -16,6 +16,7 @@ import { resolverFor } from './device-names';
 import { findLinux, type LabelledVolume, type LinuxSystem } from './find-system';
 import { compare, isFit, mountAll, refuseLacking, refuseUnfit, type Findings } from './findings';
 import type { KernelPlan } from './kernels';
+import { readdress } from './addresses/readdress';
 import { regenerate } from './regenerate';
 import { report } from './report';
 import { copyInGuest, verifyCopies } from './uefi';
@@ -31,7 +32,7 @@ export interface InoculationRequest {
   readonly scratch: string;
   /** `done` is a percentage of what is expected in all. */
   readonly stage: (label: string, done: number) => void;
-  readonly options: Pick<InoculateOptions, 'nics' | 'signal' | 'prepared' | 'unlockKeys'>;
+  readonly options: Pick<InoculateOptions, 'nics' | 'signal' | 'prepared' | 'unlockKeys' | 'addresses'>;
 }
 
 /**
@@ -41,8 +42,24 @@ export interface InoculationRequest {
  * not read back; TransientError when the appliance fails. The disks may be given again after any of them.
  */
 export async function inoculateLinux(request: InoculationRequest): Promise<InoculationReport> {
-  const { guest, options } = request;
+  const { guest, volumes, stage, options } = request;
   const files = guestFiles(guest, request.scratch);
+  const report = await inoculateFor(request, files);
+  const { addresses = [], nics = [] } = options;
+  if (addresses.length === 0) return report;
+  stage('giving the cards their addresses', 94);
+  await guest.ask('umount-all');
+  const done = await readdress(guest, files, await findLinux(guest, files, volumes), addresses, nics);
+  return {
+    ...report,
+    changes: [...report.changes, ...done.changes],
+    verified: [...report.verified, ...done.verified],
+    warnings: [...(report.warnings ?? []), ...done.warnings],
+  };
+}
+
+async function inoculateFor(request: InoculationRequest, files: GuestFiles): Promise<InoculationReport> {
+  const { options } = request;
   const prepared = options.prepared ?? { because: 'nothing was prepared' };
   const preparedAt = 'because' in prepared ? null : prepared.preparedAt;
   const use = 'because' in prepared ? prepared : await usePrepared(request, files, prepared);

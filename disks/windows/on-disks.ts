@@ -1,9 +1,10 @@
 /** Where the toolkit asks whether it is Windows that lies on a server's disks, and goes on with it when it does. */
 import { OperatorError } from '../../model/errors';
-import type { InoculationReport, RegistryReport } from '../contract';
+import type { CardAddress, InoculationReport, RegistryReport } from '../contract';
 import { guestFiles } from '../guest-files';
 import type { GuestVolume } from '../linux/device-names';
 import { listVolumes } from '../linux/volumes';
+import { noAddressesFor } from '../no-addresses';
 import { findWindows, placeOf } from './find-windows';
 import { inoculateWindows, type WindowsRequest } from './inoculate';
 import { updateWindowsRegistry } from './update-registry';
@@ -22,6 +23,7 @@ const linuxTypes = /^(ext[234]|xfs|btrfs|f2fs|jfs|LVM2_member|crypto_LUKS|linux_
 export async function inoculateIfWindows(
   request: UnlocatedRequest,
   all: readonly GuestVolume[],
+  addresses: readonly CardAddress[] = [],
 ): Promise<InoculationReport | null> {
   const { guest } = request;
   const volumes = all.filter(isReadable);
@@ -31,6 +33,7 @@ export async function inoculateIfWindows(
   if (system === null && obstacle !== null && linux.length === 0) throw obstacle;
   if (system === null) return null;
   for (const volume of linux) if (await holdsLinux(request, volume)) throw twoSystems(system.volume, volume);
+  if (addresses.length > 0) throw noAddressesFor('a Windows');
   return inoculateWindows({ ...request, system });
 }
 
