@@ -13,6 +13,7 @@ import { logRequests } from './middleware/log-requests';
 import { requestId } from './middleware/request-id';
 import { defaultHeaders, secure } from './middleware/secure';
 import { documentRoute } from './openapi';
+import { findPlaces } from './places';
 import { Problem, problemResponse } from './problems';
 import { recordRefusals } from './refusals';
 import { registerOn } from './register';
@@ -31,6 +32,7 @@ import { runbookRoutes } from './routes/runbooks';
 import { runRoutes } from './routes/runs';
 import { scheduleRoutes } from './routes/schedules';
 import { serverRoutes } from './routes/servers';
+import { stuckRoutes } from './routes/stuck';
 import { tokenRoutes } from './routes/tokens';
 import { rememberActs } from './runs/acts';
 import { createSiteWatch, type SiteWatch } from './site-watch';
@@ -55,7 +57,7 @@ export function assembleApi(deps: ApiDeps): Api {
   const acts = rememberActs(deps.temporal);
   const sites = createSiteWatch(deps);
   const metrics = createApiMetrics(deps.config.version);
-  const register = registerOn(app, verifier, refusals);
+  const register = registerOn(app, { verifier, refusals, places: findPlaces(deps, servers) });
 
   app.use(requestId, logRequests(deps, metrics), secure, defaultHeaders, limitBody(deps));
   healthRoutes(app, deps, sites);
@@ -71,6 +73,7 @@ export function assembleApi(deps: ApiDeps): Api {
   recoveryRoutes(register, deps, servers);
   runRoutes(register, sites.remembering(deps), servers, acts);
   decisionRoutes(register, deps, acts, refusals);
+  stuckRoutes(register, deps);
   reportRoutes(register, deps);
   evidenceRoutes(register, deps);
   notificationRoutes(register, deps);

@@ -47,6 +47,8 @@ export const authorisation = {
   decide: recovers,
   getDecision: everybody,
   abortRun: recovers,
+  withdrawAbort: recovers,
+  listStuck: everybody,
   getReport: everybody,
   getEvidence: examines,
   listNotifications: examines,

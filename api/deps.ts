@@ -56,7 +56,8 @@ export const readinessDefaults: ReadinessConfig = {
   certificateMs: 30 * 86_400_000,
 };
 
-export const readinessOf = ({ readiness }: Pick<ApiConfig, 'readiness'>): ReadinessConfig => readiness ?? readinessDefaults;
+export const readinessOf = ({ readiness }: Pick<ApiConfig, 'readiness'>): ReadinessConfig =>
+  readiness ?? readinessDefaults;
 
 export const defaultApiConfig: Omit<ApiConfig, 'tenantId' | 'coreId' | 'version' | 'siteIds'> = {
   tokenFreshMs: 30_000,

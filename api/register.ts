@@ -7,7 +7,9 @@ import type { Operation } from './authorisation';
 import type { ApiEnv } from './deps';
 import { admit } from './middleware/admit';
 import type { Verifier } from './middleware/authenticate';
+import { holdHere } from './middleware/hold-here';
 import { validateAll } from './middleware/validate';
+import type { FindPlaces } from './places';
 import { problemMediaType } from './problems';
 import type { Refusals } from './refusals';
 import { problemSchema } from './schemas/common';
@@ -24,7 +26,13 @@ const problems = {
   default: { description: 'A problem (RFC 9457)', content: { [problemMediaType]: { schema: problemSchema } } },
 };
 
-export function registerOn(app: OpenAPIHono<ApiEnv>, verifier: Verifier, refusals: Refusals): Register {
+export interface Door {
+  readonly verifier: Verifier;
+  readonly refusals: Refusals;
+  readonly places: FindPlaces;
+}
+
+export function registerOn(app: OpenAPIHono<ApiEnv>, { verifier, refusals, places }: Door): Register {
   return (operation, route, handler) => {
     const full = {
       ...route,
@@ -32,7 +40,11 @@ export function registerOn(app: OpenAPIHono<ApiEnv>, verifier: Verifier, refusal
       path: apiPrefix + route.path,
       security: [{ bearer: [] }],
       responses: { ...route.responses, ...problems },
-      middleware: [admit(operation, verifier, refusals), validateAll(route.request)],
+      middleware: [
+        admit(operation, verifier, refusals),
+        validateAll(route.request),
+        holdHere(operation, places, refusals),
+      ],
     };
     // The handler's type follows from `route`; what is added above changes neither its input nor its answers.
     app.openapi(full, handler as never);

@@ -14,10 +14,20 @@ import { siteCalls, type SiteCalls } from './temporal/sites';
 import { updateCalls, type UpdateCalls } from './temporal/updates';
 import { liveCalls, type LiveCalls } from './temporal/live';
 import { healthCalls, type HealthCalls } from './temporal/health';
+import { openRunCalls, type OpenRunCalls } from './temporal/open-runs';
 import { dataConverter } from '../wire/payloads';
 
 export interface TemporalGateway
-  extends RecoveryCalls, PlanCalls, UpdateCalls, LiveCalls, SessionCalls, SiteCalls, ScheduleCalls, HealthCalls {
+  extends
+    RecoveryCalls,
+    PlanCalls,
+    UpdateCalls,
+    LiveCalls,
+    SessionCalls,
+    SiteCalls,
+    ScheduleCalls,
+    HealthCalls,
+    OpenRunCalls {
   close(): Promise<void>;
 }
 
@@ -63,6 +73,7 @@ export function connectTemporal(options: TemporalOptions): TemporalGateway {
     ...siteCalls(context),
     ...scheduleCalls(context),
     ...healthCalls(context),
+    ...openRunCalls(context),
     close: () => connection.close(),
   };
 }

@@ -1,5 +1,6 @@
 /** Durations, sizes and pairs as people type them on a command line. Each failure says what it found and what it needs. */
 import { InvalidArgumentError } from 'commander';
+import { scopeKinds, type AccessScope } from '../model/people';
 import { parseSecretRef } from '../model/secrets';
 
 const durationUnits = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 } as const;
@@ -47,6 +48,15 @@ export function collectProbe(text: string, previous: Probe[] = []): Probe[] {
   const [[name, line] = ['', '']] = Object.entries(collectPair(text));
   const command = [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map((part) => part[1] ?? part[2] ?? part[3] ?? '');
   return [...previous, { name, command }];
+}
+
+/** `site:recovery`, `runbook:shop`. Given twice, both are kept. */
+export function collectScope(text: string, previous: AccessScope[] = []): AccessScope[] {
+  const [kind, name] = [text.slice(0, text.indexOf(':')), text.slice(text.indexOf(':') + 1)];
+  const known = scopeKinds.find((one) => one === kind);
+  if (known === undefined || name === '')
+    throw new InvalidArgumentError(`Found "${text}", needed site:NAME or runbook:NAME.`);
+  return [...previous, { kind: known, name }];
 }
 
 /** `file:app01-disk`: where a secret is. Given twice, both are kept. */

@@ -15,6 +15,7 @@ import { runbookCommands } from './commands/runbooks';
 import { runCommands } from './commands/runs';
 import { scheduleCommands } from './commands/schedules';
 import { serverCommands } from './commands/servers';
+import { stuckCommands } from './commands/stuck';
 import { tokenCommands } from './commands/tokens';
 import { exitCodeHelp } from './exit-codes';
 
@@ -45,6 +46,7 @@ export function createProgram(): Command {
   rehearseCommands(program);
   notificationCommands(program);
   runCommands(program);
+  stuckCommands(program);
   decisionCommands(program);
   tokenCommands(program);
   completionCommands(program);

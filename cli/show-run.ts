@@ -3,6 +3,7 @@ import { formatDuration, formatTime } from '../model/durations';
 import type { ObjectiveResult } from '../model/objectives';
 import type { ParkingView, RunView, StepView } from '../model/run-view';
 import type { StepState } from '../model/steps';
+import type { Standing } from '../model/waiting';
 import { progressLine } from './watch/progress';
 import type { ActDocument, ServerDetail } from './documents';
 import { paragraph, table, type Output } from './output';
@@ -57,7 +58,28 @@ export function waitingLines(out: Pick<Output, 'width'>, parking: ParkingView, r
     `${title} at ${place} for ${formatDuration(parking.waitingMs)}`,
     paragraph(out, '  cause', parking.cause),
     paragraph(out, '  do', parking.remedy),
+    ...standingLines(out, parking),
     ...parking.allowed.map((decision, i) => paragraph(out, i === 0 ? '  decide' : '', commandFor(decision, run))),
+  ];
+}
+
+/** Who has taken it, who has agreed so far, and what waits for a second pair of eyes. */
+export function standingLines(out: Pick<Output, 'width'>, { claimedBy, gate, approvals, half }: Standing): string[] {
+  const given = (approvals ?? []).map(({ by, reason }) => `${by.name} (${reason})`).join(', ');
+  return [
+    ...(claimedBy == null ? [] : [paragraph(out, '  taken', `by ${claimedBy.name}`)]),
+    ...(gate == null
+      ? []
+      : [
+          paragraph(
+            out,
+            '  approved',
+            `${approvals?.length ?? 0} of ${gate.needed}${given === '' ? '' : `: ${given}`}`,
+          ),
+        ]),
+    ...(half == null
+      ? []
+      : [paragraph(out, '  1 of 2', `${half.decision} by ${half.by.name}: ${half.reason}; a second person is needed`)]),
   ];
 }
 

@@ -2,9 +2,11 @@
 export const roles = ['viewer', 'auditor', 'operator', 'coordinator', 'admin'] as const;
 export type Role = (typeof roles)[number];
 
+export const scopeKinds = ['site', 'runbook'] as const;
+
 /** Where a person's role holds. */
 export interface AccessScope {
-  readonly kind: 'site' | 'runbook';
+  readonly kind: (typeof scopeKinds)[number];
   readonly name: string;
 }
 

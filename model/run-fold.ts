@@ -8,6 +8,7 @@ import { millisecondsBetween } from './durations';
 import type { DecisionView, EvidenceView, NoteView, ParkingView, RefusalView } from './run-view';
 import { endUnfinishedStep, evidenceView, newStep, setState, takeStepEvent } from './step-fold';
 import type { Mutable, Of, StepFold } from './step-fold';
+import { foldStanding } from './waiting-fold';
 
 export interface RunFold {
   readonly steps: Map<string, StepFold>;
@@ -75,6 +76,14 @@ function takeRunEvent(run: RunFold, event: RunEvent, clocks: readonly ParkingClo
       const parking = run.parkings.find((one) => one.epoch === event.data.epoch);
       if (parking) parking.reminders += 1;
       return;
+    }
+    case 'claimed':
+    case 'released':
+    case 'approved':
+    case 'approval-withdrawn':
+    case 'escalated': {
+      const parking = run.parkings.find((one) => one.epoch === event.data.epoch);
+      return void (parking && Object.assign(parking, foldStanding(parking, event)));
     }
     case 'decided':
       return takeDecision(run, event);
@@ -158,5 +167,6 @@ function parkingView(event: Of<'parked' | 'gate-opened'>, clocks: readonly Parki
     remedy: event.kind === 'parked' ? event.data.remedy : event.data.question,
     allowed,
     reminders: 0,
+    ...(event.kind === 'gate-opened' && event.data.gate !== undefined ? { gate: event.data.gate, approvals: [] } : {}),
   };
 }

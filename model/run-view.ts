@@ -15,6 +15,7 @@ import { objectivesOf } from './objectives';
 import type { ObjectiveResults } from './objectives';
 import { foldRun } from './run-fold';
 import type { RunFold } from './run-fold';
+import type { Standing } from './waiting';
 import { stepViews } from './step-view';
 
 export interface AttemptView {
@@ -35,7 +36,7 @@ export interface AttemptView {
   readonly worker: string | null;
 }
 
-export interface ParkingView {
+export interface ParkingView extends Standing {
   readonly epoch: number;
   readonly step: string;
   readonly item: string | null;

@@ -4,6 +4,7 @@
  */
 import type { RunEvent } from './events';
 import type { Mode } from './order';
+import { projectRun, type RunProjection } from './run-projection';
 import type { DecisionKind } from './steps';
 import type { Standing } from './waiting';
 import { foldStanding } from './waiting-fold';
@@ -120,4 +121,26 @@ function halfAbort(run: RunFactsOfWaiting, event: Extract<RunEvent, { kind: 'app
     remedy: 'Abort it, too, and everything is undone; or talk to them, so that they withdraw it.',
     half: { by, at: event.at, reason, decision: 'abort', from: null, input: null },
   };
+}
+
+/** All that waits in one run, from its events and nothing else. */
+export function itemsOf(events: readonly RunEvent[], planRunId: string | null): WaitingItem[] {
+  const run = projectRun(undefined, events);
+  if (run === undefined || run.closedAt !== null) return [];
+  const items = new Map<number, WaitingItem>();
+  const facts = factsOf(run, planRunId);
+  for (const event of events) {
+    const epoch = epochOf(event);
+    if (epoch === null) continue;
+    const after = nextItem(facts, items.get(epoch), event);
+    if (after === undefined) items.delete(epoch);
+    else items.set(epoch, after);
+  }
+  const open = new Set(run.open.map((one) => one.epoch));
+  return [...items.values()].filter(({ epoch }) => open.has(epoch) || (epoch === 0 && !run.undoing));
+}
+
+export function factsOf(run: RunProjection, planRunId: string | null): RunFactsOfWaiting {
+  const { runId, procedure, mode, serverName, tier = 0, sites = [], runbooks = [] } = run;
+  return { runId, planRunId, procedure, mode, serverName, tier, sites, runbooks };
 }

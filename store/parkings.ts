@@ -4,7 +4,7 @@ import type { RunEvent } from '../model/events';
 import { OperatorError } from '../model/errors';
 import type { AccessScope } from '../model/people';
 import type { RunProjection } from '../model/run-projection';
-import { epochOf, nextItem, urgencyOf, type RunFactsOfWaiting, type WaitingItem } from '../model/stuck';
+import { epochOf, factsOf, nextItem, urgencyOf, type WaitingItem } from '../model/stuck';
 import { storableText } from '../record/canonical';
 import type { ChainId } from '../record/row';
 import type { Page, Parkings, Told, WaitingRow } from './contract';
@@ -161,11 +161,6 @@ const aborted = (events: readonly RunEvent[]): boolean =>
   events.some(
     (event) => event.kind === 'decided' && (event.data.decision === 'abort' || event.data.decision === 'roll-back'),
   );
-
-function factsOf(run: RunProjection, planRunId: string | null): RunFactsOfWaiting {
-  const { runId, procedure, mode, serverName, tier = 0, sites = [], runbooks = [] } = run;
-  return { runId, planRunId, procedure, mode, serverName, tier, sites, runbooks };
-}
 
 async function openItems(trx: Knex, { tenantId, coreId, runId }: ChainId): Promise<Map<number, WaitingItem>> {
   const rows = await select<{ epoch: number; waiting: string }>(

@@ -15,6 +15,7 @@ import { errorsDocument } from './errors-document';
 import { operatingDocument } from './metrics-document';
 import { readmes } from './readmes';
 import { runbookReference, runbookSchemaText } from './runbook-documents';
+import { rolesDocument } from './roles-document';
 
 const docs = join(__dirname, '..', 'docs');
 
@@ -76,6 +77,7 @@ export async function generatedDocuments(): Promise<Record<string, string>> {
     'when-it-is-stuck.md': errorsDocument(),
     'runbook-reference.md': runbookReference(),
     '../runbooks/runbook.schema.json': runbookSchemaText(),
+    'roles.md': rolesDocument(readFileSync(join(docs, 'roles.md'), 'utf8')),
     ...Object.fromEntries(
       Object.values(procedures).map((procedure) => [`procedures/${procedure.name}.md`, procedureDocument(procedure)]),
     ),

@@ -2,9 +2,10 @@
 import { getConnInfo } from '@hono/node-server/conninfo';
 import { createMiddleware } from 'hono/factory';
 import type { Context } from 'hono';
-import { authorisation, mayDo, type Operation } from '../authorisation';
+import type { Operation } from '../authorisation';
 import type { ApiEnv } from '../deps';
 import { Problem } from '../problems';
+import { whyNot } from '../reach';
 import type { Refusals } from '../refusals';
 import { bearerToken, type Verifier } from './authenticate';
 
@@ -21,10 +22,10 @@ export function admit(operation: Operation, verifier: Verifier, refusals: Refusa
       refusals.note(operation, found, { actor: nobody, authMethod: 'none', requestId, address });
       throw new Problem('unauthenticated', `A valid token is needed: ${found}. Send "Authorization: Bearer TOKEN"`);
     }
-    const actor = { kind: 'person', id: person.id, name: person.name, role: person.role } as const;
+    const actor = { kind: 'person', ...person } as const;
     const by = { actor, authMethod: 'bearer-token', requestId, address };
-    if (!mayDo(person.role, operation)) {
-      const because = `role ${person.role}, needed ${authorisation[operation].join(' or ')}`;
+    const because = whyNot(person, operation, null);
+    if (because !== null) {
       refusals.note(operation, because, by);
       throw new Problem('forbidden', `"${operation}" is not allowed for ${person.name}: found ${because}`);
     }

@@ -25,5 +25,6 @@ export function limitBody({ config }: ApiDeps): MiddlewareHandler {
     textBytes,
     `; a runbook has at most ${longestText} characters. Divide it: a runbook may include others`,
   );
-  return (c, next) => (withText.includes(c.req.path) || runsOfRunbook.test(c.req.path) ? runbook(c, next) : usual(c, next));
+  return (c, next) =>
+    withText.includes(c.req.path) || runsOfRunbook.test(c.req.path) ? runbook(c, next) : usual(c, next);
 }

@@ -78,6 +78,22 @@ export function decisionRoutes(register: Register, deps: ApiDeps, acts: Acts, re
   );
 
   register(
+    'withdrawAbort',
+    {
+      method: 'post',
+      path: '/runs/{runId}/abort/withdraw',
+      summary: 'Take back your abort while it waits for a second pair of eyes',
+      description,
+      request: { params: runParam, headers: keyHeader, body: body(reasonSchema) },
+      responses: actAnswers,
+    },
+    async (c) => {
+      const act = await abort(context(c), c.req.valid('param').runId, c.req.valid('json').reason, true);
+      return c.json(act, act.state === 'accepted' ? 200 : 202);
+    },
+  );
+
+  register(
     'getDecision',
     {
       method: 'get',
@@ -97,7 +113,9 @@ export function decisionRoutes(register: Register, deps: ApiDeps, acts: Acts, re
       if (!execution) throw notFound('act', requestId);
       const outcome = await outcomeUnder(execution, [
         ...acts.updateIds(runId, requestId),
-        ...(['decide', 'abort', 'hold', 'go-on'] as const).map((kind) => updateIdOf(kind, c.get('by').actor.id, requestId)),
+        ...(['decide', 'abort', 'hold', 'go-on'] as const).map((kind) =>
+          updateIdOf(kind, c.get('by').actor.id, requestId),
+        ),
       ]);
       if (outcome === undefined) throw notFound('act', requestId);
       return c.json({ requestId, runId, ...outcome }, 200);

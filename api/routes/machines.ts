@@ -1,6 +1,7 @@
 /** Physical machines: listed with what holds each, and given up. */
 import type { ApiDeps } from '../deps';
 import { releaseMachine, viewMachines } from '../machines';
+import { atSite, sees } from '../reach';
 import type { Refusals } from '../refusals';
 import { body, json, type Register } from '../register';
 import { machineParam, machinesSchema, releasedSchema, releaseSchema } from '../schemas/machines';
@@ -14,7 +15,12 @@ export function machineRoutes(register: Register, deps: ApiDeps, refusals: Refus
       summary: 'Physical machines: what holds each',
       responses: { 200: json(machinesSchema, 'Machines, and the sites that did not answer') },
     },
-    async (c) => c.json(await viewMachines(deps), 200),
+    async (c) => {
+      const shown = sees(c.get('person'));
+      const { items, unavailable } = await viewMachines(deps);
+      const here = ({ siteId }: { siteId: string }): boolean => shown(atSite(siteId));
+      return c.json({ items: items.filter(here), unavailable: unavailable.filter(here) }, 200);
+    },
   );
 
   register(

@@ -1,6 +1,7 @@
 import type { ApiDeps } from '../deps';
 import type { KnownServers } from '../known-servers';
 import { Problem } from '../problems';
+import { atSite, sees } from '../reach';
 import { json, plain, type Register } from '../register';
 import { viewReplicas } from '../replicas';
 import { replicaSchema, replicasSchema, type ReplicaDocument, type ReplicasDocument } from '../schemas/servers';
@@ -15,7 +16,11 @@ export function replicaRoutes(register: Register, deps: ApiDeps, servers: KnownS
       summary: 'All replicas: lag, points, state',
       responses: { 200: json(replicasSchema, 'Replicas, and the sites that did not answer') },
     },
-    async (c) => c.json(plain<ReplicasDocument>(await viewReplicas(deps, servers)), 200),
+    async (c) => {
+      const shown = sees(c.get('person'));
+      const replicas = await viewReplicas(deps, servers, ({ recoverySiteId }) => shown(atSite(recoverySiteId)));
+      return c.json(plain<ReplicasDocument>(replicas), 200);
+    },
   );
 
   register(

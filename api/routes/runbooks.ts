@@ -1,5 +1,6 @@
 /** Runbooks: checked, imported, listed, shown. */
 import type { ApiDeps } from '../deps';
+import { ofRunbook, sees } from '../reach';
 import { body, json, type Register } from '../register';
 import { checkDocument, checkText } from '../runbooks/check';
 import { importText, showRunbook, summary } from '../runbooks/import';
@@ -70,7 +71,11 @@ export function runbookRoutes(register: Register, deps: ApiDeps): void {
       summary: 'All runbooks in their newest versions, without their texts',
       responses: { 200: json(runbooksSchema, 'Runbooks by name') },
     },
-    async (c) => c.json({ items: (await deps.store.runbooks.index()).map(summary) }, 200),
+    async (c) => {
+      const shown = sees(c.get('person'));
+      const all = (await deps.store.runbooks.index()).filter(({ name }) => shown(ofRunbook(name)));
+      return c.json({ items: all.map(summary) }, 200);
+    },
   );
 
   register(

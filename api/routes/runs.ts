@@ -43,7 +43,13 @@ export function runRoutes(register: Register, deps: ApiDeps, servers: KnownServe
       const serverId = server === undefined ? undefined : (await servers.find(server)).id;
       const page = await within(
         config.storeDeadlineMs,
-        store.runs.list({ ...filter, serverId, parentRunId: parent, topLevel: top === 'true' }),
+        store.runs.list({
+          ...filter,
+          scopes: c.get('person').scopes,
+          serverId,
+          parentRunId: parent,
+          topLevel: top === 'true',
+        }),
       );
       const [notices, counts] = await Promise.all([workerNotices(deps, page.items), countsOf(deps, page.items)]);
       const items = page.items.map((row) => ({

@@ -9,6 +9,7 @@ import { serverProblems } from '../../model/server-problems';
 import type { ApiDeps } from '../deps';
 import type { KnownServers } from '../known-servers';
 import { Problem } from '../problems';
+import { atSite, sees } from '../reach';
 import { body, json, plain, type Register } from '../register';
 import { serverRef } from '../schemas/common';
 import { newServerSchema, serverSchema, serversSchema, type NewServer, type ServerDocument } from '../schemas/servers';
@@ -34,7 +35,9 @@ export function serverRoutes(register: Register, deps: ApiDeps, servers: KnownSe
       responses: { 200: json(serversSchema, 'In the order of their names') },
     },
     async (c) => {
-      const items = [...(await servers.list())].sort((a, b) => a.name.localeCompare(b.name));
+      const shown = sees(c.get('person'));
+      const all = (await servers.list()).filter(({ recoverySiteId }) => shown(atSite(recoverySiteId)));
+      const items = all.sort((a, b) => a.name.localeCompare(b.name));
       return c.json({ items: items.map(documentOf) }, 200);
     },
   );

@@ -4,7 +4,14 @@ import type { ApiDeps } from '../deps';
 import type { Verifier } from '../middleware/authenticate';
 import { notFound, Problem } from '../problems';
 import { body, json, plain, type Register } from '../register';
-import { issuedTokenSchema, newTokenSchema, personSchema, tokensSchema, type TokensDocument } from '../schemas/tokens';
+import {
+  issuedTokenSchema,
+  newTokenSchema,
+  personSchema,
+  tokensSchema,
+  type IssuedToken,
+  type TokensDocument,
+} from '../schemas/tokens';
 import { within } from '../within';
 
 export function tokenRoutes(register: Register, { store, config, clock }: ApiDeps, verifier: Verifier): void {
@@ -16,7 +23,7 @@ export function tokenRoutes(register: Register, { store, config, clock }: ApiDep
       summary: 'Whose token this is',
       responses: { 200: json(personSchema, 'The person') },
     },
-    (c) => c.json({ ...c.get('person') }, 200),
+    (c) => c.json(plain<z.infer<typeof personSchema>>(c.get('person')), 200),
   );
 
   register(
@@ -29,13 +36,14 @@ export function tokenRoutes(register: Register, { store, config, clock }: ApiDep
       responses: { 201: json(issuedTokenSchema, 'The token, shown this once') },
     },
     async (c) => {
-      const { name, role, expiresAt } = c.req.valid('json');
+      const { name, role, scopes, expiresAt } = c.req.valid('json');
       if (expiresAt !== null && Date.parse(expiresAt) <= clock().getTime()) {
         throw new Problem('validation', `body.expiresAt is in the past: found ${expiresAt}`, {
           issues: [{ at: 'body.expiresAt', message: 'is in the past' }],
         });
       }
-      return c.json(await within(config.storeDeadlineMs, store.tokens.issue({ name, role }, expiresAt)), 201);
+      const issued = await within(config.storeDeadlineMs, store.tokens.issue({ name, role, scopes }, expiresAt));
+      return c.json(plain<IssuedToken>(issued), 201);
     },
   );
 

@@ -22,7 +22,7 @@ export interface Acts {
  * people may both use "key-0001".
  */
 export function updateIdOf(
-  kind: 'decide' | 'abort' | 'hold' | 'go-on' | 'pause' | 'resume' | 'remove',
+  kind: 'decide' | 'abort' | 'withdraw' | 'hold' | 'go-on' | 'pause' | 'resume' | 'remove',
   personId: string,
   key: string,
 ): string {

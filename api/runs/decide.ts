@@ -39,12 +39,19 @@ export async function decide(context: ActContext, runId: string, decision: Decis
   return finish(context, runId, { act: kind, step, updateId }, answer);
 }
 
-export async function abort(context: ActContext, runId: string, reason: string): Promise<ActDocument> {
+export async function abort(
+  context: ActContext,
+  runId: string,
+  reason: string,
+  withdraw = false,
+): Promise<ActDocument> {
   const reading = await readRun(context.deps, runId);
   const execution = runningExecution(reading);
-  const updateId = updateIdOf('abort', context.by.actor.id, context.key);
-  const answer = await context.deps.temporal.abort(execution, { reason, by: context.by }, updateId);
-  return finish(context, runId, { act: 'abort', step: null, updateId }, answer);
+  const act = withdraw ? 'withdraw' : 'abort';
+  const updateId = updateIdOf(act, context.by.actor.id, context.key);
+  const request = { reason, by: context.by, ...(withdraw ? { withdraw: true as const } : {}) };
+  const answer = await context.deps.temporal.abort(execution, request, updateId);
+  return finish(context, runId, { act, step: null, updateId }, answer);
 }
 
 /** Temporal answers a known id with what was accepted under it before, whatever is sent now. */
@@ -67,7 +74,7 @@ export function finish(
   const act = { requestId: key, runId, ...what, by: by.actor.name, at: deps.clock().toISOString() };
   switch (answer.kind) {
     case 'accepted':
-      return { ...act, state: 'accepted', message: null };
+      return { ...act, state: 'accepted', message: standingOf(answer.value) };
     case 'pending':
       return acts.add(act, updateId);
     case 'refused':
@@ -80,6 +87,12 @@ export function finish(
     case 'unknown':
       throw closed(runId);
   }
+}
+
+/** What an accepted act still waits for: other approvals, a second pair of eyes. */
+function standingOf(value: unknown): string | null {
+  const standing = typeof value === 'object' && value !== null && 'standing' in value ? value.standing : null;
+  return typeof standing === 'string' ? standing : null;
 }
 
 /** @throws Problem `refused` for a run that is closed; `part-unavailable` for one that cannot be reached. */

@@ -1,8 +1,23 @@
 import { z } from '@hono/zod-openapi';
+import { scopeKinds } from '../../model/people';
 import { roles } from '../../store/contract';
 import { line, time } from './common';
 
-export const personSchema = z.object({ id: z.string(), name: z.string(), role: z.enum(roles) }).openapi('Person');
+const scope = z
+  .strictObject({
+    kind: z.enum(scopeKinds),
+    name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, 'needs the name of a site or of a runbook'),
+  })
+  .openapi('AccessScope');
+
+export const personSchema = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    role: z.enum(roles),
+    scopes: z.array(scope).optional().openapi({ description: 'Where the role holds; absent: everywhere' }),
+  })
+  .openapi('Person');
 
 export const newTokenSchema = z
   .strictObject({
@@ -11,6 +26,7 @@ export const newTokenSchema = z
       .overwrite((text) => text.trim())
       .openapi({ description: 'The person, as the record will name them' }),
     role: z.enum(roles),
+    scopes: z.array(scope).max(100).default([]).openapi({ description: 'Where the role holds; none: everywhere' }),
     expiresAt: time.nullable().default(null),
   })
   .openapi('NewToken');

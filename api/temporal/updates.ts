@@ -1,6 +1,11 @@
 /** A person's acts on a running workflow: accepted or refused at once while a worker runs, else pending (design: law 4). */
-import { abortUpdate, decideUpdate, type DecisionAccepted, type DecisionRequest } from '../../workflows/messages';
-import type { Provenance } from '../../model/order';
+import {
+  abortUpdate,
+  decideUpdate,
+  type AbortRequest,
+  type DecisionAccepted,
+  type DecisionRequest,
+} from '../../workflows/messages';
 import type { TemporalContext } from '../temporal';
 import { applicationFailure, asProblem, isNotFound, isUnanswered, isUpdateFailure } from './errors';
 import type { Execution } from './recoveries';
@@ -16,11 +21,7 @@ export type UpdateAnswer<T> =
 
 export interface UpdateCalls {
   decide(execution: Execution, request: DecisionRequest, updateId: string): Promise<UpdateAnswer<DecisionAccepted>>;
-  abort(
-    execution: Execution,
-    request: { reason: string; by: Provenance },
-    updateId: string,
-  ): Promise<UpdateAnswer<{ accepted: true }>>;
+  abort(execution: Execution, request: AbortRequest, updateId: string): Promise<UpdateAnswer<{ accepted: true }>>;
   /** What became of an act that was pending. Waits at most `waitMs`. */
   updateOutcome(execution: Execution, updateId: string, waitMs: number): Promise<UpdateAnswer<unknown>>;
 }

@@ -18,6 +18,7 @@ interface DecideOptions {
   readonly set?: Record<string, string>;
   readonly reason?: string;
   readonly requestId?: string;
+  readonly abort?: boolean;
 }
 
 const verbs = {
@@ -25,6 +26,9 @@ const verbs = {
   skip: ['go on without the stuck step; the run can then end only with exceptions', []],
   provide: ['go on with a corrected input', ['from', 'set']],
   approve: ['say yes at a gate', []],
+  withdraw: ['take back your approval, before it has taken effect', []],
+  claim: ['say that you look after what waits; of somebody else, take it over', []],
+  release: ['leave what you have claimed to others', []],
   commit: ['make a destructive recovery final', []],
   'roll-back': ['put everything back instead of committing', []],
 } as const satisfies Partial<Record<DecisionKind, readonly [string, readonly ('from' | 'set')[]]>>;
@@ -44,6 +48,7 @@ export function decisionCommands(program: Command): void {
       if (extra === 'from') command.option('--from <step>', 'go back to this earlier step and run from there');
       else command.option('--set <field=value>', 'correct a field of the order; repeatable', collectPair);
     }
+    if (verb === 'withdraw') command.option('--abort', 'your abort of the run, while it waits for a second person');
     command
       .option('--epoch <number>', 'the waiting that is answered (default: the one now)', parseWhole)
       .option('--request-id <id>', 'sent again under the same id it is the same act (default: a new one)')
@@ -58,10 +63,18 @@ export function decisionCommands(program: Command): void {
     .action(action(abort));
 }
 
+/** A claim explains itself. */
+function reasonFor(verb: Verb, reason: string | undefined): string {
+  if (verb === 'claim') return reason ?? 'Looks after it.';
+  if (verb === 'release') return reason ?? 'Leaves it to others.';
+  return requireReason(reason, `you decide ${verb}`);
+}
+
 async function decide(context: Context, verb: Verb, options: DecideOptions, run: string): Promise<void> {
-  const reason = requireReason(options.reason, `you decide ${verb}`);
-  const input = options.set === undefined ? null : readCorrections(options.set);
+  const reason = reasonFor(verb, options.reason);
   const runId = await findRunId(context.client, run);
+  if (options.abort === true) return act(context, `/runs/${runId}/abort/withdraw`, { reason }, options.requestId);
+  const input = options.set === undefined ? null : readCorrections(options.set);
   const place = await placeOf(context, runId, verb, options);
   const body = { ...place, decision: verb, reason, from: options.from ?? null, input } as DecisionInput;
   await act(context, `/runs/${runId}/decisions`, body, options.requestId);
@@ -113,7 +126,10 @@ export async function act({ client, out }: Context, path: string, body: object, 
   if (answer.state === 'pending') process.exitCode = exitCodeOf('pending');
   if (out.json) return out.document(answer);
   const where = answer.step === null ? '' : ` at ${answer.step}`;
-  if (answer.state !== 'pending') return out.line(`Accepted: ${answer.act}${where}, by ${answer.by}.`);
+  if (answer.state !== 'pending') {
+    const standing = answer.message === null ? '' : ` ${answer.message}`;
+    return out.line(`Accepted: ${answer.act}${where}, by ${answer.by}.${standing}`);
+  }
   out.line(`Sent: ${answer.act}${where}. No worker has taken it yet; it acts when one does.`);
   out.line(`Request id: ${answer.requestId} (give it with --request-id to send the same act again)`);
 }

@@ -1,12 +1,14 @@
 import { Option, type Command } from 'commander';
 import type { IssuedToken, TokensDocument } from '../../api/schemas/tokens';
-import { roles, type Role } from '../../model/people';
+import { scopeWords } from '../../model/access';
+import { roles, type AccessScope, type Role } from '../../model/people';
 import { action, type Context } from '../context';
 import { table } from '../output';
-import { parseTime } from '../parse';
+import { collectScope, parseTime } from '../parse';
 
 interface IssueOptions {
   readonly role: Role;
+  readonly scope?: AccessScope[];
   readonly expires?: string;
 }
 
@@ -14,9 +16,15 @@ export function tokenCommands(program: Command): void {
   const token = program.command('token').description('issue, list and revoke tokens of people').action(action(list));
   token
     .command('issue')
+    .alias('create')
     .description('issue a token to a person; its text is shown once')
     .argument('<name>', 'the person, as the record will name them')
     .addOption(new Option('--role <role>', 'what they may do').choices(roles).makeOptionMandatory())
+    .option(
+      '--scope <scope>',
+      'where the role holds: site:NAME or runbook:NAME; repeatable (default: everywhere)',
+      collectScope,
+    )
     .option('--expires <time>', 'when it ends (UTC); default: never', parseTime)
     .action(action(issue));
   token.command('list').description('list tokens').action(action(list));
@@ -28,10 +36,12 @@ export function tokenCommands(program: Command): void {
 }
 
 async function issue({ client, out }: Context, options: IssueOptions, name: string): Promise<void> {
-  const body = { name, role: options.role, expiresAt: options.expires ?? null };
+  const body = { name, role: options.role, scopes: options.scope ?? [], expiresAt: options.expires ?? null };
   const { body: issued } = await client.call<IssuedToken>('POST', '/tokens', { body });
   if (out.json) return out.document(issued);
-  out.error(`Token ${issued.tokenId} of ${issued.person.name} (${issued.person.role}); it is shown this once:`);
+  out.error(
+    `Token ${issued.tokenId} of ${issued.person.name} (${issued.person.role} ${scopeWords(issued.person.scopes)}); it is shown this once:`,
+  );
   out.line(issued.token);
 }
 
@@ -42,12 +52,14 @@ async function list({ client, out }: Context): Promise<void> {
     { title: 'token', width: 36 },
     { title: 'person', width: 10, grows: true },
     { title: 'role', width: 11 },
+    { title: 'where', width: 10, grows: true },
     { title: 'state', width: 11 },
   ];
   const rows = items.map(({ tokenId, person, expiresAt, revokedAt }) => [
     tokenId,
     person.name,
     person.role,
+    scopeWords(person.scopes),
     revokedAt !== null ? 'revoked' : expiresAt === null ? 'valid' : `until ${expiresAt.slice(0, 10)}`,
   ]);
   out.line(table(out, columns, rows));
