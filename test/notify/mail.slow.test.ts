@@ -13,6 +13,8 @@ import { batch, event, newRunId, opened, serverSpec } from '../store/run-events'
 import { withStore } from '../store/store';
 import { startSmtp, type TestSmtp } from './support/smtp';
 
+jest.setTimeout(180_000);
+
 const by: Provenance = {
   actor: { kind: 'worker', id: 'api-1', name: 'notifications' },
   authMethod: 'internal',
@@ -76,7 +78,7 @@ async function stick(
 }
 
 async function until<T>(look: () => T | undefined | false | Promise<T | undefined | false>): Promise<T> {
-  const end = performance.now() + 20_000;
+  const end = performance.now() + 90_000;
   for (;;) {
     const found = await look();
     if (found !== undefined && found !== false) return found;
@@ -108,37 +110,34 @@ test('a stuck step arrives: what and where, cause, remedy, since when, the comma
     expect(mail.headers.find(({ key }) => key === 'auto-submitted')?.value).toBe('auto-generated');
   }));
 
-test(
-  '200 servers stuck on one cause while the mail server is down are one mail with the list, once it is back',
-  () =>
-    run(async (store) => {
-      await smtp.stop();
-      dispatch(store);
-      for (let i = 0; i < 200; i += 1) await stick(store, `app${i}`, `app${i}: 12${i} MiB free`);
-      await until(async () => {
-        const all = await store.notifications.list({ limit: 500 });
-        return all.length === 200 && all.every(({ attempts }) => attempts > 0);
-      });
-      await smtp.start();
-      aheadMs = 1_800_000;
-      await until(allSent(store));
-      expect(smtp.received).toHaveLength(1);
-      const { mail } = smtp.received[0]!;
-      expect(mail.subject).toMatch(/^200 servers stuck on: …: 12\d+ MiB free$/);
-      expect(mail.text).toContain('and 100 more');
-      expect(mail.text!.match(/^- app\d+ at create-machine/gm)).toHaveLength(100);
-    }),
-  60_000,
-);
+test('200 servers stuck on one cause while the mail server is down are one mail with the list, once it is back', () =>
+  run(async (store) => {
+    await smtp.stop();
+    dispatch(store);
+    for (let i = 0; i < 200; i += 1) await stick(store, `app${i}`, `app${i}: 12${i} MiB free`);
+    await until(async () => {
+      const all = await store.notifications.list({ limit: 500 });
+      return all.length === 200 && all.every(({ attempts }) => attempts > 0);
+    });
+    await smtp.start();
+    aheadMs = 1_800_000;
+    await until(allSent(store));
+    expect(smtp.received).toHaveLength(1);
+    const { mail } = smtp.received[0]!;
+    expect(mail.subject).toMatch(/^200 servers stuck on: …: 12\d+ MiB free$/);
+    expect(mail.text).toContain('and 100 more');
+    expect(mail.text!.match(/^- app\d+ at create-machine/gm)).toHaveLength(100);
+  }));
 
 test('the same flush again brings no second mail, and what a retry answered before is not sent at all', () =>
   run(async (store) => {
     const runId = newRunId();
-    dispatch(store, { windowMs: 1_000 });
     await stick(store, 'app01', 'no space', runId, 2);
     const answered = await stick(store, 'app02', 'no key');
+    while ((await store.notifications.address({ defaults, windowMs: 0, quietMs: 0 })) > 0);
     const answer = { epoch: 1, decision: 'retry' as const, reason: 'mended', from: null, input: null };
     await store.journal.append(batch(answered, 2, [event('decided', answer, { step: 'create-machine' })]));
+    dispatch(store);
     await until(async () => (await store.notifications.list({ state: 'settled', limit: 9 })).length === 1);
     await until(allSent(store));
     expect(smtp.received.map(({ mail }) => mail.subject)).toEqual(['Stuck: app01 at create-machine: no space']);

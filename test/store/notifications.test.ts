@@ -7,6 +7,8 @@ import type { OpenStore } from '../../store/open-store';
 import { at, batch, closed, event, newRunId, noted, opened, serverSpec } from './run-events';
 import { withStore } from './store';
 
+jest.setTimeout(120_000);
+
 const by: Provenance = {
   actor: { kind: 'worker', id: 'api-1', name: 'notifications' },
   authMethod: 'internal',
