@@ -81,11 +81,18 @@ test('a plan is started once, shown as a tree, let through its gate and committe
     app01: { stage: 'pending', waitsFor: ['gate data-is-good'], runId: null },
     web01: { stage: 'pending', waitsFor: ['gate data-is-good', 'app01'] },
   });
+  const held = await call('POST', `/runs/${runId}/hold`, { body: { server: 'web01', reason: 'Not before lunch.' } });
+  expect(held).toMatchObject({ status: 200, body: { act: 'hold', state: 'accepted' } });
+  expect((await call('POST', `/runs/${runId}/hold`, { body: { wave: 'frnt', reason: 'x' } })).body.detail).toMatch(
+    /front/,
+  );
   await call('POST', `/runs/${runId}/decisions`, {
     body: { step: 'gate', decision: 'approve', reason: 'Counted the orders.' },
     token: stack.tokens.coordinator,
   }).then((act) => expect(act.body).toMatchObject({ state: 'accepted' }));
 
+  await shown(runId, (run) => run.view?.done === 2 && servers(run).web01.stage === 'pending');
+  await call('POST', `/runs/${runId}/go-on`, { body: { server: 'web01', reason: 'Lunch is over.' } });
   await shown(runId, (run) => run.view?.currentStep === 'commit' && run.view.done === 3);
   const commit = { step: 'commit', decision: 'commit', reason: 'The shop sells.' };
   expect((await tools.decide(runId, commit)).status).toBe(200);
@@ -106,6 +113,12 @@ test('a plan is started once, shown as a tree, let through its gate and committe
   expect(await list('top=true')).toMatchObject([{ runId, runbook: 'shop', children: { succeeded: 3 } }]);
   expect(await list(`parent=${runId}`)).toHaveLength(3);
   expect(await list('runbook=shop')).toHaveLength(1);
+
+  const report = await call('GET', `/runs/${runId}/report?format=json`);
+  expect(report.body).toMatchObject({ kind: 'plan', headline: { tone: 'good' }, exceptions: [], text: shop() });
+  expect(report.body.gates[0].answers[0]).toMatchObject({ by: { actor: { name: 'coordinator' } } });
+  const page = await call('GET', `/runs/${runId}/report?format=html`);
+  expect(page.body).toContain(`../${all[2].runId}/report`);
 }, 120_000);
 
 describe('a start is refused', () => {
