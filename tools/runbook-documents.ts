@@ -44,7 +44,7 @@ export function runbookReference(): string {
     'Durations are a whole number and one unit: `30s`, `15m`, `4h`, `90d`. `[]` stands for each item of a list, `<name>` for a name that',
     'the file gives. Editors complete and check a file that begins with',
     '`# yaml-language-server: $schema=runbook.schema.json` ([the schema](../runbooks/runbook.schema.json)).',
-    '[The tutorial](writing-a-runbook.md) builds one step by step; [runbooks/](../runbooks) has examples to start from.',
+    '[runbooks/](../runbooks) has examples to start from.',
     '',
     ...sections,
   ].join('\n');
