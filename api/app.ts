@@ -22,6 +22,7 @@ import { evidenceRoutes } from './routes/evidence';
 import { healthRoutes } from './routes/health';
 import { machineRoutes } from './routes/machines';
 import { metricsRoutes } from './routes/metrics';
+import { planRoutes } from './routes/plans';
 import { notificationRoutes } from './routes/notifications';
 import { protectionRoutes } from './routes/protection';
 import { readinessRoutes } from './routes/readiness';
@@ -71,6 +72,7 @@ export function assembleApi(deps: ApiDeps): Api {
   scheduleRoutes(register, deps);
   runbookRoutes(register, deps);
   recoveryRoutes(register, deps, servers);
+  planRoutes(register, deps, servers, acts, refusals);
   runRoutes(register, sites.remembering(deps), servers, acts);
   decisionRoutes(register, deps, acts, refusals);
   stuckRoutes(register, deps);
