@@ -72,6 +72,11 @@ async function start(
     arguments: { path: command.path, arg: command.args, 'capture-output': true },
   };
   try {
+    if (command.environment !== undefined) {
+      const env = Object.entries(command.environment).map(([variable, value]) => `${variable}=${value}`);
+      const whole = { ...request, arguments: { ...request.arguments, env } };
+      return processId(name, await askUnseen(host, uuid, name, whole, options));
+    }
     return processId(name, await ask(host, uuid, name, request, options));
   } catch (error) {
     const detail = isMusterError(error) ? (error.facts.detail ?? '') : '';
@@ -98,6 +103,29 @@ async function ask(
     if (!isMusterError(error) || error.family === 'TransientError') throw error;
     throw new TransientError(error.facts, { cause: error });
   }
+}
+
+/**
+ * The same with a request that may hold secrets: virsh reads it from its input, and prints it before the answer, so nothing of
+ * what it prints is shown but the answer's own line.
+ */
+async function askUnseen(
+  host: Host,
+  uuid: string,
+  name: string,
+  request: unknown,
+  options: CallOptions,
+): Promise<Readonly<Record<string, unknown>>> {
+  const args = agentArgs(uuid, request).map((argument) => `'${argument.replaceAll("'", '\\u0027')}'`);
+  const what = `the guest agent of ${name} does not take the program`;
+  const text = await host.virsh.run(what, [], { ...options, commands: `${args.join(' ')}\n` });
+  const answer = text.split('\n').findLast((line) => line.startsWith('{'));
+  if (answer !== undefined) return answerIn(name, answer.replace(/virsh # ?$/, ''));
+  throw new TransientError({
+    what,
+    found: 'no answer; no agent, or no such program in the guest',
+    needed: 'an answer of qemu-guest-agent with the number of a process',
+  });
 }
 
 /**
