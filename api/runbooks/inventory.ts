@@ -41,7 +41,7 @@ export async function askInventory(deps: Parts, file: RunbookFile): Promise<Aske
     servers: new Map(servers.map((server) => [server.name, inventoryServer(server)])),
     sites: new Map([...config.siteIds.map((id) => [id, unknownSite] as const), ...asked.map(({ entry }) => entry)]),
     runbooks: new Map(runbooks.map(({ name, includes }) => [name, includes])),
-    steps: procedures['push-button-recovery']!.steps.map(({ id }) => id),
+    ...stepsOfServers(),
     webhooks: null,
     programs,
     people: peopleWithTokens(tokens, clock().toISOString()),
@@ -52,6 +52,16 @@ export async function askInventory(deps: Parts, file: RunbookFile): Promise<Aske
 
 const askStore = ({ store, config }: Parts) =>
   within(config.storeDeadlineMs, Promise.all([store.servers.list(), store.runbooks.index(), store.tokens.list()]));
+
+/** Of a server's recovery, then what rehearsals have beside; people are asked at try-out, and no effect is there. */
+function stepsOfServers(): Pick<Inventory, 'steps' | 'replaceable'> {
+  const declared = ['push-button-recovery', 'rehearsal', 'rehearsal-clean-up'].flatMap(
+    (name) => procedures[name]?.steps ?? [],
+  );
+  const own = declared.filter(({ id }) => id !== 'try-out');
+  const ids = (of: typeof own) => [...new Set(of.map(({ id }) => id))];
+  return { steps: ids(own), replaceable: ids(own.filter(({ skippable }) => skippable)) };
+}
 
 /** What the file names and no part of this installation can be asked for here. */
 function unasked(file: RunbookFile, allowed: readonly string[] | null): string[] {
