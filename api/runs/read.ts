@@ -9,7 +9,7 @@ import { planView, type PlanView } from '../../model/plan-view/plan-view';
 import { runView, type RunView } from '../../model/run-view';
 import type { ProcedureDeclaration } from '../../model/steps';
 import type { JournalRow, RunRow } from '../../store/contract';
-import { procedureOf, procedures } from '../../workflows/procedures';
+import { procedureOf, procedureOfPlan } from '../../workflows/procedures';
 import type { ApiDeps } from '../deps';
 import { notFound, Problem } from '../problems';
 import type { Execution } from '../temporal/recoveries';
@@ -121,7 +121,7 @@ async function shown(deps: Deps, read: Omit<ReadingBase, 'declaration'>): Promis
   const now = deps.clock().toISOString();
   const plan = events.find((event) => event.kind === 'plan-opened');
   if (plan !== undefined) {
-    const declaration = procedures[plan.data.order.procedure] ?? undeclared(plan.data.order.procedure);
+    const declaration = procedureOfPlan(plan.data.order) ?? undeclared(plan.data.order.procedure);
     const { children, notice } = await childrenOf(deps, runId, read.notice);
     return { ...read, notice, kind: 'plan', declaration, children, view: planView(events, declaration, children, now) };
   }

@@ -41,9 +41,10 @@ export async function workerNotices(deps: Deps, rows: readonly RunRow[]): Promis
   const once = askingOnce(deps);
   const busy = rows.filter(({ state }) => !isClosedRun(state) && state !== 'waiting' && state !== 'held');
   const looked = await Promise.all(
-    busy.slice(0, mostLooked).map(async ({ runId, serverId }) => {
+    busy.slice(0, mostLooked).map(async (row) => {
+      const { runId } = row;
       try {
-        const notice = await within(deps.config.queryDeadlineMs, noticeOfRun(once, runId, serverId));
+        const notice = await within(deps.config.queryDeadlineMs, noticeOfRun(once, row));
         return notice === null ? [] : [[runId, notice] as const];
       } catch (error) {
         deps.log.warn({ err: error, runId }, 'Temporal did not say what a run waits for');
@@ -66,7 +67,11 @@ function askingOnce(deps: Deps): Deps {
   return { ...deps, temporal: { ...deps.temporal, lastPoll } };
 }
 
-async function noticeOfRun(deps: Deps, runId: string, serverId: string): Promise<string | null> {
-  const execution = await deps.temporal.findRecovery(deps.config.tenantId, runId, serverId);
+async function noticeOfRun(deps: Deps, { runId, serverId, procedure }: RunRow): Promise<string | null> {
+  const { temporal, config } = deps;
+  const execution =
+    procedure === 'plan'
+      ? await temporal.findPlan(config.tenantId, runId)
+      : await temporal.findRecovery(config.tenantId, runId, serverId);
   return execution === undefined ? null : workerNotice(deps, await deps.temporal.progress(execution));
 }
