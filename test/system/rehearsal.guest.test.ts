@@ -1,0 +1,129 @@
+/**
+ * A rehearsal of a real guest, seen from outside: virsh, the bridge, the replica's files. The source runs on, replication goes
+ * on, the guest that was started from its point reaches nobody, and afterwards everything is as it was.
+ */
+import { readdirSync } from 'node:fs';
+import { demoGuest } from '../../tools/demo-guest/build.mjs';
+import { newMachineName, startDemoMachine, virsh } from '../replication/support/demo-machine';
+import { sh } from '../replication/support/tools';
+import { eventually, machinesNamed, manifests, openSystem, poolsIn, waiting, type System } from './support/system';
+
+jest.setTimeout(900_000);
+
+const name = newMachineName();
+let system: System;
+let serverId: string;
+
+beforeAll(async () => {
+  system = await openSystem(name);
+  const { imagePath } = await demoGuest();
+  const [source] = await Promise.all([startDemoMachine(system.folder, imagePath, name), system.up()]);
+  await source.started();
+  const added = await system.json<{ id: string }>(
+    ...['servers', 'add', name, '--source-site', 'production', '--site', 'recovery', '--rpo', '60s', '--rto', '10m'],
+    ...['--point-every', '3s', '--freeze-every', '0s', '--keep', '50'],
+    ...['--probe', 'counter=/usr/local/bin/counter-status', '--probe-output', '"chain": ?"ok"'],
+  );
+  serverId = added.id;
+  await system.muster(['protect', name]);
+  await eventually('there are two points', 120_000, () => (sequence() >= 2 ? true : undefined));
+});
+
+afterAll(async () => {
+  await system?.close();
+  // After a failure: what this test's tenant made, and nobody else's.
+  for (const network of await networks()) {
+    if (!(await virsh('net-dumpxml', '--network', network)).includes(`tenant="${name}"`)) continue;
+    await virsh('net-destroy', network).catch(() => undefined);
+    await virsh('net-undefine', network);
+  }
+});
+
+const place = () => system.replica(serverId);
+const sequence = () => {
+  try {
+    return manifests(place()).at(-1)?.sequence ?? 0;
+  } catch {
+    return 0;
+  }
+};
+const networks = async () =>
+  (await virsh('net-list', '--all', '--name')).split('\n').filter((line) => line.trim() !== '');
+/** What lies there beside replication's own: inoculations are prepared while points are taken. */
+const filesBeside = () => ({
+  replica: readdirSync(place().folder).filter((name) => !name.startsWith('prepar')),
+  runs: readdirSync(place().runs),
+});
+
+test('a guest is rehearsed beside its source: isolated, proven, tried out, and gone without a trace', async () => {
+  const before = {
+    machines: await machinesNamed(name),
+    networks: await networks(),
+    pools: await poolsIn(place().folder),
+    files: filesBeside(),
+  };
+  const args = [name, '--hardware', 'vmware-pvscsi', '--stable-for', '3s', '--reason', 'quarterly rehearsal'];
+  const { runId } = await system.json<{ runId: string }>('rehearse', ...args, '--try-out', 'Does it count?');
+  const parking = await waiting(system, runId);
+  expect(parking).toMatchObject({ step: 'try-out', kind: 'gate' });
+
+  const machine = (await machinesNamed(name)).find((one) => one.includes('rehearsal'))!;
+  const made = (await networks()).filter((network) => !before.networks.includes(network));
+  expect(made).toHaveLength(1);
+  const xml = await virsh('net-dumpxml', '--network', made[0]!);
+  expect(xml).not.toMatch(/<forward|<ip |<ip>|<route/);
+  const bridge = /<bridge name='([^']+)'/.exec(xml)![1]!;
+  const cards = (await virsh('domiflist', machine)).split('\n').map((line) => line.trim().split(/\s+/));
+  expect(cards.map(([, type, source]) => [type, source])).toEqual([['network', made[0]]]);
+  // The only thing in the bridge is the guest's own tap, and the host has no address there.
+  expect(readdirSync(`/sys/class/net/${bridge}/brif`)).toEqual([cards[0]![0]]);
+  expect(await sh('ip', '-brief', 'address', 'show', 'dev', bridge)).not.toMatch(/\d+\.\d+\.\d+\.\d+|fe80|::/);
+  // From inside: nobody gives it an address, and nothing answers at the one that user-mode networks have.
+  expect(await guestExitCode(machine, '/bin/true', [])).toBe(0);
+  const reach = '(exec 3<>/dev/tcp/10.0.2.2/22) 2>/dev/null';
+  expect(await guestExitCode(machine, '/usr/bin/timeout', ['5', '/bin/bash', '-c', reach])).not.toBe(0);
+
+  const during = sequence();
+  await eventually('a point is taken while it stands', 60_000, () => (sequence() > during ? true : undefined));
+  expect((await virsh('domstate', name)).trim()).toBe('running');
+
+  await system.muster(['approve', runId, '--reason', 'it counts']);
+  await eventually('the rehearsal is closed', 120_000, async () => (await system.view(runId)).closedAt ?? undefined);
+  const view = await system.view(runId);
+  expect(view.state).toBe('succeeded');
+  expect(await machinesNamed(name)).toEqual(before.machines);
+  expect(await networks()).toEqual(before.networks);
+  expect(await poolsIn(place().folder)).toEqual(before.pools);
+  expect(filesBeside()).toEqual(before.files);
+  const clean = view.steps.find(({ id }) => id === 'prove-clean')!.result as {
+    rows: { verdict: string }[];
+    replication: { moment: string; ok: boolean }[];
+  };
+  expect(clean.rows.filter(({ verdict }) => verdict !== 'same' && verdict !== 'of others')).toEqual([]);
+  expect(clean.replication.map(({ ok }) => ok)).toEqual([true, true, true]);
+  const after = sequence();
+  await eventually('replication goes on', 60_000, () => (sequence() > after ? true : undefined));
+
+  // What is clean is cleaned up again without harm.
+  const again = await system.json<{ runId: string }>('rehearsal', 'clean-up', runId, '--reason', 'to be sure');
+  await eventually(
+    'the clean-up is closed',
+    60_000,
+    async () => (await system.view(again.runId)).closedAt ?? undefined,
+  );
+  expect((await system.view(again.runId)).state).toBe('succeeded');
+});
+
+/** Through the guest's agent, by virsh alone. */
+async function guestExitCode(machine: string, path: string, args: readonly string[]): Promise<number> {
+  const ask = async (execute: string, more: object): Promise<Record<string, unknown>> => {
+    const command = JSON.stringify({ execute, arguments: more });
+    return (JSON.parse(await virsh('qemu-agent-command', machine, command)) as { return: Record<string, unknown> })
+      .return;
+  };
+  const { pid } = await ask('guest-exec', { path, arg: args });
+  return eventually('the program in the guest has ended', 60_000, async () => {
+    const status = await ask('guest-exec-status', { pid });
+    return status['exited'] === true ? ((status['exitcode'] as number | undefined) ?? 128) : undefined;
+  });
+}
