@@ -219,7 +219,7 @@ function stateOf(fold: RunFold, steps: readonly StepView[]): RunState {
   const open = fold.parkings.filter((parking) => parking.until === null);
   if (open.some((parking) => parking.kind === 'stuck')) return 'stuck';
   if (fold.undoBecause !== null) return 'undoing';
-  if (fold.held) return 'held';
+  if (fold.held || (fold.holds.size > 0 && fold.running.size === 0)) return 'held';
   return open.length > 0 ? 'waiting' : 'running';
 }
 

@@ -3,7 +3,7 @@ import { openOperations, type Operation } from '../../api/authorisation';
 import { reaches, whyNot } from '../../api/reach';
 import { holdsAt } from '../../model/access';
 import type { AccessScope } from '../../model/people';
-import { roles } from '../../store/contract';
+import type { roles } from '../../store/contract';
 import { batch, event, newRunId, opened, order, serverSpec } from '../store/run-events';
 import { caller, openTestStack, type Call, type TestStack } from './stack';
 

@@ -37,7 +37,7 @@ export function listenToPlan<O extends RunOrder>(run: Run<O>, plan: PartOf): Pla
 /** One signal when something begins to wait and one when nothing does any more: 500 that stick at once are 500 signals. */
 async function tellWhatWaits<O extends RunOrder>(run: Run<O>, workflowId: string): Promise<void> {
   for (let told = false; ; told = !told) {
-    await condition(() => waitsOf(run) !== null !== told);
+    await condition(() => (waitsOf(run) !== null) !== told);
     const waits = told ? null : waitsOf(run);
     const { runId } = run.order;
     const signal = () => getExternalWorkflowHandle(workflowId).signal(childWaitsSignal, { runId, waits });
