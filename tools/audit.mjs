@@ -16,7 +16,18 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** Licences that let everybody use, change and pass on, as SPDX names them. CC-BY is that of data (browser tables). */
 export const allowed = new Set([
-  ...['MIT', 'ISC', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', '0BSD', 'BlueOak-1.0.0', 'Unlicense', 'Python-2.0'],
+  ...[
+    'MIT',
+    'MIT-0',
+    'ISC',
+    'Apache-2.0',
+    'BSD-2-Clause',
+    'BSD-3-Clause',
+    '0BSD',
+    'BlueOak-1.0.0',
+    'Unlicense',
+    'Python-2.0',
+  ],
   ...['Apache-2.0 AND MIT', '(MIT OR CC0-1.0)', 'CC-BY-4.0'],
 ]);
 

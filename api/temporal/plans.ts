@@ -5,6 +5,7 @@ import {
   holdUpdate,
   planWorkflowId,
   planWorkflowType,
+  priorityOf,
   workflowQueue,
   type HoldRequest,
 } from '../../workflows/messages';
@@ -38,6 +39,7 @@ export function planCalls(context: TemporalContext): PlanCalls {
             workflowIdReusePolicy: 'REJECT_DUPLICATE',
             workflowIdConflictPolicy: 'FAIL',
             memo: { ...memo },
+            priority: priorityOf(order.mode),
             staticSummary: `${order.mode} of runbook ${order.runbook.name}`,
           }),
         );

@@ -35,9 +35,9 @@ test('500 seeds abort when stuck in every step that can be made to stay stuck', 
 
 test('a plan never asks for what the API refuses', () => {
   const impossible = plans.filter(
-    ({ intent, source, finalCycle, mode }) =>
+    ({ intent, source, finalCycle, mode, option }) =>
       (intent === 'planned' && (source === 'lost' || finalCycle === 'never')) ||
-      (mode === 'rehearsal' && source === 'lost'),
+      (mode === 'rehearsal' && (source === 'lost' || option === 'destructive')),
   );
   expect(impossible).toEqual([]);
 });

@@ -134,7 +134,7 @@ const passingSteps: readonly PushButtonStep[] = [
 /** The plan of a seed; always the same one. */
 export function planOf(seed: number): Plan {
   const draw = drawFrom(seed);
-  const option = draw.weighted<RecoveryOption>([
+  const drawn = draw.weighted<RecoveryOption>([
     [40, 'backup-and-recover'],
     [25, 'copy-and-recover'],
     [35, 'destructive'],
@@ -145,6 +145,8 @@ export function planOf(seed: number): Plan {
     [15, 'planned'],
     [20, 'rehearsal'],
   ]);
+  // A rehearsal never takes the replica itself.
+  const option = kind === 'rehearsal' && drawn === 'destructive' ? 'backup-and-recover' : drawn;
   const ending = drawEnding(draw, option);
   const gated = ending.kind === 'abort-at-gate' || ending.kind === 'abort-in-passing';
   return {

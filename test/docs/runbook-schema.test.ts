@@ -60,7 +60,7 @@ test.each<[string, (file: ReturnType<typeof shop>) => void]>([
 const names = ['app01', 'shop-db', 'shop-app', 'shop-web', 'dns01', 'dns02', 'jump01', 'files01', 'mail01', 'dwh01', 'reports01'];
 const server = (name: string): [string, InventoryServer] => [
   name,
-  { name, recoverySiteId: 'recovery', networks: ['lan'], tier: 1, objectives: { rpoMs: 60_000, rtoMs: 3_600_000 } },
+  { name, recoverySiteId: 'recovery', networks: [name.startsWith('shop-') ? 'shop-lan' : 'lan'], tier: 1, objectives: { rpoMs: 60_000, rtoMs: 3_600_000 } },
 ];
 const site = {
   networks: new Map([
