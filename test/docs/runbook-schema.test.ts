@@ -93,3 +93,15 @@ test.each(examples)('%s has nothing wrong on an installation that fits', (name) 
   expect(located(checkRunbook(file!, inventory), locate)).toEqual([]);
   expect(file!.name).toBe(name.replace('.yaml', ''));
 });
+
+test('what the tutorial builds first is a correct runbook, and all that it adds is of the schema', () => {
+  const tutorial = readFileSync(join(folder, '../docs/writing-a-runbook.md'), 'utf8');
+  const pieces = [...tutorial.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, text]) => text!);
+  const first = pieces.find((text) => text.startsWith('format: 1'))!;
+  const { file, problems, locate } = readRunbook(first);
+  expect(problems).toEqual([]);
+  expect(located(checkRunbook(file!, inventory), locate)).toEqual([]);
+  const additions = pieces.filter((text) => /^(limits|gates|objectives):/.test(text));
+  expect(additions).toHaveLength(3);
+  expect(readRunbook([first, ...additions].join('')).problems).toEqual([]);
+});
