@@ -69,11 +69,11 @@ async function replicas({ client, out }: Context, _options: object, name: string
   const columns = [
     { title: 'server', width: 12, grows: true },
     { title: 'state', width: 11 },
-    { title: 'lag', width: 12, right: true },
+    { title: 'lag', width: 9, right: true },
     { title: 'points', width: 6, right: true },
-    { title: 'size', width: 9, right: true },
+    { title: 'size', width: 8, right: true },
     { title: 'prepared', width: 12 },
-    { title: 'held by run', width: 12 },
+    { title: 'held by', width: 9 },
   ];
   const rows = items.map((replica) => [
     replica.serverName,

@@ -71,8 +71,9 @@ function rowsOfWave(wave: Wave): string[][] {
   ];
 }
 
-/** A time that may be later carries a plus. */
+/** A time that may be later carries a plus; where nothing is known there is none. */
 function times({ startsMs, endsMs, atLeast }: { startsMs: number; endsMs: number; atLeast: boolean }): string[] {
+  if (atLeast && endsMs === 0) return ['–', '–'];
   return [formatDuration(startsMs), `${formatDuration(endsMs)}${atLeast ? '+' : ''}`];
 }
 
@@ -84,7 +85,7 @@ function pastRuns({ expected }: Wave['servers'][number]): string {
 }
 
 const amount = ({ endsMs, atLeast }: { endsMs: number; atLeast: boolean }): string =>
-  `${atLeast ? 'at least ' : ''}${formatDuration(endsMs)}`;
+  atLeast && endsMs === 0 ? 'unknown' : `${atLeast ? 'at least ' : ''}${formatDuration(endsMs)}`;
 
 function howSure({ sure, unknown }: PreviewDocument): string {
   if (sure === null) return 'nothing is known: none of these servers ever ran here';
@@ -104,7 +105,7 @@ function sayLongestWay(out: Output, { limitedBy }: PreviewDocument): void {
   if (way.length > 0) out.line(paragraph(out, 'longest way', way.join(', then '), 13));
 }
 
-function sayAsks(out: Output, { asks, runbooks }: PreviewDocument): void {
+function sayAsks(out: Output, { asks, runbooks, sure }: PreviewDocument): void {
   for (const ask of asks) {
     const people = [...ask.who.roles, ...ask.who.people].join(', ') || 'nobody';
     const count = ask.approvals === 1 ? 'one of' : `${ask.approvals} of`;
@@ -112,7 +113,8 @@ function sayAsks(out: Output, { asks, runbooks }: PreviewDocument): void {
       ask.withinMs === null ? '' : `; within ${formatDuration(ask.withinMs)}, otherwise ${ask.otherwise ?? 'it waits'}`;
     const of = ask.of === null ? '' : ask.kind === 'gate' ? ` before wave ${ask.of}` : ` of ${ask.of}`;
     const runbook = runbooks.length === 1 ? '' : ` (${ask.runbook})`;
-    const words = `${ask.kind}${of}${runbook}, after ${formatDuration(ask.atMs)}: “${ask.question}” ${count} ${people}${within}`;
+    const when = sure === null ? '' : `, after ${formatDuration(ask.atMs)}`;
+    const words = `${ask.kind}${of}${runbook}${when}: “${ask.question}” ${count} ${people}${within}`;
     out.line(paragraph(out, 'asks', words, 13));
   }
 }

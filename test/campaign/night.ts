@@ -9,7 +9,7 @@ import { openEvidenceStore } from '../../record/evidence';
 import { verifyLedger } from '../../record/ledger';
 import { defaultScope } from '../../store/contract';
 import { openStore } from '../../store/open-store';
-import { liveRunQuery, recoveryWorkflowId } from '../../workflows/messages';
+import { liveRunQuery, lockOf } from '../../workflows/messages';
 import { dataConverter } from '../../wire/payloads';
 import { apiClient, until, type ApiClient } from './api-client';
 import { differences, fileDifferences } from './compare';
@@ -180,8 +180,8 @@ async function findingsOf(
     ];
     found.push(...fileDifferences(plan, wanted, left));
     found.push(
-      ...(await recordOf(night, undisturbed)).map((finding) => `undisturbed: ${finding}`),
-      ...(await recordOf(night, storm[index]!)),
+      ...(await recordOf(night, plan, undisturbed)).map((finding) => `undisturbed: ${finding}`),
+      ...(await recordOf(night, plan, storm[index]!)),
     );
     findings.push(...found.map((finding) => `seed ${plan.seed} (run ${run.runId}): ${finding}`));
   }
@@ -193,12 +193,12 @@ async function findingsOf(
 
 const owned = ({ server, run }: Played) => ({ server, runId: run.runId });
 
-async function recordOf({ stack, api }: Night, { run, server }: Played): Promise<string[]> {
+async function recordOf({ stack, api }: Night, { mode }: Plan, { run, server }: Played): Promise<string[]> {
   const store = openStore(stack.postgresUrl);
   const connection = await Connection.connect({ address: stack.temporal.address });
   try {
     const client = new Client({ connection, namespace: stack.temporal.namespace, dataConverter });
-    const handle = client.workflow.getHandle(recoveryWorkflowId(defaultScope.tenantId, server.spec.id));
+    const handle = client.workflow.getHandle(lockOf({ mode, tenantId: defaultScope.tenantId, server: server.spec }));
     const [rows, ledger, live] = [
       await store.journal.rows(run.runId),
       await store.ledger(),
