@@ -8,6 +8,7 @@ export const surveyKinds = [
   'network',
   'storage pool',
   'file',
+  'console log',
   'disks of a run',
   'export',
   'lease',
@@ -124,6 +125,7 @@ export function remedyFor({ kind, name }: SurveyRow): string {
       return `end the storage pool ${name}`;
     case 'disks of a run':
     case 'file':
+    case 'console log':
       return `see who has ${name} open (lsof), then let it be removed`;
     case 'export':
       return `let the target server close ${name}`;

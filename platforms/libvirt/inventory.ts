@@ -26,7 +26,10 @@ export async function inventory(host: Host, options: CallOptions = {}): Promise<
     ...pools,
     ...logs
       .filter((name) => name.endsWith('.console.log'))
-      .map((name) => ({ kind: 'file' as const, name: join(host.consoleFolder, name), state: 'there', runId: null })),
+      .map((name) => ({
+        ...{ kind: 'console log' as const, name: join(host.consoleFolder, name), runId: null },
+        state: 'there',
+      })),
   ];
 }
 

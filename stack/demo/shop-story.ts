@@ -52,7 +52,7 @@ async function tell(
   chapter(3, chapters, 'The runbook');
   say('Which servers, in which order, who is asked, and what is promised: runbooks/three-tier.yaml.');
   await mustRun(place, ['runbook', 'check', runbookFile]);
-  await mustRun(place, ['runbook', 'plan', runbookFile]);
+  await mustRun(place, ['runbook', 'plan', runbookFile, '--rehearsal']);
   await mustRun(place, ['runbook', 'import', runbookFile]);
 
   chapter(4, chapters, 'Rehearse it');
