@@ -26,6 +26,8 @@ export const replicaResource = (serverId: string): string => `replica/${serverId
 /** Copies are a run's own: its work on them waits for no cycle of the session, and none waits for it. */
 export const copiesResource = (runId: string): string => `copies/${runId}`;
 export const machineResource = (runId: string): string => `machine/${runId}`;
+/** Of the run that makes them. */
+export const networksResource = (runId: string): string => `networks/${runId}`;
 
 /** The site of an order, and its effects on the replica, the disks that the run took, or the machine, under their lease. */
 export function workAt(

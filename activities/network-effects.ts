@@ -1,7 +1,7 @@
 /** Effects on a rehearsal's networks and on its isolation. Under the lease of the networks' owner. */
 import type { RecoveryOrder } from '../model/order';
 import type { EffectsOf } from './attempt';
-import { callOptions, machineOf } from './common';
+import { callOptions, machineOf, networksResource } from './common';
 import { readIsolation } from './isolation';
 import { withLease } from './lease';
 import type { RehearsalActivities } from './rehearsal-contract';
@@ -44,7 +44,7 @@ export function createNetworkEffects(deps: ActivityDeps): EffectsOf<NetworkEffec
   };
 }
 
-const leaseOf = ({ isolation, runId }: RecoveryOrder): string => `networks/${isolation?.ownerRunId ?? runId}`;
+const leaseOf = ({ isolation, runId }: RecoveryOrder): string => networksResource(isolation?.ownerRunId ?? runId);
 
 function wanted(deps: ActivityDeps, order: RecoveryOrder) {
   const site = recoverySite(deps.sites, order.target.siteId);

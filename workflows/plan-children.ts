@@ -56,6 +56,14 @@ export interface Recovered {
   readonly state: RunOutcome['state'] | 'proven';
 }
 
+/** Names of the servers and included runbooks whose runs did not end well, or in which something was skipped. */
+export interface Finished {
+  readonly failed: readonly string[];
+  readonly withExceptions: readonly string[];
+}
+
+export const isException = ({ failed, withExceptions }: Finished): boolean => failed.length + withExceptions.length > 0;
+
 export class ChildRuns {
   /** The latest run of each. */
   private readonly latest = new Map<NodeId, Child>();
@@ -135,14 +143,17 @@ export class ChildRuns {
     return recorded(undefined, child.workflowId, startedMs);
   }
 
-  /** Tells all that are open, and waits until they are over; names those that did not end well. */
-  async finish(verdict: 'commit' | 'clean-up', reason: string): Promise<Outcome<{ failed: string[] }>> {
+  /** Tells all that are open, and waits until they are over. */
+  async finish(verdict: 'commit' | 'clean-up', reason: string): Promise<Outcome<Finished>> {
     const startedMs = Date.now();
     const open = [...this.latest.values()].filter((child) => child.outcome === null);
     await Promise.all(open.map((child) => this.tell(child, verdict, reason)));
     await Promise.all(open.map((child) => child.over.promise));
     const failed = open.filter(({ outcome }) => !outcome!.state.startsWith('succeeded')).map(({ name }) => name);
-    return recorded({ failed }, workflowInfo().workflowId, startedMs);
+    const withExceptions = [...this.latest.values()]
+      .filter(({ outcome }) => outcome?.state === 'succeeded-with-exceptions')
+      .map(({ name }) => name);
+    return recorded({ failed, withExceptions }, workflowInfo().workflowId, startedMs);
   }
 
   /** @throws ApplicationFailure `OperatorError` when another run holds the server. */

@@ -3,18 +3,18 @@ import { condition } from '@temporalio/workflow';
 import { formatDuration } from '../model/durations';
 import type { PlanOrder } from '../model/plan';
 import type { CommitPolicy } from '../model/runbook/runbook';
-import type { ChildRuns } from './plan-children';
+import { isException, type ChildRuns } from './plan-children';
 import type { DecisionRequest } from './messages';
 import type { Run } from './runner/run';
 import * as steps from './runner/steps';
 
 /** Asks people, unless another plan has the last word; then tells every server's run. */
 export async function commitPlan(run: Run<PlanOrder>, children: ChildRuns, isPart: boolean): Promise<void> {
-  const { failed } = await steps.step(run, 'commit', () => children.finish('commit', 'The plan is committed.'), {
+  const finished = await steps.step(run, 'commit', () => children.finish('commit', 'The plan is committed.'), {
     gate: async () => (isPart ? null : ask(run, children)),
     irrevocable: true,
   });
-  if (failed.length > 0) run.memory.set('commit', { value: { failed }, exception: true });
+  if (isException(finished)) run.memory.set('commit', { value: finished, exception: true });
 }
 
 async function ask(run: Run<PlanOrder>, children: ChildRuns) {

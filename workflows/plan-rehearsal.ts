@@ -2,7 +2,7 @@
 import type { Outcome } from '../activities/contract';
 import type { RecoveryOrder } from '../model/order';
 import type { PlanOrder } from '../model/plan';
-import type { ChildRuns } from './plan-children';
+import { isException, type ChildRuns } from './plan-children';
 import type { PlanStep } from './plan.steps';
 import { passGate } from './runner/gates';
 import type { Act, Run } from './runner/run';
@@ -78,10 +78,10 @@ export async function tryOut(run: Run<PlanOrder>, children: ChildRuns): Promise<
 
 /** Tells every server's run to clean up; then nothing is plugged into the networks any more. */
 export async function cleanUp(run: Run<PlanOrder>, children: ChildRuns): Promise<void> {
-  const { failed } = await steps.step(run, id('clean-up'), () =>
+  const finished = await steps.step(run, id('clean-up'), () =>
     children.finish('clean-up', 'The rehearsal is over: everything is cleaned up.'),
   );
-  if (failed.length > 0) run.memory.set('clean-up', { value: { failed }, exception: true });
+  if (isException(finished)) run.memory.set('clean-up', { value: finished, exception: true });
   const networks = networksOf(run.order);
   if (networks === null) return steps.notApplicable(run, id('remove-networks'), noNetworks);
   await steps.step(run, id('remove-networks'), networks.remove);

@@ -55,7 +55,8 @@ async function runPlan(run: Run<PlanOrder>, children: ChildRuns): Promise<string
   } else {
     await commitPlan(run, children, parent !== null);
   }
-  return `${order.runbook.title}: ${children.words('succeeded', order)} recovered.`;
+  const done = order.mode === 'rehearsal' ? 'rehearsed' : 'recovered';
+  return `${order.runbook.title}: ${children.words('succeeded', order)} ${done}.`;
 }
 
 async function recoverAll(run: Run<PlanOrder>, children: ChildRuns): Promise<void> {

@@ -79,7 +79,7 @@ function sourceAgainOn(plan: Plan, { source }: EndState): string[] {
 export function fileDifferences(plan: Plan, calm: readonly string[], storm: readonly string[]): string[] {
   const inPassing = plan.ending.kind === 'abort-in-passing';
   const mayBeThere = (file: string): boolean =>
-    calm.includes(file) || (inPassing && /^leases\/(machine|copies)\/RUN\.lease/.test(file));
+    calm.includes(file) || (inPassing && /^leases\/(machine|copies|networks)\/RUN\.lease/.test(file));
   const missing = inPassing ? [] : calm.filter((file) => !storm.includes(file));
   return [
     ...storm.filter((file) => !mayBeThere(file)).map((file) => `left behind: ${file}`),

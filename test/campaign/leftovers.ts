@@ -5,7 +5,7 @@ import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import type { Client } from '@temporalio/client';
-import { copiesResource, machineResource, replicaResource } from '../../activities/common';
+import { copiesResource, machineResource, networksResource, replicaResource } from '../../activities/common';
 import { plainWords } from './end-state';
 import type { ProtectedServer } from './server';
 import type { SitePair } from './sites';
@@ -63,7 +63,8 @@ export async function filesAt(
 function withLeaseNames(file: string, owned: readonly Owned[]): string {
   if (!file.startsWith('leases/')) return file;
   for (const { server, runId } of owned) {
-    for (const resource of [replicaResource(server.spec.id), copiesResource(runId), machineResource(runId)]) {
+    const ofRun = [copiesResource(runId), machineResource(runId), networksResource(runId)];
+    for (const resource of [replicaResource(server.spec.id), ...ofRun]) {
       file = file.replace(createHash('sha256').update(resource).digest('hex').slice(0, 32), resource);
     }
   }

@@ -131,6 +131,20 @@ test('a server that is skipped is an exception of the plan', async () => {
   expect(await handle.result()).toMatchObject({ state: 'succeeded-with-exceptions' });
 }, 60_000);
 
+test('a step that was skipped in a server’s run is an exception of the plan, too', async () => {
+  const order = await lost({ c3: { wave: 'one', order: { inoculate: false } }, c4: { wave: 'one' } });
+  const handle = await start(order);
+  const { tenantId, server } = order.servers[0]!.order;
+  const child = world.client.workflow.getHandle(`${tenantId}/recovery/${server.id}`);
+  await until(async () => (await stateOf('c3')) === 'on');
+  await decide(child, await parked(child, 'prove-boot'), 'skip');
+  await decide(handle, await parked(handle, 'commit'), 'commit');
+  expect(await handle.result()).toMatchObject({
+    state: 'succeeded-with-exceptions',
+    summary: 'Web shop: 2 of 2 servers recovered.',
+  });
+}, 60_000);
+
 test('an optional server that stays stuck is given up and undone, and what comes after it goes on', async () => {
   const optional = { kind: 'optional' as const, giveUpAfterMs: 500 };
   const broken = { target: { ...world.order(await world.server('shape')).target, networks: { lan: 'nowhere' } } };
