@@ -71,6 +71,10 @@ export interface EventData {
   escalated: { epoch: number; afterMs: number; to: People };
   claimed: { epoch: number };
   released: { epoch: number };
+  /** Of a plan: something of this server's run waits for people; `item` is its name. What it is stands in that run's record. */
+  'child-waits': { runId: string; step: string; kind: string; cause: string };
+  /** Nothing of it does any more. */
+  'child-goes-on': { runId: string };
   /** Nothing new is started there until people let it go on; what runs, runs to its end. */
   held: { of: HoldPlace; reason: string };
   'let-go-on': { of: HoldPlace; reason: string };

@@ -71,6 +71,9 @@ export class ChildRuns {
   private readonly starts = new Turns(startsAtOnce);
   private readonly signals = new Turns(signalsAtOnce);
 
+  /** Called when something of a run begins to wait for people, and, with null, when nothing does any more. */
+  onWaits: (name: string, runId: string, waits: ChildWaits | null) => void = () => undefined;
+
   constructor(private readonly order: PlanOrder) {
     setHandler(childProvenSignal, ({ runId }) => {
       const child = this.byRunId.get(runId);
@@ -80,7 +83,9 @@ export class ChildRuns {
     });
     setHandler(childWaitsSignal, ({ runId, waits }) => {
       const child = this.byRunId.get(runId);
-      if (child !== undefined) child.waits = waits;
+      if (child === undefined) return;
+      child.waits = waits;
+      this.onWaits(child.name, runId, waits);
     });
   }
 

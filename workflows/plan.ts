@@ -44,6 +44,11 @@ async function runPlan(run: Run<PlanOrder>, children: ChildRuns): Promise<string
   const { order } = run;
   run.waitingChildren = () => children.waiting();
   run.childHashes = () => children.hashes();
+  children.onWaits = (name, runId, waits) => {
+    if (waits === null) return run.emit('child-goes-on', { runId }, { item: name });
+    const { step, kind, cause } = waits;
+    run.emit('child-waits', { runId, step, kind, cause }, { item: name });
+  };
   const parent = order.partOf === undefined ? null : listenToPlan(run, order.partOf);
 
   if (order.mode === 'rehearsal') await makeNetworks(run);

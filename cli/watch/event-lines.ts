@@ -68,6 +68,8 @@ export class EventLines {
       case 'held':
       case 'let-go-on':
       case 'told':
+      case 'child-waits':
+      case 'child-goes-on':
         return say(peopleLine(event, place));
       case 'decided':
         return say(

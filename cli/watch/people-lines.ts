@@ -1,4 +1,4 @@
-/** What people did at a run, each as one line. */
+/** What people did at a run, and what of a plan's runs waits for them, each as one line. */
 import { formatDuration } from '../../model/durations';
 import type { RunEvent } from '../../model/events';
 import type { HoldPlace } from '../../model/plan';
@@ -7,7 +7,17 @@ import type { People } from '../../model/runbook/runbook';
 type OfPeople = Extract<
   RunEvent,
   {
-    kind: 'approved' | 'approval-withdrawn' | 'escalated' | 'claimed' | 'released' | 'held' | 'let-go-on' | 'told';
+    kind:
+      | 'approved'
+      | 'approval-withdrawn'
+      | 'escalated'
+      | 'claimed'
+      | 'released'
+      | 'held'
+      | 'let-go-on'
+      | 'told'
+      | 'child-waits'
+      | 'child-goes-on';
   }
 >;
 
@@ -29,6 +39,12 @@ export function peopleLine(event: OfPeople, place: string): string {
       return `${who} holds ${holdText(event.data.of)}: ${event.data.reason}`;
     case 'let-go-on':
       return `${who} lets ${holdText(event.data.of)} go on: ${event.data.reason}`;
+    case 'child-waits': {
+      const { runId, step, kind, cause } = event.data;
+      return `! ${event.item} ${kind} at ${step}: ${cause} (muster show ${runId.slice(-8)})`;
+    }
+    case 'child-goes-on':
+      return `  ${event.item} goes on`;
     case 'told': {
       const { to, failed } = event.data;
       const unreached = failed.map((one) => `${one.to} (${one.because})`).join(', ');

@@ -79,13 +79,14 @@ async function follow(
   }
 }
 
-type Wait = Extract<NumberedEvent, { kind: 'parked' | 'gate-opened' }>;
-const isWait = (event: NumberedEvent): event is Wait => event.kind === 'parked' || event.kind === 'gate-opened';
+type Wait = Extract<NumberedEvent, { kind: 'parked' | 'gate-opened' | 'child-waits' }>;
+const isWait = (event: NumberedEvent): event is Wait =>
+  event.kind === 'parked' || event.kind === 'gate-opened' || event.kind === 'child-waits';
 
 /** An old waiting, seen again from the beginning of the stream, may have been answered long ago. */
 async function waitsStill(client: Context['client'], runId: string, { data }: Wait): Promise<boolean> {
-  const { view } = await client.get<RunDetail>(`/runs/${runId}`);
-  return view.parkings.some(({ until, epoch }) => until === null && epoch === data.epoch);
+  const { view } = await client.get<RunDetail>(`/runs/${'runId' in data ? data.runId : runId}`);
+  return view.parkings.some(({ until, epoch }) => until === null && (!('epoch' in data) || epoch === data.epoch));
 }
 
 async function finish({ client, out }: Context, runId: string, end: End): Promise<void> {

@@ -36,12 +36,15 @@ export function stepCosts(children: readonly ChildRun[], past: readonly (readonl
     .sort((a, b) => b.totalMs - a.totalMs);
 }
 
+/** What others or people take their time for. */
+const waitingSteps = new Set(['commit', 'await-plan', 'try-out']);
+
 function byStep(children: readonly ChildRun[]): Map<string, { server: string; ms: number }[]> {
   const steps = new Map<string, { server: string; ms: number }[]>();
   for (const { serverName, facts } of children) {
     if (!facts?.server) continue;
     for (const [step, { elapsedMs, since }] of Object.entries(facts.steps)) {
-      if (since !== null || step === 'commit') continue;
+      if (since !== null || waitingSteps.has(step)) continue;
       const waited = facts.waits.reduce(
         (sum, wait) => sum + (wait.step === step && wait.until !== null ? spanMs(wait.since, wait.until) : 0),
         0,

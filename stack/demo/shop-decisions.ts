@@ -1,6 +1,6 @@
 /** Watching the shop's rehearsal: where it waits for people, a second person decides, because nobody approves their own. */
 import pc from 'picocolors';
-import type { RunView } from '../../model/run-view';
+import type { StuckDocument } from '../../api/schemas/stuck';
 import { asJson, mustRun, showAndRun } from './muster';
 import type { DemoPlace } from './place';
 import { ask, isTerminal, say } from './telling';
@@ -10,13 +10,14 @@ const waitsForPeople = 8;
 /** Returns the watch's exit code at the run's end. */
 export async function watchPlan(place: DemoPlace, runId: string): Promise<number> {
   let second: DemoPlace | undefined;
+  const decided = new Set<string>();
   for (let after: string[] = []; ;) {
     const code = await showAndRun(place, ['watch', runId, '--stop-when-waiting', ...after]);
     if (code !== waitsForPeople) return code;
-    const { view } = await asJson<{ view: RunView }>(place, ['show', runId]);
+    const { view } = await asJson<{ view: { eventCount: number } }>(place, ['show', runId]);
     after = ['--after', String(view.eventCount)];
     second ??= await secondPerson(place);
-    await decide(second, view);
+    await decide(second, decided);
   }
 }
 
@@ -28,13 +29,21 @@ async function secondPerson(place: DemoPlace): Promise<DemoPlace> {
   return { ...place, env: { ...place.env, MUSTER_TOKEN: token } };
 }
 
-async function decide(place: DemoPlace, view: RunView): Promise<void> {
-  const open = view.parkings.find((parking) => parking.until === null);
-  if (open === undefined) return;
+/**
+ * The most urgent of all that waits: the plan's own gate, or a step of one of its servers. What waits a second time at the same place
+ * is aborted when nobody sits there: the demo must end.
+ */
+async function decide(place: DemoPlace, decided: Set<string>): Promise<void> {
+  const { items } = await asJson<Pick<StuckDocument, 'items'>>(place, ['stuck']);
+  const open = items[0];
+  if (open?.step == null) return;
   say(pc.yellow(open.remedy));
-  const possible = open.allowed.filter((decision) => ['approve', 'retry', 'abort'].includes(decision));
-  const chosen = isTerminal() ? await ask('What do you decide?', possible) : possible[0]!;
+  const possible = open.allowed.filter((decision) => ['approve', 'retry', 'skip', 'abort'].includes(decision));
+  const here = `${open.runId} ${open.step}`;
+  const byItself = decided.has(here) ? 'abort' : possible[0]!;
+  decided.add(here);
+  const chosen = isTerminal() ? await ask('What do you decide?', possible) : byItself;
   if (!isTerminal()) say('Nobody sits at this terminal, so the demo decides what a coordinator would:');
   const at = chosen === 'abort' ? [] : ['--step', open.step];
-  await mustRun(place, [chosen, view.runId, ...at, '--reason', 'seen in the demo']);
+  await mustRun(place, [chosen, open.runId, ...at, '--reason', 'seen in the demo']);
 }

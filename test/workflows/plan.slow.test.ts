@@ -143,6 +143,13 @@ test('a step that was skipped in a server’s run is an exception of the plan, t
     state: 'succeeded-with-exceptions',
     summary: 'Web shop: 2 of 2 servers recovered.',
   });
+  const ofC3 = (await handle.query(liveRunQuery)).events.filter(
+    ({ kind, item }) => item === 'c3' && kind.startsWith('child-'),
+  );
+  expect(ofC3).toMatchObject([
+    { kind: 'child-waits', data: { runId: order.servers[0]!.order.runId, step: 'prove-boot', kind: 'stuck' } },
+    { kind: 'child-goes-on' },
+  ]);
 }, 60_000);
 
 test('an optional server that stays stuck is given up and undone, and what comes after it goes on', async () => {
