@@ -7,11 +7,13 @@ import { v7 as uuidv7 } from 'uuid';
 import { serverCountOf, type PlanOrder } from '../../model/plan';
 import { isAmong, peopleWords } from '../../model/access';
 import type { Provenance } from '../../model/order';
+import { roles } from '../../model/people';
 import { runbookOf } from '../../model/schema/normalise';
 import type { RunbookFile } from '../../model/schema/runbook';
 import type { ApiDeps } from '../deps';
 import type { KnownServers } from '../known-servers';
 import { Problem } from '../problems';
+import { whyNot } from '../reach';
 import { hashOf, keyReused, rememberKey } from '../recoveries/start';
 import type { Refusals } from '../refusals';
 import type { NewPlanRun, StartedPlan } from '../schemas/plans';
@@ -43,6 +45,7 @@ export async function startPlan(
 
   const text =
     wanted.text === undefined ? await storedText(deps, name, wanted.version) : await givenText(deps, name, wanted.text);
+  if (text.version === 0) refuseUnknownText(name, by, refusals);
   const { file, make } = await readPlan(deps, servers, name, text);
   refuseStranger(file, by, refusals);
   const { tenantId, coreId, planProof: proof } = config;
@@ -112,6 +115,21 @@ function memoOf(order: PlanOrder, idempotencyKey: string, contentSha256: string)
     machineName: `${name} ${version} ${sha256} ${serverCountOf(order)}`,
     requestedBy: order.requestedBy.actor.name,
   };
+}
+
+/**
+ * A text that nobody imported could leave out the gates and the people of the runbook that it is called after, and name other
+ * servers: only who may import runs it.
+ */
+function refuseUnknownText(name: string, { actor, ...rest }: Provenance, refusals: Refusals): void {
+  const role = roles.find((one) => one === actor.role);
+  const because = role === undefined ? 'found no role' : whyNot({ role, scopes: actor.scopes }, 'importRunbook', null);
+  if (because === null) return;
+  refusals.note(`start of runbook ${name} from a text that is not imported`, because, { actor, ...rest });
+  throw new Problem(
+    'forbidden',
+    `This text of runbook "${name}" is of no imported version, or Postgres does not say of which: ${because}. Start the imported one, or ask somebody who may import it`,
+  );
 }
 
 /** Beside the table of roles (authorisation.ts): the runbook's own people. */

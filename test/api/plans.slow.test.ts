@@ -160,6 +160,21 @@ describe('a start is refused', () => {
   });
 });
 
+test('a text that nobody imported is run only by who may import: it could leave out the gates of its namesake', async () => {
+  await imported(shop('gated'));
+  const without = shop('gated', (text) => text.replace('    gate: data-is-good\n', ''));
+  const refused = await start('gated', { text: without }, undefined, stack.tokens.operator);
+  expect([refused.status, refused.body.detail]).toEqual([403, expect.stringContaining('is of no imported version')]);
+  const { token } = await stack.store.tokens.issue(
+    { name: 'Sam Scoped', role: 'coordinator', scopes: [{ kind: 'runbook', name: 'gated' }] },
+    null,
+  );
+  expect(await start('gated', { text: without }, undefined, token)).toMatchObject({ status: 403 });
+  const known = await start('gated', { text: shop('gated') }, undefined, stack.tokens.operator);
+  expect([known.status, known.body.runbook?.version]).toEqual([201, 1]);
+  await call('POST', `/runs/${known.body.runId}/abort`, { body: { reason: 'Only to see who may' } });
+}, 60_000);
+
 test('with Postgres down a plan is started from its text, once', async () => {
   const text = shop('dark', (one) => one.replace('    gate: data-is-good\n', ''));
   // Known servers are remembered by whoever read them.
