@@ -7,7 +7,7 @@ import { mkdir } from 'node:fs/promises';
 import pc from 'picocolors';
 import type { ShopServer } from '../../tools/shop-guests/build.mjs';
 import type { RunningStack } from '../start';
-import { asJson, mustRun } from './muster';
+import { asJson, mustRun, showAndRun } from './muster';
 import type { DemoPlace } from './place';
 import { waitForPoints } from './points';
 import { shopGuests, shopServers, waitForShop } from './shop';
@@ -66,7 +66,8 @@ async function tell(
   say(`The real shop, meanwhile: ${await waitForShop(sourcePlatform(place), 'shop-web')}`);
   const report = join(place.configuration.dataFolder, 'report.html');
   await mustRun(place, ['report', runId, '--output', report]);
-  await mustRun(place, ['runbook', 'list']);
+  // Verified by this rehearsal, and what would keep the shop from being recovered now: its exit code tells of that alone.
+  await showAndRun(place, ['readiness', runbookName]);
   suggest(place, stack, report);
   return code;
 }
