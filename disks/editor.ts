@@ -157,6 +157,8 @@ async function withAppliance<T>(
     return result;
   } catch (error) {
     await guest.kill();
+    // Whichever program was ended by it: the caller is told its own reason.
+    options.signal?.throwIfAborted();
     throw error;
   } finally {
     await rm(scratch, { recursive: true, force: true });
