@@ -9,7 +9,7 @@ import { Problem } from '../problems';
 import type { TemporalContext } from '../temporal';
 
 /** gRPC status codes that the sorting needs (grpc.io/docs/guides/status-codes). */
-const grpcCodes = { deadlineExceeded: 4, notFound: 5, failedPrecondition: 9, unavailable: 14 } as const;
+const grpcCodes = { cancelled: 1, deadlineExceeded: 4, notFound: 5, failedPrecondition: 9, unavailable: 14 } as const;
 
 /** The gRPC code of an error or of anything that caused it. */
 export function grpcCode(error: unknown): number | undefined {
@@ -23,11 +23,14 @@ export function isNotFound(error: unknown): boolean {
   return error instanceof WorkflowNotFoundError || grpcCode(error) === grpcCodes.notFound;
 }
 
-/** No worker took the call before its deadline, or Temporal has not seen one lately. */
+/**
+ * No worker took the call before its deadline, or Temporal has not seen one lately. Cancelled: the client was trying again when
+ * the deadline came, as seen while Temporal was killed; nobody else cancels calls here.
+ */
 export function isUnanswered(error: unknown): boolean {
   if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return true;
   const code = grpcCode(error);
-  return code === grpcCodes.deadlineExceeded || code === grpcCodes.failedPrecondition;
+  return code === grpcCodes.deadlineExceeded || code === grpcCodes.failedPrecondition || code === grpcCodes.cancelled;
 }
 
 /** The `type` and message of the application failure deepest in the chain; undefined when there is none. */
@@ -67,7 +70,8 @@ export async function callTemporal<T>(context: TemporalContext, call: () => Prom
 
 export function asProblem(error: unknown): unknown {
   const code = grpcCode(error);
-  if (code !== grpcCodes.unavailable && code !== grpcCodes.deadlineExceeded) return error;
+  if (code !== grpcCodes.unavailable && code !== grpcCodes.deadlineExceeded && code !== grpcCodes.cancelled)
+    return error;
   const found = code === grpcCodes.unavailable ? 'its address cannot be reached' : 'no answer before the deadline';
   return new Problem(
     'part-unavailable',
