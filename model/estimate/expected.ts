@@ -1,6 +1,7 @@
 /** What past runs let expect of the next, and how sure that is. Pure; where nothing ran, nothing is guessed. */
 import type { RecoveryOption } from '../replica';
 import { provingStep, type PastTimes } from './past';
+import { quantile } from './quantile';
 
 /** well: many runs of this very server that agree. hardly: one or two, or of other servers only. */
 export const sureness = ['well', 'fairly', 'hardly'] as const;
@@ -73,14 +74,6 @@ function expected(values: readonly number[], from: Expected['from']): Expected {
   const [lowMs, medianMs, highMs] = [0.1, 0.5, 0.9].map((part) => quantile(sorted, part)) as [number, number, number];
   const spread = medianMs === 0 ? 0 : (highMs - lowMs) / medianMs;
   return { medianMs, lowMs, highMs, runs: sorted.length, from, sure: sureOf(sorted.length, spread, from) };
-}
-
-/** Between the two nearest values, in proportion. */
-function quantile(sorted: readonly number[], part: number): number {
-  const place = (sorted.length - 1) * part;
-  const below = sorted[Math.floor(place)]!;
-  const above = sorted[Math.ceil(place)]!;
-  return Math.round(below + (above - below) * (place - Math.floor(place)));
 }
 
 function sureOf(runs: number, spread: number, from: Expected['from']): Sureness {

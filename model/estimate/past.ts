@@ -22,7 +22,7 @@ export interface PastTimes {
 
 export const provingStep = 'prove-boot';
 /** Waits for the rest of a plan, which says nothing of this server. */
-const waitingSteps: readonly string[] = ['await-plan'];
+export const waitsForOthers = (step: string): boolean => step === 'await-plan';
 
 /** null for what is no recovery of a server, is not over, or was not a plain success. */
 export function pastTimesOf(events: readonly RunEvent[]): PastTimes | null {
@@ -40,7 +40,7 @@ export function pastTimesOf(events: readonly RunEvent[]): PastTimes | null {
     toProofMs: untilProof.run.machineMs,
     steps: Object.fromEntries(
       Object.entries(all)
-        .filter(([step]) => !waitingSteps.includes(step))
+        .filter(([step]) => !waitsForOthers(step))
         .map(([step, { machineMs }]) => [step, machineMs]),
     ),
   };

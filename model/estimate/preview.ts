@@ -2,10 +2,11 @@
 import type { Mode } from '../order';
 import type { PlanOrder, ServerOfPlan } from '../plan';
 import type { CommitPolicy, Gate, People } from '../runbook/runbook';
-import { bootSteps, expectedOf, leastSure, type Expected, type ExpectedServer, type Sureness } from './expected';
-import { diskBytesOf, type PastTimes } from './past';
+import { expectations, timesOf, type Expect } from './expectations';
+import { leastSure, type Expected, type Sureness } from './expected';
+import type { PastTimes } from './past';
 import { reachOf, type Reach } from './reach';
-import { simulate, type Cause, type ExpectedTimes, type SimulatedPlan, type Span } from './simulate';
+import { simulate, type Cause, type SimulatedPlan, type Span } from './simulate';
 
 export interface Preview extends Span {
   readonly mode: Mode;
@@ -64,28 +65,6 @@ export interface Ask {
   readonly atMs: number;
 }
 
-/** What is expected of each server, from the newest runs first. */
-export function expectations(past: readonly PastTimes[]): (server: ServerOfPlan) => ExpectedServer | null {
-  const known = new Map<string, ExpectedServer | null>();
-  return ({ order: { server, option, target } }) => {
-    const key = `${server.id} ${option}`;
-    const before = known.get(key);
-    if (before !== undefined) return before;
-    const wanted = { serverId: server.id, siteId: target.siteId, diskBytes: diskBytesOf(server), option };
-    const expected = expectedOf(wanted, past);
-    known.set(key, expected);
-    return expected;
-  };
-}
-
-/** For `simulate`: what boots is what a site may allow a few at a time. */
-export function timesOf(expected: ExpectedServer | null): ExpectedTimes | null {
-  if (expected === null) return null;
-  const boot = bootSteps.reduce((sum, step) => sum + (expected.steps[step]?.medianMs ?? 0), 0);
-  const bootMs = Math.min(boot, expected.toProof.medianMs);
-  return { beforeBootMs: expected.toProof.medianMs - bootMs, bootMs };
-}
-
 export function previewOf(order: PlanOrder, past: readonly PastTimes[]): Preview {
   const expect = expectations(past);
   const plan = simulate(order, (server) => timesOf(expect(server)));
@@ -108,7 +87,7 @@ const spanOf = ({ startsMs, endsMs, atLeast }: Span): Span => ({ startsMs, endsM
 function previewed(
   order: PlanOrder,
   plan: SimulatedPlan,
-  expect: (server: ServerOfPlan) => ExpectedServer | null,
+  expect: Expect,
   above: readonly string[],
 ): PreviewedRunbook[] {
   const { name, title, version, sha256 } = order.runbook;

@@ -2,7 +2,8 @@
  * A plan run through in thought: the scheduler of the real one, with expected times in place of real ones. People are taken to
  * answer at once; what never ran takes no time, and everything behind it says `atLeast`.
  */
-import type { PlanOrder, ServerOfPlan } from '../plan';
+import type { PlanOrder, RunbookOfPlan, ServerOfPlan } from '../plan';
+import type { RecoveryOption } from '../replica';
 import { planGraph, type NodeId, type PlanGraph, type PlanNode } from '../runbook/graph';
 import { Scheduler } from '../runbook/scheduler';
 import { Agenda } from './agenda';
@@ -40,8 +41,45 @@ export interface ExpectedTimes {
   readonly bootMs: number;
 }
 
+/** What of an order says how long it takes; any PlanOrder is one. */
+export interface OrderInThought {
+  readonly plan: Pick<RunbookOfPlan, 'waves' | 'limits'>;
+  readonly servers: readonly ServerInThought[];
+  readonly parts: readonly {
+    readonly name: string;
+    readonly after: readonly string[];
+    readonly order: OrderInThought;
+  }[];
+}
+
+export interface ServerInThought extends Pick<ServerOfPlan, 'name' | 'wave' | 'after' | 'datastore'> {
+  readonly order: {
+    readonly option: RecoveryOption;
+    readonly server: { readonly id: string; readonly disks: readonly { readonly sizeBytes: number }[] };
+    readonly target: { readonly siteId: string };
+    readonly bootsAtOnce?: number;
+  };
+}
+
+/** No more of the order than that: 2,000 orders of servers are megabytes. */
+export function inThought({ plan: { waves, limits }, servers, parts }: PlanOrder): OrderInThought {
+  return {
+    plan: { waves, limits },
+    servers: servers.map(({ name, wave, after, datastore, order: { option, server, target, bootsAtOnce } }) => ({
+      ...{ name, wave, after, datastore },
+      order: {
+        option,
+        server: { id: server.id, disks: server.disks.map(({ sizeBytes }) => ({ sizeBytes })) },
+        target: { siteId: target.siteId },
+        ...(bootsAtOnce === undefined ? {} : { bootsAtOnce }),
+      },
+    })),
+    parts: parts.map(({ name, after, order }) => ({ name, after, order: inThought(order) })),
+  };
+}
+
 /** null: it never ran here. */
-export type TimesOf = (server: ServerOfPlan, plan: PlanOrder) => ExpectedTimes | null;
+export type TimesOf = (server: ServerInThought) => ExpectedTimes | null;
 
 interface Seen {
   startsMs: number;
@@ -51,7 +89,7 @@ interface Seen {
 }
 
 /** Times count from the start of the outermost plan. @throws Error on a cycle; buildPlan has refused it before. */
-export function simulate(order: PlanOrder, timesOf: TimesOf, startsMs = 0): SimulatedPlan {
+export function simulate(order: OrderInThought, timesOf: TimesOf, startsMs = 0): SimulatedPlan {
   return new Simulation(order, timesOf, startsMs).run();
 }
 
@@ -60,7 +98,7 @@ class Simulation {
   private readonly scheduler: Scheduler;
   private readonly seen = new Map<NodeId, Seen>();
   private readonly parts = new Map<string, SimulatedPlan>();
-  private readonly servers: ReadonlyMap<string, ServerOfPlan>;
+  private readonly servers: ReadonlyMap<string, ServerInThought>;
   private readonly booting = new Map<string, number>();
   /** Those whose turn to boot has not come, by site; each is told who made room. */
   private readonly waiting = new Map<string, ((freedBy: string) => void)[]>();
@@ -68,7 +106,7 @@ class Simulation {
   private readonly graph: PlanGraph;
 
   constructor(
-    private readonly order: PlanOrder,
+    private readonly order: OrderInThought,
     private readonly timesOf: TimesOf,
     startsMs: number,
   ) {
@@ -119,7 +157,7 @@ class Simulation {
 
   private startServer(node: PlanNode, seen: Seen): void {
     const server = this.servers.get(node.name)!;
-    const times = this.timesOf(server, this.order);
+    const times = this.timesOf(server);
     if (times === null) seen.atLeast = true;
     const { beforeBootMs, bootMs } = times ?? { beforeBootMs: 0, bootMs: 0 };
     const { target, bootsAtOnce = Infinity } = server.order;

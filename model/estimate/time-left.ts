@@ -1,17 +1,31 @@
-/** How long a running run will still take the machine, from past runs. */
-import type { PlanOrder } from '../plan';
-import { leastSure, type ExpectedServer, type Sureness } from './expected';
-import { simulate, type TimesOf } from './simulate';
+/** How long a running run will still take the machine, from past runs, and how sure that is. What people take is not in it. */
+import { timesOf, type Expect, type Pace } from './expectations';
+import { leastSure, type Expected, type ExpectedServer, type Sureness } from './expected';
+import { provingStep, waitsForOthers } from './past';
+import { simulate, type OrderInThought, type ServerInThought } from './simulate';
 
 export interface TimeLeft {
-  readonly ms: number;
+  /** To the proof of what is recovered; once that is there, to the run's end. */
+  readonly until: 'proof' | 'end';
+  /** The usual; null: unknown. */
+  readonly ms: number | null;
+  /** A quick run and a slow one: nine of ten took longer, and nine of ten less. */
+  readonly lowMs: number | null;
+  readonly highMs: number | null;
   /** It may take longer: some of what is left never ran here. */
   readonly atLeast: boolean;
+  /** Servers that are not proven, and of which no past run tells anything. */
+  readonly neverRan: number;
   /** How many runs stand behind it, where they are fewest; 0: none. */
   readonly runs: number;
   /** null: nothing is known. */
+  readonly from: Expected['from'] | null;
   readonly sure: Sureness | null;
+  /** Why nothing can be said; null where something is. */
+  readonly unknown: string | null;
 }
+
+type Left = Pick<TimeLeft, 'ms' | 'lowMs' | 'highMs' | 'atLeast' | 'runs' | 'from' | 'sure'>;
 
 /** A step of the run, in the order in which the procedure has them. */
 export interface StepNow {
@@ -22,37 +36,97 @@ export interface StepNow {
   readonly machineMs: number;
 }
 
+export function unknownLeft(because: string, until: TimeLeft['until'] = 'proof'): TimeLeft {
+  return { ...{ until, ...nothing, neverRan: 0 }, unknown: because };
+}
+
+const nothing = { ms: null, lowMs: null, highMs: null, atLeast: true, runs: 0, from: null, sure: null } as const;
+
 /** Of one server's run. A step that takes longer than usual has nothing left: it may end at any moment. */
 export function timeLeft(steps: readonly StepNow[], expected: ExpectedServer | null): TimeLeft {
-  const open = steps.filter(({ state }) => state !== 'done');
-  const known = open.flatMap(({ id, machineMs }) => {
-    const step = expected?.steps[id];
-    return step === undefined ? [] : [{ step, leftMs: Math.max(0, step.medianMs - machineMs) }];
-  });
+  const proving = steps.findIndex(({ id }) => id === provingStep);
+  const until = proving >= 0 && steps[proving]!.state !== 'done' ? 'proof' : 'end';
+  const meant = until === 'proof' ? steps.slice(0, proving + 1) : steps.filter(({ id }) => !waitsForOthers(id));
+  const left = leftOf(meant, expected);
+  if (left.ms !== null) return { until, ...left, neverRan: 0, unknown: null };
   return {
-    ms: known.reduce((sum, { leftMs }) => sum + leftMs, 0),
-    atLeast: known.length < open.length,
-    runs: known.length === 0 ? 0 : Math.min(...known.map(({ step }) => step.runs)),
-    sure: leastSure(known.map(({ step }) => step.sure)),
+    ...unknownLeft('neither this server nor one of similar size at its site has such a run behind it', until),
+    neverRan: 1,
   };
 }
 
-/** A server of a running plan: over, or under way with so much left. */
-export type ServerNow = { readonly state: 'done' } | { readonly state: 'running'; readonly leftMs: number };
+function leftOf(steps: readonly StepNow[], expected: ExpectedServer | null): Left {
+  if (expected === null) return nothing;
+  const open = steps.filter(({ state }) => state !== 'done');
+  const known = open.flatMap(({ id, machineMs }) => {
+    const step = expected.steps[id];
+    return step === undefined ? [] : [{ step, leftMs: Math.max(0, step.medianMs - machineMs) }];
+  });
+  if (open.length > 0 && known.length === 0) return nothing;
+  const ms = known.reduce((sum, { leftMs }) => sum + leftMs, 0);
+  const { medianMs, lowMs, highMs, runs, from, sure } = expected.toProof;
+  // Steps seldom are all quick or all slow in one run: what is left is stretched as whole runs are.
+  const stretched = (edgeMs: number): number => (medianMs === 0 ? ms : Math.round((ms * edgeMs) / medianMs));
+  return {
+    ...{ ms, lowMs: stretched(lowMs), highMs: stretched(highMs), from },
+    atLeast: known.length < open.length,
+    runs: Math.min(runs, ...known.map(({ step }) => step.runs)),
+    sure: leastSure([sure, ...known.map(({ step }) => step.sure)]),
+  };
+}
+
+/** A server of a running plan: over, or under way. */
+export type ServerNow = { readonly state: 'done' } | { readonly state: 'running'; readonly steps: readonly StepNow[] };
 
 /**
- * Of a plan's run: what is done takes no time, what runs takes what it has left, and what waits takes what `timesOf` says, in
- * the order and within the limits of the plan. `nowOf` is undefined for servers that have not started.
+ * Of a plan's run, to the proof of its last server: what is done takes no time, what runs takes what it has left, and what
+ * waits takes what is usual of it, in the order and within the limits of the plan. `nowOf` is undefined for servers that have
+ * not started. Its quick run is one in which every server is quick: the real one lies between.
  */
 export function timeLeftOfPlan(
-  order: PlanOrder,
-  timesOf: TimesOf,
+  order: OrderInThought,
+  expect: Expect,
   nowOf: (serverId: string) => ServerNow | undefined,
-): Pick<TimeLeft, 'ms' | 'atLeast'> {
-  const { endsMs, atLeast } = simulate(order, (server, plan) => {
-    const now = nowOf(server.order.server.id);
-    if (now === undefined) return timesOf(server, plan);
-    return { beforeBootMs: now.state === 'done' ? 0 : now.leftMs, bootMs: 0 };
-  });
-  return { ms: endsMs, atLeast };
+): TimeLeft {
+  const open = everyServer(order).filter((server) => nowOf(server.order.server.id)?.state !== 'done');
+  const lefts = new Map(open.map((server) => [server.order.server.id, leftOfServer(server, expect, nowOf)]));
+  const known = [...lefts.values()].filter(({ ms }) => ms !== null);
+  const neverRan = lefts.size - known.length;
+  if (open.length > 0 && known.length === 0) {
+    const of =
+      neverRan === 1 ? 'the server that is not proven yet' : `any of the ${neverRan} servers that are not proven yet`;
+    return { ...unknownLeft(`no past run tells anything of ${of}`), neverRan };
+  }
+  const at = (pace: Pace): { endsMs: number; atLeast: boolean } =>
+    simulate(order, (server) => {
+      const left = lefts.get(server.order.server.id);
+      if (left === undefined) return { beforeBootMs: 0, bootMs: 0 };
+      if (nowOf(server.order.server.id) === undefined) return timesOf(expect(server), pace);
+      return left.ms === null ? null : { beforeBootMs: left[leftAt[pace]]!, bootMs: 0 };
+    });
+  const usual = at('medianMs');
+  return {
+    ...{ until: 'proof', ms: usual.endsMs, lowMs: at('lowMs').endsMs, highMs: at('highMs').endsMs, neverRan },
+    atLeast: usual.atLeast || known.some(({ atLeast }) => atLeast),
+    runs: known.length === 0 ? 0 : known.reduce((least, { runs }) => Math.min(least, runs), Infinity),
+    from: known.some(({ from }) => from !== 'this server') ? 'servers of similar size' : 'this server',
+    sure: leastSure(known.flatMap(({ sure }) => sure ?? [])),
+    unknown: null,
+  };
 }
+
+const leftAt = { medianMs: 'ms', lowMs: 'lowMs', highMs: 'highMs' } as const satisfies Record<Pace, keyof Left>;
+
+function leftOfServer(server: ServerInThought, expect: Expect, nowOf: (id: string) => ServerNow | undefined): Left {
+  const expected = expect(server);
+  const now = nowOf(server.order.server.id);
+  if (now?.state === 'running') return leftOf(now.steps, expected);
+  if (expected === null) return nothing;
+  const { medianMs: ms, lowMs, highMs, runs, from, sure } = expected.toProof;
+  return { ms, lowMs, highMs, atLeast: false, runs, from, sure };
+}
+
+export const everyServer = ({ servers, parts }: OrderInThought): ServerInThought[] => [
+  ...servers,
+  ...parts.flatMap((part) => everyServer(part.order)),
+];

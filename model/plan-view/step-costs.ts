@@ -1,4 +1,5 @@
 /** Which step of a plan's servers costs most, and how that compares with past runs of the same runbook. */
+import { medianOf } from '../estimate/quantile';
 import type { ChildRun } from './child-run';
 
 export interface StepCost {
@@ -21,15 +22,15 @@ export function stepCosts(children: readonly ChildRun[], past: readonly (readonl
     .map(([step, times]): StepCost => {
       const medians = before.flatMap((run) => {
         const found = run.get(step);
-        return found === undefined ? [] : [median(found.map(({ ms }) => ms))];
+        return found === undefined ? [] : [medianOf(found.map(({ ms }) => ms))];
       });
       return {
         step,
         servers: times.length,
         totalMs: times.reduce((sum, { ms }) => sum + ms, 0),
-        medianMs: median(times.map(({ ms }) => ms)),
+        medianMs: medianOf(times.map(({ ms }) => ms)),
         longest: times.reduce((a, b) => (a.ms >= b.ms ? a : b)),
-        pastMedianMs: medians.length === 0 ? null : median(medians),
+        pastMedianMs: medians.length === 0 ? null : medianOf(medians),
         pastRuns: medians.length,
       };
     })
@@ -58,10 +59,3 @@ function byStep(children: readonly ChildRun[]): Map<string, { server: string; ms
 }
 
 const spanMs = (from: string, to: string): number => Math.max(0, Date.parse(to) - Date.parse(from));
-
-/** Of at least one. */
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle]! : Math.round((sorted[middle - 1]! + sorted[middle]!) / 2);
-}

@@ -2,6 +2,7 @@
 import { expectedOf, type Wanted } from '../../../model/estimate/expected';
 import { pastTimesOf } from '../../../model/estimate/past';
 import { timeLeft } from '../../../model/estimate/time-left';
+import { timeLeftWords } from '../../../model/estimate/words';
 import { abortedStory, stuckThenRetriedStory, succeededStory } from '../../support/stories';
 import { gibibytes, pastRun } from './past-runs';
 
@@ -58,11 +59,44 @@ test('the time left is what is usual of the steps that are open, less what they 
     { id: 'power-on', state: 'running', machineMs: 2_000 },
     { id: 'prove-boot', state: 'pending', machineMs: 0 },
   ] as const;
-  expect(timeLeft(steps, expected)).toEqual({ ms: 58_000, atLeast: false, runs: 3, sure: 'fairly' });
+  expect(timeLeft(steps, expected)).toEqual({
+    ...{ until: 'proof', ms: 58_000, lowMs: 58_000, highMs: 58_000, atLeast: false, neverRan: 0 },
+    ...{ runs: 3, from: 'this server', sure: 'fairly', unknown: null },
+  });
   const slow = steps.map((step) => ({ ...step, machineMs: 200_000 }));
   expect(timeLeft(slow, expected).ms).toBe(0);
-  expect(timeLeft([...steps, { id: 'new-step', state: 'pending', machineMs: 0 }], expected)).toMatchObject({
-    ...{ ms: 58_000, atLeast: true },
+  const known = timeLeft([{ id: 'new-step', state: 'pending', machineMs: 0 }, ...steps], expected);
+  expect(known).toMatchObject({ ms: 58_000, atLeast: true });
+  expect(timeLeft(steps, null)).toMatchObject({
+    ms: null,
+    runs: 0,
+    sure: null,
+    unknown: expect.stringMatching(/neither/),
   });
-  expect(timeLeft(steps, null)).toEqual({ ms: 0, atLeast: true, runs: 0, sure: null });
+});
+
+test('the time left is as wide as past runs differ, and after the proof it is that to the end', () => {
+  const expected = expectedOf(
+    db,
+    [100, 100, 200].map((seconds) => pastRun('db', seconds)),
+  );
+  const fresh = ['freeze', 'power-on', 'prove-boot', 'await-plan', 'resume-replication'].map((id) => ({
+    ...{ id, machineMs: 0 },
+    state: 'pending' as const,
+  }));
+  expect(timeLeft(fresh, expected)).toMatchObject({ until: 'proof', ms: 100_000, lowMs: 100_000, highMs: 180_000 });
+  const proven = fresh.map((step, at) => (at < 3 ? { ...step, state: 'done' as const } : step));
+  expect(timeLeft(proven, expected)).toMatchObject({ until: 'end', ms: 2_000, atLeast: false });
+});
+
+test('the time left is said in words, with how sure it is or why it is not known', () => {
+  const past = [100, 100, 200].map((seconds) => pastRun('db', seconds));
+  const steps = [{ id: 'prove-boot', state: 'pending', machineMs: 0 }] as const;
+  expect(timeLeftWords(timeLeft(steps, expectedOf(db, past)))).toBe(
+    '55.0 s to the proof (55.0 s to 1 min 39 s), fairly sure: 3 past runs',
+  );
+  expect(timeLeftWords(timeLeft(steps, expectedOf(db, [pastRun('b', 100)])))).toBe(
+    '55.0 s to the proof, hardly sure: 1 past run of servers of similar size',
+  );
+  expect(timeLeftWords(timeLeft(steps, null))).toMatch(/^unknown: neither this server nor one/);
 });

@@ -1,9 +1,11 @@
 /** A plan run through in thought: order, limits, boots, included runbooks, what is not known, and what makes it long. */
 import { v7 as uuidv7 } from 'uuid';
-import { previewOf, timesOf } from '../../../model/estimate/preview';
+import { expectations, timesOf } from '../../../model/estimate/expectations';
+import { previewOf } from '../../../model/estimate/preview';
 import { warningsOf } from '../../../model/estimate/reach';
-import { simulate } from '../../../model/estimate/simulate';
+import { inThought, simulate } from '../../../model/estimate/simulate';
 import { timeLeftOfPlan } from '../../../model/estimate/time-left';
+import { timeLeftWords } from '../../../model/estimate/words';
 import { expectedOf } from '../../../model/estimate/expected';
 import { buildPlan, type PlanContext } from '../../../model/orders/build-plan';
 import { runbookOf } from '../../../model/schema/normalise';
@@ -191,11 +193,27 @@ test('of a running plan the time left counts what is done as nothing and what ru
         '{ name: two, after: [one], servers: [{ name: c }] }',
       ),
   );
-  const of = ({ order: { server, option } }: PlanOrder['servers'][number]) =>
-    timesOf(expectedOf({ serverId: server.id, siteId: 'dr', diskBytes: 1_000, option }, past));
-  const now = { 'id-a': { state: 'running', leftMs: 3 * minute }, 'id-b': { state: 'done' } } as const;
-  expect(timeLeftOfPlan(order, of, (id) => now[id as keyof typeof now])).toEqual({ ms: 5 * minute, atLeast: false });
-  expect(timeLeftOfPlan(order, of, () => ({ state: 'done' }))).toEqual({ ms: 0, atLeast: false });
+  const usual = expectations(past);
+  const running = { state: 'running', steps: [{ id: 'freeze', state: 'running', machineMs: 7 * minute }] } as const;
+  const now = { 'id-a': running, 'id-b': { state: 'done' } } as const;
+  expect(timeLeftOfPlan(inThought(order), usual, (id) => now[id as keyof typeof now])).toEqual({
+    ...{ until: 'proof', ms: 4 * minute, lowMs: 4 * minute, highMs: 4 * minute, atLeast: false, neverRan: 0 },
+    ...{ runs: 1, from: 'this server', sure: 'hardly', unknown: null },
+  });
+  expect(timeLeftOfPlan(order, usual, () => ({ state: 'done' }))).toMatchObject({ ms: 0, atLeast: false });
+});
+
+test('of a running plan the time left says how many of its servers never ran, or that none of them did', () => {
+  const order = planOf(head('shop') + waves('{ name: one, servers: [{ name: c }, { name: d }] }'));
+  const left = timeLeftOfPlan(order, expectations(past), () => undefined);
+  expect(left).toMatchObject({ ms: 2 * minute, atLeast: true, neverRan: 1, unknown: null });
+  expect(timeLeftWords(left)).toMatch(/^at least 2 min 00 s to the proof, hardly sure: 1 past run; 1 server never ran/);
+  const done = timeLeftOfPlan(order, expectations(past), (id) => (id === 'id-c' ? { state: 'done' } : undefined));
+  expect(done).toMatchObject({
+    ms: null,
+    neverRan: 1,
+    unknown: expect.stringMatching(/the server that is not proven/),
+  });
 });
 
 test('two thousand servers are run through at once', () => {
