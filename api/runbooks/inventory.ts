@@ -117,12 +117,13 @@ function programsEverywhere(asked: readonly AskedSite[]): readonly string[] | nu
   return known[0]!.filter((name) => known.every((programs) => programs.includes(name)));
 }
 
-const inventoryServer = ({ name, recoverySiteId, nics, tier, objectives }: ServerSpec): InventoryServer => ({
+const inventoryServer = ({ name, recoverySiteId, nics, tier, objectives, os }: ServerSpec): InventoryServer => ({
   name,
   recoverySiteId,
   networks: nics.map(({ network }) => network),
   tier,
   objectives,
+  os,
 });
 
 /** Who could log in at this moment. */

@@ -74,7 +74,19 @@ function againstInventory(
     const needed = `a card that ${server.name} has: 0 to ${known.networks.length - 1}`;
     problems.push(problem([...at, 'addresses', index, 'nic'], `card ${nic}`, needed));
   }
-  return problems;
+  return [...problems, ...readdressing({ at, server, known, siteId })];
+}
+
+/** The preflight would refuse it as well, on the day on which there is no time for it. */
+function readdressing({ at, server, known }: Placed): RunbookProblem[] {
+  const { family, prettyName } = known?.os ?? { family: 'linux' };
+  if (family === 'linux' || server.addresses.length === 0) return [];
+  const system = prettyName ?? (family === 'windows' ? 'a Windows' : 'a system that is not known');
+  const found = `new addresses for ${server.name}, which runs ${system}`;
+  const needed = 'a Linux; no other system is given addresses (docs/re-addressing.md)';
+  const remedy =
+    'Take `addresses` out, and set them by a script in the guest (`on: guest`, after `power-on`) or let DHCP at the recovery site give them.';
+  return [(family === 'windows' ? problem : warning)([...at, 'addresses'], found, needed, remedy)];
 }
 
 /** A physical machine is there already: it has to be named, and to be what the runbook takes it for. */

@@ -5,6 +5,7 @@
  * Reads the file as it was written (schema/runbook.ts), so that every place is a place in its text.
  */
 import type { RunbookFile } from '../schema/runbook';
+import type { OperatingSystem } from '../server';
 import { checkGates, checkNotifications } from './check-people';
 import { checkOrder } from './check-order';
 import { checkScripts } from './check-scripts';
@@ -35,6 +36,8 @@ export interface InventoryServer {
   readonly networks: readonly string[];
   readonly tier: number;
   readonly objectives: { readonly rpoMs: number; readonly rtoMs: number };
+  /** Absent where it is not known. */
+  readonly os?: Pick<OperatingSystem, 'family' | 'prettyName'>;
 }
 
 export interface InventorySite {

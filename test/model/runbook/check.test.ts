@@ -139,6 +139,19 @@ test.each<[string, string, string]>([
   expect(said(text)[0]).toContain(expected);
 });
 
+test.each([
+  ['windows', 'Windows Server 2022', '15:9 ', 'on: guest'],
+  ['unknown', undefined, '15:9 warning: ', 'on: guest'],
+] as const)('new addresses of a server with %s are told where they stand', (family, prettyName, place, remedy) => {
+  const { servers } = inventory();
+  const os = { family, ...(prettyName === undefined ? {} : { prettyName }) };
+  const known = inventory({ servers: new Map([...servers, ['db01', { ...servers.get('db01')!, os }]]) });
+  const system = prettyName ?? 'a system that is not known';
+  expect(said(shop, known)).toEqual([
+    expect.stringMatching(new RegExp(`^${place}new addresses for db01, which runs ${system}; a Linux; .*${remedy}`)),
+  ]);
+});
+
 test('terminal escapes and newlines in what was found are not printed as they are', () => {
   const [first] = said(shop.replace('name: db02', 'name: "db\\e[2J\\n02"'));
   // eslint-disable-next-line no-control-regex
