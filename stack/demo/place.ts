@@ -11,7 +11,7 @@ import { answers, freePort } from '../ports';
 import { sourceName } from './counter';
 import { shopServers } from './shop';
 import { removeSource } from './source-machine';
-import { removeShopNetwork } from './source-network';
+import { removeSourceNetwork, shopNetwork } from './source-network';
 
 /** Its machines carry it as their owner, so that a later demo knows what an earlier one left. */
 const tenantId = 'demo';
@@ -36,7 +36,7 @@ export async function demoPlace(): Promise<DemoPlace> {
   return { env, configuration: loadConfiguration(env) };
 }
 
-/** Removes every machine and replica of the demo, this one's or an earlier one's; the folder's logs and reports stay. */
+/** Removes every machine, network and replica of the demo, this one's or an earlier one's; the folder's logs and reports stay. */
 export async function removeMachines({ configuration }: DemoPlace): Promise<void> {
   const site = openSites(configuration).recovery.values().next().value!;
   for (const machine of await site.platform.list()) {
@@ -50,13 +50,16 @@ export async function removeMachines({ configuration }: DemoPlace): Promise<void
     }
     await site.platform.remove(ref);
   }
+  // A rehearsal that was ended in the middle has left its own; it has no machine plugged in any more.
+  for (const { name, owner } of await site.platform.networks())
+    if (owner.tenantId === tenantId) await site.platform.removeNetwork({ name, owner });
   for (const { serverId, heldBy } of await site.replicas.views()) {
     if (heldBy !== null) await site.replicas.letGo(serverId, heldBy);
     for (const runId of await site.replicas.runs(serverId)) await site.replicas.drop(serverId, runId);
     await site.replicas.remove(serverId);
   }
   for (const name of [sourceName, ...(await shopServers()).map((server) => server.name)]) await removeSource(name);
-  await removeShopNetwork();
+  await removeSourceNetwork(shopNetwork);
 }
 
 /** A new, empty place: what an earlier demo left is ended and deleted. */

@@ -10,16 +10,14 @@ import type { RunningStack } from '../start';
 import { asJson, mustRun, showAndRun } from './muster';
 import type { DemoPlace } from './place';
 import { waitForPoints } from './points';
-import { shopGuests, shopServers, waitForShop } from './shop';
+import { addShopServer, shopGuests, shopRunbook, shopServers, waitForShop } from './shop';
 import { watchPlan } from './shop-decisions';
-import { makeShopNetwork, shopNetwork } from './source-network';
+import { makeSourceNetwork, shopNetwork } from './source-network';
 import { startSource } from './source-machine';
 import { perform, sourcePlatform } from './stage';
 import { chapter, say, waitFor } from './telling';
 
 const chapters = 5;
-const runbookFile = join(__dirname, '..', '..', 'runbooks', 'three-tier.yaml');
-const runbookName = 'three-tier';
 /** Three guests at once where it was measured: two shared cores, software emulation. */
 const usualBootMs = 130_000;
 const usualProtectMs = 60_000;
@@ -51,13 +49,13 @@ async function tell(
 
   chapter(3, chapters, 'The runbook');
   say('Which servers, in which order, who is asked, and what is promised: runbooks/three-tier.yaml.');
-  await mustRun(place, ['runbook', 'check', runbookFile]);
-  await mustRun(place, ['runbook', 'plan', runbookFile, '--rehearsal']);
-  await mustRun(place, ['runbook', 'import', runbookFile]);
+  await mustRun(place, ['runbook', 'check', shopRunbook.file]);
+  await mustRun(place, ['runbook', 'plan', shopRunbook.file, '--rehearsal']);
+  await mustRun(place, ['runbook', 'import', shopRunbook.file]);
 
   chapter(4, chapters, 'Rehearse it');
   say('The same steps as on the day itself, in a network that leads nowhere. The shop goes on selling meanwhile.');
-  const args = ['run', runbookName, '--mode', 'rehearsal', '--reason', 'the demo rehearses'];
+  const args = ['run', shopRunbook.name, '--mode', 'rehearsal', '--reason', 'the demo rehearses'];
   const { runId } = await asJson<{ runId: string }>(place, args);
   const code = await watchPlan(place, runId);
 
@@ -67,7 +65,7 @@ async function tell(
   const report = join(place.configuration.dataFolder, 'report.html');
   await mustRun(place, ['report', runId, '--output', report]);
   // Verified by this rehearsal, and what would keep the shop from being recovered now: its exit code tells of that alone.
-  await showAndRun(place, ['readiness', runbookName]);
+  await showAndRun(place, ['readiness', shopRunbook.name]);
   suggest(place, stack, report);
   return code;
 }
@@ -80,16 +78,16 @@ async function openShop(
   const platform = sourcePlatform(place);
   const folder = join(place.configuration.dataFolder, 'production');
   await mkdir(folder, { recursive: true });
-  await makeShopNetwork(folder);
-  for (const { name } of servers) await startSource(folder, { name, imagePath: images[name], network: shopNetwork });
+  await makeSourceNetwork(folder, shopNetwork);
+  for (const { name } of servers)
+    await startSource(folder, { name, imagePath: images[name], network: shopNetwork.name });
   say('A database, an application server that asks it, and a web server that asks the application server.');
   const open = await waitFor('The shop opens', usualBootMs, waitForShop(platform, 'shop-web'));
   say(`Its page says: ${open}`);
 }
 
 async function protect(place: DemoPlace, { name }: ShopServer): Promise<void> {
-  const sites = ['--source-site', 'production', '--site', 'recovery'];
-  await mustRun(place, ['servers', 'add', name, ...sites, '--rpo', '1m', '--rto', '10m', '--point-every', '5s']);
+  await mustRun(place, addShopServer(name));
   await mustRun(place, ['protect', name]);
 }
 

@@ -22,8 +22,11 @@ export async function perform(story: (place: DemoPlace, stack: RunningStack) => 
   try {
     return await Promise.race([story(place, stack), interrupted.exitCode]);
   } finally {
-    interrupted.forget();
-    await cleanUp();
+    try {
+      await cleanUp();
+    } finally {
+      interrupted.forget();
+    }
   }
 }
 
@@ -39,12 +42,15 @@ async function takeAway(place: DemoPlace, stack: RunningStack): Promise<void> {
   await removeMachines(place);
 }
 
+/** Who presses Ctrl-C again is told what is waited for: machines left behind are more trouble than half a minute. */
 function cleanUpOnSignal(cleanUp: () => Promise<void>): { exitCode: Promise<number>; forget: () => void } {
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   let onSignal = (): void => undefined;
+  let times = 0;
   const exitCode = new Promise<number>((resolve) => {
     onSignal = () => {
-      forget();
+      times += 1;
+      if (times > 1) return say('Everything is being taken away; this takes half a minute.');
       resolve(interruptedExitCode);
       // What still waits in the story must not keep the process alive.
       void cleanUp().finally(() => process.exit(interruptedExitCode));

@@ -47,6 +47,11 @@ export async function waitFor<T>(label: string, usualMs: number, work: Promise<T
 /** One of the answers; the first when the reader only presses Enter. */
 export async function ask(question: string, answers: readonly string[]): Promise<string> {
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  // While it asks, Ctrl-C is a key like others, of which readline makes an error; elsewhere in the demo it is a signal.
+  terminal.once('SIGINT', () => {
+    terminal.close();
+    process.kill(process.pid, 'SIGINT');
+  });
   try {
     for (;;) {
       const given = (await terminal.question(`     ${question} [${answers.join('/')}] `)).trim().toLowerCase();
