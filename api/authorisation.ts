@@ -33,6 +33,7 @@ export const authorisation = {
   releaseMachine: plans,
   checkRunbook: everybody,
   planRunbook: everybody,
+  planEvacuation: everybody,
   importRunbook: plans,
   listRunbooks: everybody,
   getRunbook: everybody,

@@ -41,6 +41,7 @@ const table = {
   releaseMachine: 'everything',
   checkRunbook: 'nothing',
   planRunbook: 'everything',
+  planEvacuation: 'everything',
   importRunbook: 'everything',
   listRunbooks: 'filtered',
   getRunbook: runbook,

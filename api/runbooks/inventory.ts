@@ -10,6 +10,7 @@ import type { RunbookVersion, Store } from '../../store/contract';
 import { procedures } from '../../workflows/procedures';
 import type { ApiDeps } from '../deps';
 import { DeadlineError, within } from '../within';
+import { choosableRunbooks, type Choosable } from './evacuation';
 
 export interface Asked {
   /** null: Postgres did not answer, so that only what the text itself tells is checked. */
@@ -25,7 +26,7 @@ type Parts = Pick<ApiDeps, 'store' | 'temporal' | 'config' | 'clock' | 'log'>;
 /** Asks for all that the file needs, at once. A part that does not answer is in `notChecked`; nothing is thrown for it. */
 export async function askInventory(deps: Parts, file: RunbookFile): Promise<Asked> {
   const { config, clock, log } = deps;
-  const stored = await askStore(deps).catch((error: unknown) => {
+  const stored = await askStore(deps, file).catch((error: unknown) => {
     if (!(error instanceof DeadlineError) && !isMusterError(error)) throw error;
     log.warn({ err: error }, 'A runbook was checked without its installation');
     return error;
@@ -34,24 +35,32 @@ export async function askInventory(deps: Parts, file: RunbookFile): Promise<Aske
     const notChecked = [`servers, people, sites and other runbooks: ${stored.message}`];
     return { inventory: null, servers: [], runbooks: [], notChecked };
   }
-  const [servers, runbooks, tokens] = stored;
+  const [servers, runbooks, tokens, choosable] = stored;
   const asked = await Promise.all(usedSites(file, servers).map((siteId) => askSite(deps, siteId)));
   const programs = programsEverywhere(asked);
   const inventory = {
     servers: new Map(servers.map((server) => [server.name, inventoryServer(server)])),
     sites: new Map([...config.siteIds.map((id) => [id, unknownSite] as const), ...asked.map(({ entry }) => entry)]),
     runbooks: new Map(runbooks.map(({ name, includes }) => [name, includes])),
+    choosable: choosable.runbooks,
     ...stepsOfServers(),
     webhooks: null,
     programs,
     people: peopleWithTokens(tokens, clock().toISOString()),
   };
-  const notChecked = [...asked.flatMap(({ silent }) => silent), ...unasked(file, programs)];
+  const unreadable = choosable.unreadable.map((name) => `runbook ${name}: its text cannot be read any more`);
+  const notChecked = [...asked.flatMap(({ silent }) => silent), ...unreadable, ...unasked(file, programs)];
   return { inventory, servers, runbooks, notChecked };
 }
 
-const askStore = ({ store, config }: Parts) =>
-  within(config.storeDeadlineMs, Promise.all([store.servers.list(), store.runbooks.index(), store.tokens.list()]));
+const nothingToChoose: Choosable = { runbooks: [], unreadable: [] };
+
+/** The texts of all other runbooks are read only for one that evacuates a site. */
+function askStore({ store, config }: Parts, { evacuates }: RunbookFile) {
+  const choosable = evacuates === undefined ? Promise.resolve(nothingToChoose) : choosableRunbooks({ store });
+  const asked = [store.servers.list(), store.runbooks.index(), store.tokens.list(), choosable] as const;
+  return within(config.storeDeadlineMs, Promise.all(asked));
+}
 
 /** Of a server's recovery, then what rehearsals have beside; people are asked at try-out, and no effect is there. */
 function stepsOfServers(): Pick<Inventory, 'steps' | 'replaceable'> {
@@ -117,9 +126,18 @@ function programsEverywhere(asked: readonly AskedSite[]): readonly string[] | nu
   return known[0]!.filter((name) => known.every((programs) => programs.includes(name)));
 }
 
-const inventoryServer = ({ name, recoverySiteId, nics, tier, objectives, os }: ServerSpec): InventoryServer => ({
+const inventoryServer = ({
+  name,
+  source,
+  recoverySiteId,
+  nics,
+  tier,
+  objectives,
+  os,
+}: ServerSpec): InventoryServer => ({
   name,
   recoverySiteId,
+  sourceSiteId: source.siteId,
   networks: nics.map(({ network }) => network),
   tier,
   objectives,

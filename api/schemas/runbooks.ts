@@ -79,3 +79,20 @@ export const importedSchema = runbookSummarySchema
   })
   .openapi('ImportedRunbook');
 export type ImportedDocument = z.infer<typeof importedSchema>;
+
+export const evacuationSchema = z
+  .object({
+    site: z.string(),
+    text: z
+      .string()
+      .openapi({ description: 'A runbook that includes them all, YAML, to be read, changed and imported' }),
+    includes: z
+      .array(z.object({ runbook: z.string(), tier: z.int(), after: z.array(z.string()) }))
+      .openapi({ description: 'In the order in which they run' }),
+    leftOut: z.array(z.string()).openapi({ description: 'Servers of the site that no runbook recovers' }),
+    unreadable: z
+      .array(z.string())
+      .openapi({ description: 'Runbooks that this version of Muster does not read any more' }),
+  })
+  .openapi('Evacuation');
+export type EvacuationDocument = z.infer<typeof evacuationSchema>;

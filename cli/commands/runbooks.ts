@@ -1,6 +1,7 @@
 /** Runbooks: `muster runbook check`, `import`, `list` and `show`. */
 import type { Command } from 'commander';
 import type {
+  EvacuationDocument,
   ImportedDocument,
   RunbookCheckDocument,
   RunbookDocument,
@@ -31,6 +32,11 @@ export function runbookCommands(program: Command): void {
     .description('store a runbook as a new version; the same text again is the version that it was')
     .argument('<file>', 'the runbook, YAML; - for standard input')
     .action(action(importFile));
+  runbook
+    .command('evacuation')
+    .description('print a runbook that recovers everything of a site, in the order of tiers, to read and import')
+    .argument('<site>', 'the site that is left')
+    .action(action(evacuation));
   runbook.command('list').description('list runbooks in their newest versions').action(action(list));
   runbook
     .command('show')
@@ -67,6 +73,17 @@ async function importFile({ client, out }: Context, _options: object, file: stri
     ? `This very text is version ${version} of ${name} already`
     : `Imported ${name}, version ${version}`;
   for (const line of wrap(`${what} (SHA-256 ${sha256.slice(0, 12)}…).`, out.width)) out.line(line);
+}
+
+/** The text alone goes to standard output, so that it can go into a file. */
+async function evacuation({ client, out }: Context, _options: object, site: string): Promise<void> {
+  const found = await client.get<EvacuationDocument>(`/sites/${encodeURIComponent(site)}/evacuation`);
+  if (out.json) return out.document(found);
+  process.stdout.write(found.text);
+  const { leftOut, unreadable } = found;
+  if (leftOut.length > 0)
+    out.error(`muster: servers of ${site} in no runbook: ${leftOut.length}, named above the text`);
+  for (const name of unreadable) out.error(`muster: runbook ${name} cannot be read any more: not included`);
 }
 
 async function list({ client, out }: Context): Promise<void> {

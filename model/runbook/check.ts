@@ -6,10 +6,12 @@
  */
 import type { RunbookFile } from '../schema/runbook';
 import type { OperatingSystem } from '../server';
+import { checkEvacuation } from './check-evacuation';
 import { checkGates, checkNotifications } from './check-people';
 import { checkOrder } from './check-order';
 import { checkScripts } from './check-scripts';
 import { checkLimits, checkServers } from './check-servers';
+import type { RunbookToChoose } from './evacuation';
 import type { RunbookProblem } from './problems';
 
 /** What the checks know of the installation; null where it could not be asked, which is then said instead of guessed. */
@@ -18,6 +20,8 @@ export interface Inventory {
   readonly sites: ReadonlyMap<string, InventorySite>;
   /** Names of imported runbooks, and what each of them includes. */
   readonly runbooks: ReadonlyMap<string, readonly string[]>;
+  /** The same with what an evacuation chooses by; absent where the file evacuates nothing. */
+  readonly choosable?: readonly RunbookToChoose[];
   /** Those that scripts may stand at, in their order. */
   readonly steps: readonly string[];
   /** Those whose effect a script may take the place of; absent: not known. */
@@ -32,6 +36,8 @@ export interface Inventory {
 export interface InventoryServer {
   readonly name: string;
   readonly recoverySiteId: string;
+  /** Where it stands; absent where that is not known. */
+  readonly sourceSiteId?: string;
   /** Source network of each card. */
   readonly networks: readonly string[];
   readonly tier: number;
@@ -51,6 +57,7 @@ export interface InventorySite {
 export function checkRunbook(file: RunbookFile, inventory: Inventory | null): RunbookProblem[] {
   return [
     ...checkOrder(file, inventory),
+    ...checkEvacuation(file, inventory),
     ...checkServers(file, inventory),
     ...checkLimits(file, inventory),
     ...checkGates(file, inventory),

@@ -18,6 +18,8 @@ export interface Runbook {
   readonly direction: 'recovery' | 'failback';
   /** Evacuation runs a site's runbooks in this order; 1 first. */
   readonly tier: number;
+  /** The site that it leaves with everything (evacuation.ts); null: none. */
+  readonly evacuates: string | null;
   readonly objectives: PlanObjectives;
   readonly waves: readonly Wave[];
   readonly servers: readonly PlannedServer[];

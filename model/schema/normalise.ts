@@ -14,6 +14,7 @@ export function runbookOf(file: RunbookFile): Runbook {
     summary: file.summary,
     direction: file.direction,
     tier: file.tier,
+    evacuates: file.evacuates ?? null,
     objectives: {
       ...both(objectives),
       tiers: Object.fromEntries(Object.entries(objectives.tiers).map(([tier, one]) => [tier, both(one)])),

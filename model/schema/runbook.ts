@@ -28,6 +28,12 @@ export const runbookSchema = z
       .default('recovery')
       .describe('failback: the way back, with the source stopped first.'),
     tier: z.int().min(1).max(9).default(3).describe('Importance, 1 first: an evacuation runs runbooks in this order.'),
+    evacuates: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('The site that it leaves with everything: what of it is not included is said when it is checked.')
+      .meta({ examples: ['production'] }),
     objectives: z
       .strictObject({
         ...objectives,

@@ -1,6 +1,7 @@
 /** Runbooks through the API: everything wrong with a text at once, immutable versions, and no text that stops the API. */
 import { createHash } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
+import { parse } from 'yaml';
 import type { ApiDeps } from '../../api/deps';
 import { createReader, readingLimits } from '../../api/runbooks/reading';
 import { Problem } from '../../api/problems';
@@ -247,5 +248,44 @@ describe('the preview', () => {
     expect(body).toMatchObject({ ok: true, problems: [{ severity: 'warning', at: ['objectives', 'rto'], line: 6 }] });
     const imported = await call('POST', '/runbooks', { body: { text: hasty } });
     expect(imported).toMatchObject({ status: 201, body: { warnings: [{ severity: 'warning' }] } });
+
+    const strict = await check(shop('objectives: { rto: 9h,\n  rpo: 1s }\n'));
+    expect(strict.body).toMatchObject({
+      ok: true,
+      problems: [{ severity: 'warning', at: ['objectives', 'rpo'], line: 7, column: 3 }],
+    });
+    expect(strict.body.problems[0].found).toMatch(/an RPO of 1\.0 s, and at least 3\.7 s between the recovery/);
   });
+});
+
+test('a runbook for leaving a site is written from all that are imported, and says later what was forgotten', async () => {
+  const site = storyServer.source.siteId;
+  for (const [name, server, tier] of [
+    ['leave-late', 'web01', 5],
+    ['leave-first', 'db01', 1],
+  ] as const) {
+    const body = { text: text(name, `{ name: ${server} }`, `tier: ${tier}\n`) };
+    expect((await call('POST', '/runbooks', { body })).status).toBe(201);
+  }
+  const answer = await call('GET', `/sites/${site}/evacuation`, { token: stack.tokens.viewer });
+  expect(answer).toMatchObject({ status: 200, body: { site, unreadable: [] } });
+  const written = parse(answer.body.text);
+  const includes: { runbook: string; after?: string[] }[] = written.includes;
+  expect(written).toMatchObject({ format: 1, tier: 1, evacuates: site });
+  const at = (name: string) => includes.findIndex(({ runbook }) => runbook === name);
+  expect(at('leave-first')).toBe(0);
+  expect(includes[at('leave-late')]!.after).not.toContain('leave-late');
+  expect(at('leave-late')).toBe(includes.length - 1);
+
+  const less = answer.body.text.replace(/ {2}- runbook: leave-late\n(?: {4}.*\n)*/, '');
+  expect(less).not.toContain('leave-late');
+  const checked = (await check(less)).body.problems;
+  expect(checked).toContainEqual(
+    expect.objectContaining({
+      ...{ severity: 'warning', at: ['evacuates'] },
+      found: `runbook "leave-late" (tier 5) of site ${site} is not included`,
+    }),
+  );
+  expect(checked[0].line).toBe(1 + less.split('\n').findIndex((line: string) => line.startsWith('evacuates:')));
+  expect((await call('GET', '/sites/nowhere/evacuation')).status).toBe(404);
 });

@@ -100,3 +100,14 @@ test('a plan is shown of a file and of an imported runbook, and one with errors 
   expect(wrong).toMatchObject({ exitCode: 3, stdout: expect.stringContaining('no plan') });
   expect((await run('plan', 'nothing')).exitCode).toBe(5);
 }, 120_000);
+
+test('a runbook for leaving a site is printed as it can be imported', async () => {
+  await run('import', await file('shop.yaml', shop));
+  const printed = await run('evacuation', storyServer.source.siteId);
+  expect([printed.exitCode, printed.stderr]).toEqual([0, '']);
+  expect(longestLine(printed.stdout)).toBeLessThanOrEqual(80);
+  const imported = await run('import', await file('leave.yaml', printed.stdout));
+  expect([imported.exitCode, imported.stdout]).toEqual([0, expect.stringMatching(/^Imported evacuation-of-\S+, version 1/)]);
+  const nowhere = await run('evacuation', 'nowhere');
+  expect([nowhere.exitCode, nowhere.stdout]).toEqual([3, '']);
+});
