@@ -3,6 +3,7 @@ import { rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isMusterError, OperatorError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
+import type { MachineRef, Platform } from '../platforms/contract';
 import type { Attempt } from './attempt';
 import { openLeaseFolder } from './lease';
 import type { ActivityDeps, RecoverySite } from './site';
@@ -42,6 +43,12 @@ export function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T>
   });
 }
 
+/** A source that an earlier recovery made carries that run's tag: in a failback it is switched under it (docs/failback.md). */
+async function sourceMachine(platform: Platform, name: string, signal: AbortSignal): Promise<MachineRef> {
+  const machine = await platform.find(name, { signal });
+  return { name, owner: machine?.owner ?? null };
+}
+
 /** Says durably that this run stopped the source, before it does, so that undo knows it after any crash. */
 const marker = (site: RecoverySite, order: RecoveryOrder): string =>
   join(site.leaseFolder, `${order.runId}.source-stopped`);
@@ -74,7 +81,7 @@ export async function stopSource(
   const { platform } = sourceSite(deps.sites, siteId);
   try {
     const options = { signal: attempt.signal, deadlineMs: order.sourceDeadlineMs };
-    await platform.power({ name: machineName, owner: null }, 'shutdown', options);
+    await platform.power(await sourceMachine(platform, machineName, attempt.signal), 'shutdown', options);
   } catch (error) {
     attempt.signal.throwIfAborted();
     throw new OperatorError({
@@ -104,15 +111,14 @@ export async function startSourceAgain(
   const { machineName, siteId } = order.server.source;
   const { platform } = sourceSite(deps.sites, siteId);
   const signal = sourceDeadline(order, attempt);
-  await orAbort(platform.power({ name: machineName, owner: null }, 'on', { signal }), signal).catch(
-    (error: unknown) => {
-      attempt.signal.throwIfAborted();
-      throw new OperatorError({
-        what: `the source ${machineName}, which this run had stopped, was not started again`,
-        found: error instanceof Error ? error.message : String(error),
-        remedy: `Start ${machineName} at site ${siteId} by hand, then skip this undo.`,
-      });
-    },
-  );
+  const start = async () => platform.power(await sourceMachine(platform, machineName, signal), 'on', { signal });
+  await orAbort(start(), signal).catch((error: unknown) => {
+    attempt.signal.throwIfAborted();
+    throw new OperatorError({
+      what: `the source ${machineName}, which this run had stopped, was not started again`,
+      found: error instanceof Error ? error.message : String(error),
+      remedy: `Start ${machineName} at site ${siteId} by hand, then skip this undo.`,
+    });
+  });
   await rm(file, { force: true });
 }

@@ -22,6 +22,7 @@ export const authorisation = {
   pauseProtection: recovers,
   resumeProtection: recovers,
   removeProtection: plans,
+  reverseProtection: plans,
   listReplicas: everybody,
   getReplica: everybody,
   getReadiness: everybody,

@@ -32,6 +32,7 @@ const table = {
   pauseProtection: server,
   resumeProtection: server,
   removeProtection: server,
+  reverseProtection: server,
   listReplicas: 'filtered',
   getReplica: server,
   getReadiness: 'everything',

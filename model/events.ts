@@ -25,6 +25,13 @@ export interface EvidenceRef {
   readonly sizeBytes: number;
 }
 
+/** Where a server runs, and where it is protected to. */
+interface Direction {
+  readonly siteId: string;
+  readonly machineName: string;
+  readonly recoverySiteId: string;
+}
+
 /** kind -> data. Everything in `data` is plain JSON. */
 export interface EventData {
   'run-opened': { order: RecoveryOrder; declaration: string; versions: Record<string, string> };
@@ -98,6 +105,8 @@ export interface EventData {
   'decision-refused': { decision: string; because: string };
   /** Of no run: in the installation's own chain, before it is done; `ofRun` held the machine. */
   'release-decided': { siteId: string; machine: string; ofRun: string; reason: string };
+  /** Of no run, as above: from here on the server is copied from where a run recovered it to where it was before. */
+  'protection-reversed': { server: string; from: Direction; to: Direction; afterRun: string; reason: string };
   rewound: { from: string; to: string };
   evidence: { evidence: EvidenceRef; what: string };
   measured: { name: string; value: number; unit: 'ms' | 'bytes' | 'count' };

@@ -93,11 +93,22 @@ export interface SessionView {
   readonly heldBy: string | null;
   readonly lastError: string | null;
   readonly since: string;
+  /** Where the replica is. Absent: told by an earlier version. */
+  readonly recoverySiteId?: string;
+}
+
+export interface RemovalRequest {
+  readonly reason: string;
+  readonly by: Provenance;
+  /** Only the session that replicates to this site is meant: another one may have taken its place. */
+  readonly ofSite?: string;
+  /** The replica stays, because the recovered machine stands on it; nothing keeps it up to date any more. */
+  readonly keepReplica?: boolean;
 }
 
 export const pauseSessionUpdate = defineUpdate<SessionView, [{ reason: string; by: Provenance }]>('pauseSession');
 export const resumeSessionUpdate = defineUpdate<SessionView, [{ reason: string; by: Provenance }]>('resumeSession');
-export const removeSessionUpdate = defineUpdate<SessionView, [{ reason: string; by: Provenance }]>('removeSession');
+export const removeSessionUpdate = defineUpdate<SessionView, [RemovalRequest]>('removeSession');
 export const sessionQuery = defineQuery<SessionView>('session');
 
 /** From a server's run to its plan: it is proven, and waits for the plan's verdict. Machines talk by signals, people by updates. */

@@ -25,7 +25,7 @@ import {
   sessionQuery,
   replicationQueue,
 } from './messages';
-import type { SessionView } from './messages';
+import type { RemovalRequest, SessionView } from './messages';
 import { classify } from './runner/failures';
 import { refuse } from './runner/parkings';
 
@@ -66,6 +66,7 @@ class Session {
   private since = new Date().toISOString();
   private cycling: CancellationScope | null = null;
   private restMs = firstRestMs;
+  private keepsReplica = false;
   private readonly site;
 
   constructor(private readonly input: SessionArguments) {
@@ -84,9 +85,11 @@ class Session {
     setHandler(sessionQuery, () => this.view());
     setHandler(pauseSessionUpdate, () => this.want('paused'), { validator: ({ reason }) => this.check(reason) });
     setHandler(resumeSessionUpdate, () => this.want('replicating'), { validator: ({ reason }) => this.check(reason) });
-    setHandler(removeSessionUpdate, () => this.want('removed'), {
-      validator: ({ reason }) => this.checkRemoval(reason),
-    });
+    const remove = ({ keepReplica = false }: RemovalRequest): Promise<SessionView> => {
+      this.keepsReplica = keepReplica;
+      return this.want('removed');
+    };
+    setHandler(removeSessionUpdate, remove, { validator: (request) => this.checkRemoval(request) });
   }
 
   get isRemoved(): boolean {
@@ -95,7 +98,8 @@ class Session {
 
   view(): SessionView {
     const { state, heldBy, lastError, since } = this;
-    return { serverId: this.input.server.id, state, heldBy, lastError, since };
+    const { id: serverId, recoverySiteId } = this.input.server;
+    return { serverId, recoverySiteId, state, heldBy, lastError, since };
   }
 
   /** Until it is prepared, whatever comes between: a pause is no reason to go on without a replica. */
@@ -133,7 +137,8 @@ class Session {
 
   /** Tried until it works: a half-removed replica would hold disk space and a target server for ever. */
   async remove(): Promise<void> {
-    while (!(await this.cycle(() => this.site.removeReplica(this.input), false))) await this.restAfterError(false);
+    while (!this.keepsReplica && !(await this.cycle(() => this.site.removeReplica(this.input), false)))
+      await this.restAfterError(false);
     this.become('removed', null);
   }
 
@@ -190,8 +195,11 @@ class Session {
     if (this.wanted === 'removed') refuse('Closed', 'This session is being removed.');
   }
 
-  private checkRemoval(reason: string): void {
+  private checkRemoval({ reason, ofSite }: RemovalRequest): void {
     this.check(reason);
+    const { recoverySiteId } = this.input.server;
+    if (ofSite !== undefined && ofSite !== recoverySiteId)
+      refuse('NotAllowed', `This session replicates to ${recoverySiteId}, not to ${ofSite}.`);
     if (this.heldBy !== null)
       refuse('NotAllowed', `Run ${this.heldBy} holds this replica; abort it or let it end first.`);
   }

@@ -5,6 +5,7 @@ import type { ServerSpec } from '../../model/server';
 import type { ApiDeps } from '../deps';
 import type { KnownServers } from '../known-servers';
 import { Problem } from '../problems';
+import { reverseProtection } from '../protection/reverse';
 import { body, json, plain, type Register } from '../register';
 import { updateIdOf } from '../runs/acts';
 import { reasonSchema, sessionSchema } from '../schemas/servers';
@@ -19,6 +20,15 @@ const changedSchema = z
   })
   .openapi('ProtectionState');
 type Changed = z.infer<typeof changedSchema>;
+
+const reversedSchema = changedSchema
+  .extend({
+    source: z
+      .object({ siteId: z.string(), machineName: z.string() })
+      .openapi({ description: 'Where it is copied from now' }),
+    recoverySiteId: z.string(),
+  })
+  .openapi('ReversedProtection');
 
 const changes = {
   pause: { operation: 'pauseProtection', summary: 'Pause replication' },
@@ -47,6 +57,30 @@ export function protectionRoutes(register: Register, deps: ApiDeps, servers: Kno
       const { existed } = await temporal.startSession({ tenantId, coreId, server, by: c.get('by') });
       const session = await temporal.session(tenantId, server.id);
       return c.json(state(c.get('requestId'), session), existed ? 200 : 201);
+    },
+  );
+
+  register(
+    'reverseProtection',
+    {
+      method: 'post',
+      path: '/servers/{server}/protection/reverse',
+      summary: 'Protect a recovered server the other way',
+      description:
+        'From where the last committed recovery runs it to where it was before: before a failback, and again after it. What was replicated in the other direction stays for as long as a machine stands on it.',
+      request: { params: serverParam, body: body(reasonSchema) },
+      responses: {
+        200: json(reversedSchema, 'It was protected this way already'),
+        201: json(reversedSchema, 'Protection in this direction was started'),
+      },
+    },
+    async (c) => {
+      const server = await servers.find(c.req.valid('param').server);
+      const push = { server, reason: c.req.valid('json').reason, by: c.get('by'), person: c.get('person') };
+      const { server: now, existed } = await reverseProtection(deps, servers, push);
+      const session = await temporal.session(config.tenantId, server.id);
+      const { source, recoverySiteId } = now;
+      return c.json({ ...state(c.get('requestId'), session), source, recoverySiteId }, existed ? 200 : 201);
     },
   );
 

@@ -3,13 +3,13 @@ import { v7 as uuidv7 } from 'uuid';
 import { z } from '@hono/zod-openapi';
 import { describeSecretRef, parseSecretRef } from '../../model/secrets';
 import { printable } from '../../model/names';
-import { modes } from '../../model/order';
 import type { ServerSpec } from '../../model/server';
 import { serverProblems } from '../../model/server-problems';
 import type { ApiDeps } from '../deps';
 import type { KnownServers } from '../known-servers';
 import { Problem } from '../problems';
 import { atSite, sees } from '../reach';
+import { refuseWhileRunning } from '../recoveries/refuse-running';
 import { body, json, plain, type Register } from '../register';
 import { serverRef } from '../schemas/common';
 import { newServerSchema, serverSchema, serversSchema, type NewServer, type ServerDocument } from '../schemas/servers';
@@ -127,13 +127,7 @@ async function refuseWhileInUse({ temporal, config }: ApiDeps, server: ServerSpe
       `Server ${server.name} cannot be removed: it is protected. End its protection first (\`muster protect ${server.name} --remove\`)`,
     );
   }
-  for (const mode of modes) {
-    const latest = await temporal.latestRecovery(config.tenantId, server.id, mode);
-    if (latest?.running !== true) continue;
-    const { runId } = latest.memo;
-    const what = `run ${runId} ${mode === 'recovery' ? 'recovers' : 'rehearses'} it`;
-    throw new Problem('recovery-running', `Server ${server.name} cannot be removed: ${what}`, { runId });
-  }
+  await refuseWhileRunning({ temporal, config }, server, 'removed');
 }
 
 function describe(wanted: NewServer): Omit<ServerSpec, keyof DiscoveredMachine | 'id'> {

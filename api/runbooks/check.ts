@@ -1,6 +1,6 @@
 /** A runbook's text against everything that is known here; what could not be asked is said, not guessed. */
 import type { LocatedProblem, RunbookProblem } from '../../model/runbook/problems';
-import { problem } from '../../model/runbook/problems';
+import { problem, warning } from '../../model/runbook/problems';
 import { previewOf } from '../../model/estimate/preview';
 import { warningsOf } from '../../model/estimate/reach';
 import type { OrderProblem } from '../../model/orders/build-plan';
@@ -23,7 +23,7 @@ export interface Checked {
   readonly file: RunbookFile | undefined;
   readonly problems: readonly LocatedProblem[];
   readonly notChecked: readonly string[];
-  /** The plan as it would run now; null while there are errors, or when Postgres could not be asked. */
+  /** The plan as it would run now; null while there are errors or a failback is not prepared, or when Postgres could not be asked. */
   readonly plan: PlanOrder | null;
   readonly asked: Asked | null;
 }
@@ -54,18 +54,19 @@ export const hasErrors = (problems: readonly Pick<LocatedProblem, 'severity'>[])
 /** What keeps the order from being made, where it stands in this file: at the server, or at what includes its runbook. */
 function placed(
   file: RunbookFile,
-  { runbook, server, found, needed, remedy }: OrderProblem,
+  { runbook, server, found, needed, remedy, isToDo }: OrderProblem,
   { runbooks }: Asked,
 ): RunbookProblem {
+  const said = isToDo === true ? warning : problem;
   if (runbook !== file.name) {
     const index = file.includes.findIndex((one) => leadsTo(one.runbook, runbook, runbooks));
     const at = index < 0 ? ['includes'] : ['includes', index, 'runbook'];
-    return problem(at, `in runbook ${runbook}: ${found}`, needed, remedy);
+    return said(at, `in runbook ${runbook}: ${found}`, needed, remedy);
   }
   const waves = file.waves.map(({ servers }) => servers.findIndex(({ name }) => name === server));
   const w = waves.findIndex((index) => index >= 0);
   const at = w >= 0 ? ['waves', w, 'servers', waves[w]!, 'name'] : file.includes.length > 0 ? ['includes'] : ['name'];
-  return problem(at, found, needed, remedy);
+  return said(at, found, needed, remedy);
 }
 
 /** Whether a runbook is another, or includes it somewhere below. */

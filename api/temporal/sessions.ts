@@ -1,5 +1,5 @@
 /** Replication sessions: one long-lived workflow per protected server. */
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { WorkflowExecutionAlreadyStartedError, WorkflowFailedError } from '@temporalio/client';
 import type { Provenance } from '../../model/order';
 import type { ServerSpec } from '../../model/server';
 import {
@@ -10,6 +10,7 @@ import {
   sessionWorkflowId,
   sessionWorkflowType,
   workflowQueue,
+  type RemovalRequest,
   type SessionView,
 } from '../../workflows/messages';
 import type { TemporalContext } from '../temporal';
@@ -35,9 +36,11 @@ export interface SessionCalls {
     tenantId: string,
     serverId: string,
     change: 'pause' | 'resume' | 'remove',
-    request: { reason: string; by: Provenance },
+    request: RemovalRequest,
     updateId: string,
   ): Promise<UpdateAnswer<SessionView>>;
+  /** Waits until no session runs for this server, at most so long; says whether that is so. */
+  untilSessionEnds(tenantId: string, serverId: string, atMostMs: number): Promise<boolean>;
 }
 
 const updates = { pause: pauseSessionUpdate, resume: resumeSessionUpdate, remove: removeSessionUpdate } as const;
@@ -88,5 +91,15 @@ export function sessionCalls(context: TemporalContext): SessionCalls {
       answerOf(context, context.updateDeadlineMs, () =>
         handleOf(tenantId, serverId).executeUpdate(updates[change], { args: [request], updateId }),
       ),
+    async untilSessionEnds(tenantId, serverId, atMostMs) {
+      try {
+        await client.withDeadline(Date.now() + atMostMs, () => handleOf(tenantId, serverId).result());
+        return true;
+      } catch (error) {
+        if (error instanceof WorkflowFailedError || isNotFound(error)) return true;
+        if (isUnanswered(error)) return false;
+        throw asProblem(error);
+      }
+    },
   };
 }

@@ -10,6 +10,7 @@ interface ProtectOptions {
   readonly pause?: boolean;
   readonly resume?: boolean;
   readonly remove?: boolean;
+  readonly reverse?: boolean;
   readonly reason?: string;
 }
 
@@ -28,9 +29,10 @@ export function protectionCommands(program: Command): void {
     .command('protect')
     .description("start or change a server's replication")
     .argument('<name>', 'server, by name or id')
-    .addOption(new Option('--pause', 'pause replication').conflicts(['resume', 'remove']))
-    .addOption(new Option('--resume', 'go on after a pause').conflicts('remove'))
-    .option('--remove', 'end protection and delete the replica')
+    .addOption(new Option('--pause', 'pause replication').conflicts(['resume', 'remove', 'reverse']))
+    .addOption(new Option('--resume', 'go on after a pause').conflicts(['remove', 'reverse']))
+    .addOption(new Option('--remove', 'end protection and delete the replica').conflicts('reverse'))
+    .option('--reverse', 'protect a recovered server the other way: before a failback, and after it')
     .option('--reason <text>', 'why; needed for a change')
     .action(action(protect));
   program
@@ -40,7 +42,24 @@ export function protectionCommands(program: Command): void {
     .action(action(replicas));
 }
 
-async function protect({ client, out }: Context, options: ProtectOptions, name: string): Promise<void> {
+interface ReversedState extends ProtectionState {
+  readonly source: { readonly siteId: string; readonly machineName: string };
+  readonly recoverySiteId: string;
+}
+
+async function reverse({ client, out }: Context, { reason }: ProtectOptions, name: string): Promise<void> {
+  const path = `/servers/${encodeURIComponent(name)}/protection/reverse`;
+  const needed = { reason: requireReason(reason, `you protect ${name} the other way`) };
+  const { body, status } = await client.call<ReversedState>('POST', path, { body: needed });
+  if (out.json) return out.document(body);
+  const { source, recoverySiteId, session } = body;
+  const direction = `from ${source.machineName} at ${source.siteId} to ${recoverySiteId}`;
+  out.line(`${name}: protected ${direction}${status === 200 ? ' already' : ''}; ${session?.state ?? 'starting'}.`);
+}
+
+async function protect(context: Context, options: ProtectOptions, name: string): Promise<void> {
+  if (options.reverse) return reverse(context, options, name);
+  const { client, out } = context;
   const change = options.pause ? 'pause' : options.resume ? 'resume' : options.remove ? 'remove' : null;
   const path = `/servers/${encodeURIComponent(name)}/protection`;
   const answer =

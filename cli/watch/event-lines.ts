@@ -79,6 +79,8 @@ export class EventLines {
         return say(`refused: ${event.data.decision}: ${event.data.because}`);
       case 'release-decided':
         return say(`${event.by.actor.name} released ${event.data.machine}: ${event.data.reason}`);
+      case 'protection-reversed':
+        return say(`${event.by.actor.name} protected ${event.data.server} the other way: ${event.data.reason}`);
       case 'rewound':
         return say(`↶ back to ${event.data.to}`);
       case 'evidence': {

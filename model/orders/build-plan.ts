@@ -55,6 +55,8 @@ export interface OrderProblem {
   readonly found: string;
   readonly needed: string;
   readonly remedy: string;
+  /** Nothing is wrong with the text: something has to be done before it is run. */
+  readonly isToDo?: true;
 }
 
 export type BuiltPlan = { readonly ok: PlanOrder } | { readonly problems: readonly OrderProblem[] };

@@ -39,8 +39,8 @@ const at = (runbook: Runbook, { name }: PlannedServer) => ({ runbook: runbook.na
 /** The server as the inventory has it today; noted as a problem when it is not where the runbook wants it. */
 function knownServer(runbook: Runbook, planned: PlannedServer, build: Build): ServerSpec | undefined {
   const { name, target } = planned;
-  const refuse = (found: string, needed: string, remedy: string): undefined => {
-    build.problems.push({ ...at(runbook, planned), found, needed, remedy });
+  const refuse = (found: string, needed: string, remedy: string, more: { isToDo?: true } = {}): undefined => {
+    build.problems.push({ ...at(runbook, planned), found, needed, remedy, ...more });
   };
   const other = build.taken.get(name);
   build.taken.set(name, runbook.name);
@@ -65,7 +65,11 @@ function knownServer(runbook: Runbook, planned: PlannedServer, build: Build): Se
   if (target.siteId !== null && target.siteId !== server.recoverySiteId) {
     const found = `"${name}" protected from ${server.source.siteId} to ${server.recoverySiteId}`;
     const needed = `a replica at ${target.siteId}`;
-    return refuse(found, needed, `Protect it in that direction first, so that ${target.siteId} has its replica.`);
+    if (runbook.direction !== 'failback') {
+      return refuse(found, needed, `Protect it in that direction first, so that ${target.siteId} has its replica.`);
+    }
+    const remedy = `Protect it in that direction first: \`muster protect ${name} --reverse --reason …\`.`;
+    return refuse(found, needed, remedy, { isToDo: true });
   }
   return server;
 }

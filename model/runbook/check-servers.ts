@@ -57,7 +57,7 @@ function againstInventory(
   const site = siteId === undefined ? undefined : inventory.sites.get(siteId);
   if (server.site !== undefined && !inventory.sites.has(server.site)) {
     problems.push(problem([...at, 'site'], `"${server.site}"`, `one of ${[...inventory.sites.keys()].join(', ')}`));
-  } else if (siteId !== known.recoverySiteId) {
+  } else if (siteId !== known.recoverySiteId && !(site !== undefined && isStillToTurn(file, siteId, known))) {
     const needed = `${known.recoverySiteId}, where its replica is`;
     problems.push(problem([...at, 'site'], `site ${siteId}`, needed));
   }
@@ -75,6 +75,18 @@ function againstInventory(
     problems.push(problem([...at, 'addresses', index, 'nic'], `card ${nic}`, needed));
   }
   return [...problems, ...readdressing({ at, server, known, siteId })];
+}
+
+/**
+ * A failback is written, checked and imported long before its servers are protected that way; their networks are not known until
+ * then. That it cannot be run yet is said of its order (orders/servers-of-plan.ts).
+ */
+function isStillToTurn(
+  { direction }: Pick<RunbookFile, 'direction'>,
+  siteId: string | undefined,
+  known: Pick<InventoryServer, 'recoverySiteId'>,
+): boolean {
+  return direction === 'failback' && siteId !== undefined && siteId !== known.recoverySiteId;
 }
 
 /** The preflight would refuse it as well, on the day on which there is no time for it. */
@@ -142,6 +154,7 @@ function addresses(placed: readonly Placed[]): RunbookProblem[] {
 function networks(file: RunbookFile, placed: readonly Placed[], mode: Mode, inventory: Inventory): RunbookProblem[] {
   return placed.flatMap(({ at, server, known, siteId }) => {
     const site = siteId === undefined ? undefined : inventory.sites.get(siteId);
+    if (known !== undefined && isStillToTurn(file, siteId, known)) return [];
     const map = { ...file.networks[mode], ...file.defaults.networks?.[mode], ...server.networks?.[mode] };
     return [...new Set(known?.networks ?? [])].flatMap((source) => {
       const target = map[source];

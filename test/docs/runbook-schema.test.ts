@@ -32,7 +32,7 @@ test.each(examples)('%s fits the schema and names it for editors', (name) => {
 
 test('there is an example of each kind', () => {
   expect(examples.sort()).toEqual([
-    ...['machines-large.yaml', 'machines-medium.yaml', 'machines-small.yaml'],
+    ...['failback.yaml', 'machines-large.yaml', 'machines-medium.yaml', 'machines-small.yaml'],
     ...['single-server.yaml', 'site-evacuation.yaml', 'three-tier.yaml'],
   ]);
 });
@@ -76,7 +76,10 @@ const site = {
 };
 const inventory: Inventory = {
   servers: new Map(names.map(server)),
-  sites: new Map([['recovery', site]]),
+  sites: new Map([
+    ['recovery', site],
+    ['production', { ...site, networks: new Map([['shop-lan', { isolated: false }]]) }],
+  ]),
   runbooks: new Map(examples.map((name) => [name.replace('.yaml', ''), []])),
   steps: ['prove-boot'],
   webhooks: null,
