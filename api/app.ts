@@ -36,6 +36,7 @@ import { serverRoutes } from './routes/servers';
 import { stuckRoutes } from './routes/stuck';
 import { tokenRoutes } from './routes/tokens';
 import { rememberActs } from './runs/acts';
+import { createTimeLeft } from './runs/time-left';
 import { createSiteWatch, type SiteWatch } from './site-watch';
 import { DeadlineError } from './within';
 
@@ -57,6 +58,7 @@ export function assembleApi(deps: ApiDeps): Api {
   const refusals = recordRefusals(deps);
   const acts = rememberActs(deps.temporal);
   const sites = createSiteWatch(deps);
+  const timeLeft = createTimeLeft(deps);
   const metrics = createApiMetrics(deps.config.version);
   const register = registerOn(app, { verifier, refusals, places: findPlaces(deps, servers) });
 
@@ -73,10 +75,10 @@ export function assembleApi(deps: ApiDeps): Api {
   runbookRoutes(register, deps);
   recoveryRoutes(register, deps, servers);
   planRoutes(register, deps, servers, acts, refusals);
-  runRoutes(register, sites.remembering(deps), servers, acts);
+  runRoutes(register, sites.remembering(deps), servers, acts, timeLeft);
   decisionRoutes(register, deps, acts, refusals);
   stuckRoutes(register, deps);
-  reportRoutes(register, deps);
+  reportRoutes(register, deps, timeLeft);
   evidenceRoutes(register, deps);
   notificationRoutes(register, deps);
   tokenRoutes(register, deps, verifier);

@@ -1,5 +1,6 @@
 /** The API's answers as the CLI uses them. */
 import type { ActDocument, RunsDocument } from '../api/schemas/runs';
+import type { TimeLeft } from '../model/estimate/time-left';
 import type { RunEvent } from '../model/events';
 import type { PlanView } from '../model/plan-view/plan-view';
 import type { RunView } from '../model/run-view';
@@ -11,6 +12,8 @@ interface AnyDetail {
   readonly serverName: string;
   readonly source: 'live' | 'journal';
   readonly notice: string | null;
+  /** null: the run is closed. */
+  readonly timeLeft: TimeLeft | null;
   readonly progress: readonly ActivityProgress[];
   readonly acts: readonly ActDocument[];
 }

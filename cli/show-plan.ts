@@ -1,5 +1,6 @@
 /** A plan on a terminal of 80 columns: result, objectives, what waits, waves, and the servers that somebody has to know of. */
 import { formatDuration, formatTime } from '../model/durations';
+import { timeLeftWords } from '../model/estimate/words';
 import type { PlanObjective } from '../model/plan-view/plan-objectives';
 import { busyServers, type HoldView, type PlanView } from '../model/plan-view/plan-view';
 import type { ServerOfPlanView, ServerStage } from '../model/plan-view/server-of-plan';
@@ -9,8 +10,10 @@ import type { PlanDetail } from './documents';
 import { paragraph, table, type Output } from './output';
 import { waitingLines } from './show-run';
 
-export function showPlan(out: Output, { view, notice }: Pick<PlanDetail, 'view' | 'notice'>): void {
+export function showPlan(out: Output, detail: Pick<PlanDetail, 'view' | 'notice' | 'timeLeft'>): void {
+  const { view, notice, timeLeft } = detail;
   heading(out, view);
+  if (timeLeft !== null) out.line(paragraph(out, 'left', timeLeftWords(timeLeft)));
   if (notice !== null) out.line(paragraph(out, 'note', notice));
   for (const hold of view.holds.filter(({ until }) => until === null))
     out.line(paragraph(out, 'held', holdWords(hold)));

@@ -1,5 +1,6 @@
 /** One run on a terminal of 80 columns: result first, then what waits, then every step. */
 import { formatDuration, formatTime } from '../model/durations';
+import { timeLeftWords } from '../model/estimate/words';
 import type { ObjectiveResult } from '../model/objectives';
 import type { ParkingView, RunView, StepView } from '../model/run-view';
 import type { StepState } from '../model/steps';
@@ -8,8 +9,9 @@ import { progressLine } from './watch/progress';
 import type { ActDocument, ServerDetail } from './documents';
 import { paragraph, table, type Output } from './output';
 
-export function showRun(out: Output, { view, notice, progress, acts }: ServerDetail): void {
+export function showRun(out: Output, { view, notice, timeLeft, progress, acts }: ServerDetail): void {
   heading(out, view);
+  if (timeLeft !== null) out.line(paragraph(out, 'left', timeLeftWords(timeLeft)));
   if (notice !== null) out.line(paragraph(out, 'note', notice));
   const open = view.parkings.filter((parking) => parking.until === null);
   for (const parking of open) {

@@ -4,6 +4,7 @@
  */
 import { formatDuration } from './durations';
 import type { RunEvent } from './events';
+import type { TimeLeft } from './estimate/time-left';
 import type { Provenance } from './order';
 import type { ChildRun } from './plan-view/child-run';
 import { planView, type HoldView, type PlanView } from './plan-view/plan-view';
@@ -60,6 +61,8 @@ export interface PlanReport extends Pick<
   readonly generatedAt: string;
   readonly state: RunState;
   readonly closed: boolean;
+  /** Of a run that is not closed, from past runs; null where nobody asked. */
+  readonly timeLeft: TimeLeft | null;
   readonly headline: Headline;
   readonly exceptions: readonly PlanException[];
   readonly gates: readonly GateReport[];
@@ -91,6 +94,7 @@ export interface PlanReportContext {
   readonly children: readonly ChildRun[];
   readonly past: readonly { readonly plan: PastPlan; readonly children: readonly ChildRun[] }[];
   readonly text: string | null;
+  readonly timeLeft?: TimeLeft | null;
 }
 
 /** @throws OperatorError when the events do not begin with `plan-opened`. */
@@ -105,6 +109,7 @@ export function planReport(
   const exceptions = exceptionsOf(view);
   return {
     ...{ format: 1, kind: 'plan', generatedAt, runId, state, closed: isClosedRun(state), openedAt, closedAt },
+    timeLeft: context.timeLeft ?? null,
     headline: headlineOf(view, exceptions),
     exceptions,
     ...{ order, waves, parts, counts, serverCount, done, tiers, clocks },

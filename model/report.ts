@@ -11,6 +11,7 @@ import type { Actor, RecoveryOrder } from './order';
 import { isClosedRun } from './steps';
 import type { ProcedureDeclaration, RunState } from './steps';
 import type { Clocks } from './clocks';
+import type { TimeLeft } from './estimate/time-left';
 import type { ObjectiveResults } from './objectives';
 import { headlineOf } from './report-headline';
 import { readPoint, readProof } from './results';
@@ -59,6 +60,8 @@ export interface RunReport {
   readonly closedAt: string | null;
   readonly objectives: ObjectiveResults;
   readonly clocks: Clocks;
+  /** Of a run that is not closed, from past runs; null where nobody asked. */
+  readonly timeLeft: TimeLeft | null;
   readonly point: PointFacts | null;
   readonly proof: ProofFacts | null;
   /** Open parkings of a run that is not closed. */
@@ -85,6 +88,7 @@ export interface ReportContext {
   readonly headHash: string | null;
   /** Versions of what generates the report, beside those that the run recorded. */
   readonly versions: Readonly<Record<string, string>>;
+  readonly timeLeft?: TimeLeft | null;
 }
 
 /** @throws OperatorError when the events do not begin with `run-opened`. */
@@ -112,6 +116,7 @@ export function reportModel(
     closedAt: run.closedAt,
     objectives: run.objectives,
     clocks: run.clocks,
+    timeLeft: context.timeLeft ?? null,
     point: readPoint(run.steps.find((step) => step.id === 'freeze')?.result),
     proof: proofOf(run),
     waitingFor: run.parkings.filter((parking) => parking.until === null),

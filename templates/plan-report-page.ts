@@ -1,5 +1,6 @@
 /** What the template of a plan's report shows, in the words and units in which it shows it. */
 import { formatDuration, formatTime } from '../model/durations';
+import { timeLeftWords } from '../model/estimate/words';
 import { shortId } from '../model/ids';
 import type { PlanException, PlanReport } from '../model/plan-report';
 import type { PlanObjective } from '../model/plan-view/plan-objectives';
@@ -27,6 +28,7 @@ export function planReportPage(report: PlanReport, css: string) {
     requestedBy: order.requestedBy.actor.name,
     reason: order.reason,
     closedAt: report.closedAt === null ? '' : formatTime(report.closedAt),
+    timeLeft: report.timeLeft === null ? '' : timeLeftWords(report.timeLeft),
     exceptions: report.exceptions.map(exceptionRow),
     waitingFor: report.waitingFor.map(({ step, item, since, waitingMs, cause, remedy }) => ({
       ...{ place: item === null ? step : `${step} ${item}`, since: formatTime(since), cause, remedy },

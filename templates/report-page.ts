@@ -1,5 +1,6 @@
 /** What the report's templates show, in the words and units in which they show it. */
 import { formatDuration, formatSize, formatTime } from '../model/durations';
+import { timeLeftWords } from '../model/estimate/words';
 import { shortId } from '../model/ids';
 import type { ReportException, RunReport } from '../model/report';
 import { rungsNotShown } from '../model/results';
@@ -34,6 +35,7 @@ export function reportPage(report: RunReport, exhibits: readonly Exhibit[], css:
     state: runWords[report.state],
     requestedAt: formatTime(report.requestedAt),
     closedAt: report.closedAt === null ? '' : formatTime(report.closedAt),
+    timeLeft: report.timeLeft === null ? '' : timeLeftWords(report.timeLeft),
     exceptions: report.exceptions.map(exceptionRow),
     waitingFor: report.waitingFor.map((parking) => waitRow(parking, report)),
     objectives: [

@@ -7,12 +7,13 @@ import type { ApiDeps, ApiEnv } from '../deps';
 import { planReportOf } from '../plans/report';
 import type { Register } from '../register';
 import { readRun } from '../runs/read';
+import type { TimeLeftOf } from '../runs/time-left';
 import { runParam } from './runs';
 
 /** The page has its style and pictures inside and no script; it is shown with no rights of this origin. */
 const pagePolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox";
 
-export function reportRoutes(register: Register, deps: ApiDeps): void {
+export function reportRoutes(register: Register, deps: ApiDeps, timeLeft: TimeLeftOf): void {
   register(
     'getReport',
     {
@@ -31,7 +32,8 @@ export function reportRoutes(register: Register, deps: ApiDeps): void {
     async (c) => {
       const reading = await readRun(deps, c.req.valid('param').runId);
       const { events, declaration, headHash } = reading;
-      const context = { generatedAt: deps.clock().toISOString(), headHash, versions: { muster: deps.config.version } };
+      const made = { generatedAt: deps.clock().toISOString(), versions: { muster: deps.config.version } };
+      const context = { ...made, headHash, timeLeft: await timeLeft(reading) };
       c.header('vary', 'accept');
       const format = c.req.valid('query').format ?? wantedFormat(c);
       if (reading.kind === 'plan') {

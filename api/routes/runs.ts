@@ -10,6 +10,7 @@ import { json, plain, type Register } from '../register';
 import type { Acts } from '../runs/acts';
 import { readRun } from '../runs/read';
 import { streamRun, type StreamMessage } from '../runs/stream';
+import type { TimeLeftOf } from '../runs/time-left';
 import { workerNotice, workerNotices } from '../runs/workers';
 import { runDetailSchema, runsQuery, runsSchema, type RunsDocument } from '../schemas/runs';
 import { within } from '../within';
@@ -26,7 +27,13 @@ const streamedSchema = z.object({
   data: z.string(),
 });
 
-export function runRoutes(register: Register, deps: ApiDeps, servers: KnownServers, acts: Acts): void {
+export function runRoutes(
+  register: Register,
+  deps: ApiDeps,
+  servers: KnownServers,
+  acts: Acts,
+  timeLeft: TimeLeftOf,
+): void {
   const { store, temporal, config } = deps;
 
   register(
@@ -85,6 +92,7 @@ export function runRoutes(register: Register, deps: ApiDeps, servers: KnownServe
         source,
         notice: notice ?? waits,
         view,
+        timeLeft: await timeLeft(reading),
         progress: busy?.activities ?? [],
         acts: execution ? await acts.list(execution) : [],
       };

@@ -1,10 +1,11 @@
 /** Past runs of the servers of a plan, and of others at the same sites, for what is expected of the next. */
 import type { PastTimes } from '../../model/estimate/past';
-import type { PlanOrder, ServerOfPlan } from '../../model/plan';
+import type { OrderInThought } from '../../model/estimate/simulate';
+import { everyServer } from '../../model/estimate/time-left';
 import type { ApiDeps } from '../deps';
 
 /** Newest first. @throws as the store does. */
-export function pastTimes({ store }: Pick<ApiDeps, 'store'>, order: PlanOrder): Promise<PastTimes[]> {
+export function pastTimes({ store }: Pick<ApiDeps, 'store'>, order: OrderInThought): Promise<PastTimes[]> {
   const servers = everyServer(order);
   const distinct = (ids: readonly string[]): string[] => [...new Set(ids)];
   return store.times.past({
@@ -13,8 +14,3 @@ export function pastTimes({ store }: Pick<ApiDeps, 'store'>, order: PlanOrder): 
     siteIds: distinct(servers.map((one) => one.order.target.siteId)),
   });
 }
-
-const everyServer = ({ servers, parts }: PlanOrder): ServerOfPlan[] => [
-  ...servers,
-  ...parts.flatMap((part) => everyServer(part.order)),
-];

@@ -63,6 +63,7 @@ const ask = z.object({
   atMs: z.number(),
 });
 const reach = z.object({
+  objective: z.enum(['rto', 'rpo']),
   of: z.object({ kind: z.enum(['tier', 'server']), name: z.string() }).nullable(),
   ...{ targetMs: z.number(), expectedMs: z.number(), atLeast: z.boolean() },
   verdict: z.enum(['in reach', 'out of reach', 'unknown']),

@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi';
+import { sureness } from '../../model/estimate/expected';
 import { decisionKinds, runStates, stepStates } from '../../model/steps';
 import { modes, verifications } from '../../model/order';
 import {
@@ -174,6 +175,23 @@ export const actSchema = z
   .openapi('Act');
 export type ActDocument = z.infer<typeof actSchema>;
 
+const timeLeftSchema = z
+  .object({
+    until: z
+      .enum(['proof', 'end'])
+      .openapi({ description: 'To the proof of what is recovered; once that is there, to the end of the run' }),
+    ms: z.number().nullable().openapi({ description: 'The usual; null: unknown' }),
+    lowMs: z.number().nullable().openapi({ description: 'One of ten runs is quicker' }),
+    highMs: z.number().nullable().openapi({ description: 'One of ten runs is slower' }),
+    atLeast: z.boolean().openapi({ description: 'Some of what is left never ran here' }),
+    neverRan: z.int().openapi({ description: 'Servers of which no past run tells anything' }),
+    runs: z.int().openapi({ description: 'Past runs behind it, where they are fewest' }),
+    from: z.enum(['this server', 'servers of similar size']).nullable(),
+    sure: z.enum(sureness).nullable(),
+    unknown: z.string().nullable().openapi({ description: 'Why nothing can be said' }),
+  })
+  .openapi('TimeLeft', { description: "Of the machine's work, from past runs; what people take is not in it" });
+
 export const runDetailSchema = z
   .object({
     runId: z.string(),
@@ -186,6 +204,7 @@ export const runDetailSchema = z
       .openapi({ description: 'Who answered: the running workflow itself, or the record' }),
     notice: z.string().nullable().openapi({ description: 'What a reader should know about this answer' }),
     view: runViewSchema,
+    timeLeft: timeLeftSchema.nullable().openapi({ description: 'null: the run is closed' }),
     progress: z.array(progressSchema),
     acts: z.array(actSchema).openapi({ description: "People's acts that were not answered at once" }),
   })

@@ -1,5 +1,6 @@
 /** Starting plans, finding them again, and holding them. A plan is found by its run id, which is in its workflow id. */
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { defaultPayloadConverter } from '@temporalio/common';
 import type { PlanOrder } from '../../model/plan';
 import {
   holdUpdate,
@@ -9,7 +10,9 @@ import {
   workflowQueue,
   type HoldRequest,
 } from '../../workflows/messages';
+import { payloadCodec } from '../../wire/payloads';
 import type { TemporalContext } from '../temporal';
+import { Problem } from '../problems';
 import { callTemporal, isNotFound } from './errors';
 import { toExecution, type Execution, type RecoveryMemo } from './recoveries';
 import { answerOf, type UpdateAnswer } from './updates';
@@ -21,6 +24,8 @@ export interface PlanCalls {
   findPlan(tenantId: string, runId: string): Promise<Execution | undefined>;
   /** A plan that was started under this key, among the newest; for when Postgres cannot be asked. */
   findPlanByKey(tenantId: string, key: string): Promise<Execution | undefined>;
+  /** The plan as it was started, from the first event of its history and no other. @throws Problem `not-found` without one */
+  planOrder(execution: Execution): Promise<PlanOrder>;
   hold(execution: Execution, request: HoldRequest, updateId: string): Promise<UpdateAnswer<{ accepted: true }>>;
 }
 
@@ -71,6 +76,16 @@ export function planCalls(context: TemporalContext): PlanCalls {
         }
         return undefined;
       }),
+
+    async planOrder({ workflowId, temporalRunId: runId }) {
+      const { namespace } = client.options;
+      const page = { namespace, execution: { workflowId, runId }, maximumPageSize: 1 };
+      const { history } = await callTemporal(context, () => client.workflowService.getWorkflowExecutionHistory(page));
+      const started = history?.events?.[0]?.workflowExecutionStartedEventAttributes;
+      const [payload] = await payloadCodec.decode((started?.input?.payloads ?? []).slice(0, 1));
+      if (payload === undefined) throw new Problem('not-found', `Temporal has no order of workflow ${workflowId}`);
+      return defaultPayloadConverter.fromPayload<PlanOrder>(payload);
+    },
 
     hold: (execution, request, updateId) =>
       answerOf(context, context.updateDeadlineMs, () =>

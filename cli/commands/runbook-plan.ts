@@ -120,9 +120,9 @@ function sayAsks(out: Output, { asks, runbooks, sure }: PreviewDocument): void {
 }
 
 function sayObjectives(out: Output, { objectives }: PreviewDocument): void {
-  for (const { of, targetMs, expectedMs, atLeast, verdict } of objectives) {
+  for (const { objective, of, targetMs, expectedMs, atLeast, verdict } of objectives) {
     const what = of === null ? 'the whole' : `${of.kind} ${of.name}`;
-    const words = `RTO of ${what}: ${formatDuration(targetMs)}; expected ${amount({ endsMs: expectedMs, atLeast })}: ${verdict}`;
+    const words = `${objective.toUpperCase()} of ${what}: ${formatDuration(targetMs)}; expected ${amount({ endsMs: expectedMs, atLeast })}: ${verdict}`;
     out.line(paragraph(out, 'objective', words, 13));
   }
 }

@@ -20,6 +20,8 @@ export interface Expected {
 
 export interface ExpectedServer {
   readonly toProof: Expected;
+  /** How old its recovery point will be; null: no run of this very server tells. */
+  readonly rpo: Expected | null;
   /** By step id; steps that no run had are absent. */
   readonly steps: Readonly<Record<string, Expected>>;
 }
@@ -51,12 +53,15 @@ export function expectedOf(wanted: Wanted, past: readonly PastTimes[]): Expected
 const isSimilar = (a: number, b: number): boolean => a <= b * similar && b <= a * similar;
 
 function fold(runs: readonly PastTimes[], from: Expected['from']): ExpectedServer {
+  // Another server's points are taken at another pace.
+  const rpos = from === 'this server' ? runs.flatMap(({ rpoMs }) => rpoMs ?? []) : [];
   const steps = new Set(runs.flatMap((run) => Object.keys(run.steps)));
   return {
     toProof: expected(
       runs.map(({ toProofMs }) => toProofMs),
       from,
     ),
+    rpo: rpos.length === 0 ? null : expected(rpos, from),
     steps: Object.fromEntries(
       [...steps].map((step) => [
         step,

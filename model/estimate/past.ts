@@ -1,6 +1,7 @@
 /** How long the steps of one run took the machine, taken from its events when it is over. */
 import { clocksOf } from '../clocks';
 import type { RunEvent } from '../events';
+import { objectivesOf } from '../objectives';
 import type { Mode } from '../order';
 import type { RecoveryOption } from '../replica';
 
@@ -16,6 +17,11 @@ export interface PastTimes {
   readonly closedAt: string;
   /** From the run's first event to its proven boot, without waiting for people. */
   readonly toProofMs: number;
+  /**
+   * How old its recovery point was at the loss, or at the button where nobody knew of one. null: somebody asked for another than
+   * the latest, which says nothing of the next run. Absent: kept by an earlier version.
+   */
+  readonly rpoMs?: number | null;
   /** Machine time by step; a step that waits for others of its plan is not among them. */
   readonly steps: Readonly<Record<string, number>>;
 }
@@ -38,12 +44,25 @@ export function pastTimesOf(events: readonly RunEvent[]): PastTimes | null {
     ...{ runId, procedure, mode, option, serverId: server.id, siteId: target.siteId, closedAt: closed.at },
     diskBytes: diskBytesOf(server),
     toProofMs: untilProof.run.machineMs,
+    rpoMs: rpoOf(events, closed.at),
     steps: Object.fromEntries(
       Object.entries(all)
         .filter(([step]) => !waitsForOthers(step))
         .map(([step, { machineMs }]) => [step, machineMs]),
     ),
   };
+}
+
+function rpoOf(events: readonly RunEvent[], closedAt: string): number | null {
+  const isLatest = (point: string | undefined): boolean => point === undefined || point === 'latest';
+  const isChosen = events.some(
+    (event) =>
+      (event.kind === 'run-opened' && !isLatest(event.data.order.point)) ||
+      (event.kind === 'decided' && !isLatest(event.data.input?.point)),
+  );
+  const actualMs = isChosen ? null : (objectivesOf(events, closedAt)?.rpo.actualMs ?? null);
+  // A point of the final cycle is younger than the button.
+  return actualMs === null ? null : Math.max(0, actualMs);
 }
 
 export const diskBytesOf = ({ disks }: { readonly disks: readonly { readonly sizeBytes: number }[] }): number =>

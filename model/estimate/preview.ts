@@ -78,7 +78,7 @@ export function previewOf(order: PlanOrder, past: readonly PastTimes[]): Preview
     runbooks,
     limitedBy: plan.limitedBy,
     asks: asksOf(order, plan, true).sort((a, b) => a.atMs - b.atMs),
-    objectives: reachOf(order, plan),
+    objectives: reachOf(order, plan, expect),
   };
 }
 

@@ -1,35 +1,38 @@
-/** Whether a plan's time objectives can be met, as far as past runs tell. */
+/** Whether a plan's objectives can be met, as far as past runs tell: its times, and how old the recovery points were. */
 import type { PlanOrder, ServerOfPlan } from '../plan';
 import { warning, type PlaceInFile, type RunbookProblem } from '../runbook/problems';
 import type { RunbookFile } from '../schema/runbook';
 import { formatDuration } from '../durations';
+import type { Expect } from './expectations';
 import type { SimulatedPlan } from './simulate';
 
-/** An objective counts from the button to the last proven service that it is about; people's time is not in it. */
+/** The RTO counts from the button to the last proven service that it is about; people's time is not in it. */
 export interface Reach {
+  readonly objective: 'rto' | 'rpo';
   /** null: the whole runbook. */
   readonly of: { readonly kind: 'tier' | 'server'; readonly name: string } | null;
   readonly targetMs: number;
   readonly expectedMs: number;
+  /** It may be more: of some of it nothing is known. */
   readonly atLeast: boolean;
-  /** unknown: some of it never ran here, and what did run is within the target. */
+  /** unknown: of some of it nothing is known, and what is known is within the target. */
   readonly verdict: 'in reach' | 'out of reach' | 'unknown';
 }
 
 /** Of this runbook; what it includes has objectives of its own. */
-export function reachOf(order: PlanOrder, plan: SimulatedPlan): Reach[] {
-  const { rtoMs, tiers } = order.plan.objectives;
-  const whole = rtoMs === null ? [] : [reach(null, rtoMs, plan)];
-  const byTier = Object.entries(tiers).flatMap(([name, one]) => {
+export function reachOf(order: PlanOrder, plan: SimulatedPlan, expect: Expect): Reach[] {
+  const whole = { rto: plan, rpo: worstPoint(order.servers, expect) };
+  const { objectives } = order.plan;
+  const tiers = Object.entries(objectives.tiers).flatMap(([name, targets]) => {
     const servers = order.servers.filter(({ order: { server } }) => String(server.tier) === name);
-    return one.rtoMs === null || servers.length === 0
-      ? []
-      : [reach({ kind: 'tier', name }, one.rtoMs, last(servers, plan))];
+    const ends = { rto: last(servers, plan), rpo: worstPoint(servers, expect) };
+    return servers.length === 0 ? [] : reaches({ kind: 'tier', name }, targets, ends);
   });
-  const each = order.servers.map((server) =>
-    reach({ kind: 'server', name: server.name }, server.order.server.objectives.rtoMs, last([server], plan)),
-  );
-  return [...whole, ...byTier, ...each.filter(({ verdict }) => verdict === 'out of reach')];
+  const each = order.servers.flatMap((server) => {
+    const ends = { rto: last([server], plan), rpo: worstPoint([server], expect) };
+    return reaches({ kind: 'server', name: server.name }, server.order.server.objectives, ends);
+  });
+  return [...reaches(null, objectives, whole), ...tiers, ...each.filter(({ verdict }) => verdict === 'out of reach')];
 }
 
 interface End {
@@ -37,37 +40,76 @@ interface End {
   readonly atLeast: boolean;
 }
 
+/** Of at least one server; of none it has not begun. */
 function last(servers: readonly ServerOfPlan[], plan: SimulatedPlan): End {
   const ends = servers.map(({ name }) => plan.servers.get(name)!);
-  return { endsMs: Math.max(...ends.map(({ endsMs }) => endsMs)), atLeast: ends.some(({ atLeast }) => atLeast) };
+  return { endsMs: Math.max(0, ...ends.map(({ endsMs }) => endsMs)), atLeast: ends.some(({ atLeast }) => atLeast) };
 }
 
-function reach(of: Reach['of'], targetMs: number, { endsMs, atLeast }: End): Reach {
+/** The oldest of the points that are usual of each. */
+function worstPoint(servers: readonly ServerOfPlan[], expect: Expect): End {
+  const points = servers.map((server) => expect(server)?.rpo ?? null);
+  return {
+    endsMs: Math.max(0, ...points.map((point) => point?.medianMs ?? 0)),
+    atLeast: points.length === 0 || points.includes(null),
+  };
+}
+
+function reaches(
+  of: Reach['of'],
+  { rtoMs, rpoMs }: { readonly rtoMs: number | null; readonly rpoMs: number | null },
+  ends: Readonly<Record<Reach['objective'], End>>,
+): Reach[] {
+  return [
+    ...(rtoMs === null ? [] : [reach('rto', of, rtoMs, ends.rto)]),
+    ...(rpoMs === null ? [] : [reach('rpo', of, rpoMs, ends.rpo)]),
+  ];
+}
+
+function reach(objective: Reach['objective'], of: Reach['of'], targetMs: number, { endsMs, atLeast }: End): Reach {
   const verdict = endsMs > targetMs ? 'out of reach' : atLeast ? 'unknown' : 'in reach';
-  return { of, targetMs, expectedMs: endsMs, atLeast, verdict };
+  return { objective, of, targetMs, expectedMs: endsMs, atLeast, verdict };
 }
 
 /** Objectives out of reach, as warnings at the places where the file names them. */
-export function warningsOf(file: RunbookFile, reaches: readonly Reach[]): RunbookProblem[] {
-  return reaches
+export function warningsOf(file: RunbookFile, found: readonly Reach[]): RunbookProblem[] {
+  return found
     .filter(({ verdict }) => verdict === 'out of reach')
-    .map(({ of, targetMs, expectedMs, atLeast }) => {
-      const [found, needed] = [expectedMs, targetMs].map(formatDuration);
+    .map((one) => {
+      const { objective, of, targetMs, expectedMs, atLeast } = one;
+      const [expected, target] = [expectedMs, targetMs].map(formatDuration);
+      const what = `an ${objective.toUpperCase()} of ${target}${of === null ? '' : ` for ${of.kind} ${of.name}`}`;
+      const { shown, needed, remedy } = words[objective];
       return warning(
-        placeOf(file, of),
-        `an RTO of ${needed}${of === null ? '' : ` for ${of.kind} ${of.name}`}, and ${atLeast ? 'at least ' : ''}${found} from past runs`,
-        'a plan as fast as its objective',
-        'Let more run at once, or earlier (`muster runbook plan` says what it waits for), or state what can be kept.',
+        placeOf(file, one),
+        `${what}, and ${atLeast ? 'at least ' : ''}${expected}${shown}`,
+        needed,
+        remedy,
       );
     });
 }
 
-function placeOf(file: RunbookFile, of: Reach['of']): PlaceInFile {
-  if (of === null) return ['objectives', 'rto'];
-  if (of.kind === 'tier') return ['objectives', 'tiers', of.name, 'rto'];
+const words: Readonly<Record<Reach['objective'], { shown: string; needed: string; remedy: string }>> = {
+  rto: {
+    shown: ' from past runs',
+    needed: 'a plan as fast as its objective',
+    remedy:
+      'Let more run at once, or earlier (`muster runbook plan` says what it waits for), or state what can be kept.',
+  },
+  rpo: {
+    shown: ' between the recovery point and the button in past runs',
+    needed: 'recovery points as close together as the objective',
+    remedy: 'Take points more often, see why replication is behind (`muster replicas`), or state what can be kept.',
+  },
+};
+
+function placeOf(file: RunbookFile, { of, objective }: Pick<Reach, 'of' | 'objective'>): PlaceInFile {
+  if (of === null) return ['objectives', objective];
+  if (of.kind === 'tier') return ['objectives', 'tiers', of.name, objective];
   const at = file.waves.flatMap((wave, w) =>
     wave.servers.flatMap((server, s) => (server.name === of.name ? [{ w, s, server }] : [])),
   )[0];
   if (at === undefined) return ['waves'];
-  return ['waves', at.w, 'servers', at.s, ...(at.server.objectives === undefined ? ['name'] : ['objectives', 'rto'])];
+  const isHere = at.server.objectives?.[objective] !== undefined;
+  return ['waves', at.w, 'servers', at.s, ...(isHere ? ['objectives', objective] : ['name'])];
 }

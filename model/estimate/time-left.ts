@@ -92,7 +92,8 @@ export function timeLeftOfPlan(
   const lefts = new Map(open.map((server) => [server.order.server.id, leftOfServer(server, expect, nowOf)]));
   const known = [...lefts.values()].filter(({ ms }) => ms !== null);
   const neverRan = lefts.size - known.length;
-  if (open.length > 0 && known.length === 0) {
+  if (open.length === 0) return unknownLeft('every server is proven or given up, and the end waits for people', 'end');
+  if (known.length === 0) {
     const of =
       neverRan === 1 ? 'the server that is not proven yet' : `any of the ${neverRan} servers that are not proven yet`;
     return { ...unknownLeft(`no past run tells anything of ${of}`), neverRan };
@@ -108,7 +109,7 @@ export function timeLeftOfPlan(
   return {
     ...{ until: 'proof', ms: usual.endsMs, lowMs: at('lowMs').endsMs, highMs: at('highMs').endsMs, neverRan },
     atLeast: usual.atLeast || known.some(({ atLeast }) => atLeast),
-    runs: known.length === 0 ? 0 : known.reduce((least, { runs }) => Math.min(least, runs), Infinity),
+    runs: known.reduce((least, { runs }) => Math.min(least, runs), Infinity),
     from: known.some(({ from }) => from !== 'this server') ? 'servers of similar size' : 'this server',
     sure: leastSure(known.flatMap(({ sure }) => sure ?? [])),
     unknown: null,

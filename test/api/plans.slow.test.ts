@@ -1,6 +1,11 @@
 /** A runbook from its import to its report, through the API alone. */
 import { runIdOfKey } from '../../api/plans/start';
+import { v7 as uuidv7 } from 'uuid';
+import { pastTimesOf } from '../../model/estimate/past';
 import { isUuidV7 } from '../../model/ids';
+import { defaultScope } from '../../store/contract';
+import { makeOrder } from '../support/order';
+import { succeededStory } from '../support/stories';
 import { caller, eventually, openTestStack, recoveryTools, type Call, type Reply, type TestStack } from './stack';
 
 let stack: TestStack;
@@ -65,8 +70,19 @@ const servers = (run: Reply['body']): Record<string, Reply['body']> =>
     run.view.waves.flatMap((wave: Reply['body']) => wave.servers).map((one: Reply['body']) => [one.name, one]),
   );
 
+/** A run of app01 that is over, as the journal has it; how long it took to its proof. */
+async function pastRun(): Promise<number> {
+  const server = (await stack.store.servers.find('app01'))!;
+  const order = makeOrder({ runId: uuidv7(), server, option: 'backup-and-recover' });
+  const { events } = succeededStory({ ...order, target: { ...order.target, siteId: server.recoverySiteId } });
+  const { runId } = order;
+  await stack.store.journal.append({ ...defaultScope, runId, parentRunId: null, flush: 1, events });
+  return pastTimesOf(events)!.toProofMs;
+}
+
 test('a plan is started once, shown as a tree, let through its gate and committed', async () => {
   await imported(shop());
+  const usualMs = await pastRun();
   const key = `key-${Math.random()}`;
   const [first, second] = await Promise.all([start('shop', {}, key), start('shop', {}, key)]);
   expect(new Set([first.status, second.status])).toEqual(new Set([200, 201]));
@@ -81,6 +97,15 @@ test('a plan is started once, shown as a tree, let through its gate and committe
     app01: { stage: 'pending', waitsFor: ['gate data-is-good'], runId: null },
     web01: { stage: 'pending', waitsFor: ['gate data-is-good', 'app01'] },
   });
+  // One after the other, and of web01 only what app01 took is known.
+  expect(waiting.timeLeft).toEqual({
+    ...{ until: 'proof', ms: 2 * usualMs, lowMs: 2 * usualMs, highMs: 2 * usualMs, atLeast: false, neverRan: 0 },
+    ...{ runs: 1, from: 'servers of similar size', sure: 'hardly', unknown: null },
+  });
+  const proven = await call('GET', `/runs/${servers(waiting).db01.runId}`);
+  expect(proven.body.timeLeft).toMatchObject({ until: 'end', unknown: null });
+  const open = await call('GET', `/runs/${runId}/report?format=html`);
+  expect(open.body).toMatch(/Time left: .* to the proof, hardly sure: 1 past run of servers of similar size</);
   const held = await call('POST', `/runs/${runId}/hold`, { body: { server: 'web01', reason: 'Not before lunch.' } });
   expect(held).toMatchObject({ status: 200, body: { act: 'hold', state: 'accepted' } });
   expect((await call('POST', `/runs/${runId}/hold`, { body: { wave: 'frnt', reason: 'x' } })).body.detail).toMatch(
@@ -97,7 +122,7 @@ test('a plan is started once, shown as a tree, let through its gate and committe
   const commit = { step: 'commit', decision: 'commit', reason: 'The shop sells.' };
   expect((await tools.decide(runId, commit)).status).toBe(200);
   const closed = await shown(runId, (run) => run.view?.closedAt !== null && run.source === 'journal');
-  expect(closed.view.state).toBe('succeeded');
+  expect([closed.view.state, closed.timeLeft]).toEqual(['succeeded', null]);
   expect(closed.view.tiers[0]).toMatchObject({
     tier: null,
     servers: 3,
@@ -110,7 +135,8 @@ test('a plan is started once, shown as a tree, let through its gate and committe
   expect(child.body).toMatchObject({ kind: 'server', view: { state: 'succeeded' } });
 
   const list = async (query: string) => (await call('GET', `/runs?${query}`)).body.items;
-  expect(await list('top=true')).toMatchObject([{ runId, runbook: 'shop', children: { succeeded: 3 } }]);
+  const plan = { runId, runbook: 'shop', children: { succeeded: 3 } };
+  expect(await list('top=true')).toMatchObject([plan, { serverName: 'app01', children: null }]);
   expect(await list(`parent=${runId}`)).toHaveLength(3);
   expect(await list('runbook=shop')).toHaveLength(1);
 

@@ -1,9 +1,16 @@
 /** A plan on a terminal of 80 columns, of 5 servers and of 500. */
 import { showPlan } from '../../cli/show-plan';
+import type { TimeLeft } from '../../model/estimate/time-left';
 import { planView } from '../../model/plan-view/plan-view';
 import { planDeclaration } from '../../workflows/plan.steps';
 import { at, largeRunbook, planStory } from '../support/plan-story';
 import { longestLine } from './muster';
+
+/** As the API says it of a plan of which two servers never ran. */
+const left: TimeLeft = {
+  ...{ until: 'proof', ms: 1_500_000, lowMs: 1_400_000, highMs: 2_000_000, atLeast: true, neverRan: 2 },
+  ...{ runs: 4, from: 'servers of similar size', sure: 'fairly', unknown: null },
+};
 
 function shown(text?: string): string {
   const { events, children } = planStory(text);
@@ -12,7 +19,7 @@ function shown(text?: string): string {
     ...{ json: false, width: 80, interactive: false, colors: { bold: (word: string) => word } as never },
     ...{ line: (line = '') => void lines.push(line), document: () => undefined, error: () => undefined },
   };
-  showPlan(out, { view: planView(events, planDeclaration, children, at(200)), notice: null });
+  showPlan(out, { view: planView(events, planDeclaration, children, at(200)), notice: null, timeLeft: left });
   return lines.join('\n');
 }
 
@@ -20,6 +27,9 @@ test('says how far each wave is, who is stuck, who waits for what, and what is h
   const text = shown();
   expect(longestLine(text)).toBeLessThanOrEqual(80);
   expect(text).toMatch(/runbook +Web shop \(shop, version 3, aaaaaaaaaaaa…\)/);
+  expect(text.replace(/\s+/g, ' ')).toContain(
+    'left at least 25 min 00 s to the proof (23 min 20 s to 33 min 20 s), fairly sure: 4 past runs of servers of similar size; 2 servers never ran here',
+  );
   expect(text).toMatch(/^data +2\/2 +█{12}/m);
   expect(text).toMatch(/^application +0\/1 +░{12} +38\.0 s +1 stuck$/m);
   expect(text).toMatch(/^web +0\/2 .*waits for application$/m);

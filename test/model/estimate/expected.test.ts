@@ -3,6 +3,8 @@ import { expectedOf, type Wanted } from '../../../model/estimate/expected';
 import { pastTimesOf } from '../../../model/estimate/past';
 import { timeLeft } from '../../../model/estimate/time-left';
 import { timeLeftWords } from '../../../model/estimate/words';
+import { objectivesOf } from '../../../model/objectives';
+import { makeOrder } from '../../support/order';
 import { abortedStory, stuckThenRetriedStory, succeededStory } from '../../support/stories';
 import { gibibytes, pastRun } from './past-runs';
 
@@ -38,6 +40,8 @@ test('a server that never ran is expected to be like others of similar size at i
 
 test('a run is kept with the machine’s own time, and only when it went well', () => {
   const plainly = pastTimesOf(succeededStory().events);
+  expect(plainly?.rpoMs).toBe(objectivesOf(succeededStory().events, '')?.rpo.actualMs);
+  expect(pastTimesOf(succeededStory(makeOrder({ point: 'p-0042' })).events)?.rpoMs).toBeNull();
   expect(plainly).toMatchObject({ procedure: 'push-button-recovery', siteId: 'frankfurt', diskBytes: gibibytes(23) });
   const waited = pastTimesOf(stuckThenRetriedStory().events)!;
   const events = stuckThenRetriedStory().events;

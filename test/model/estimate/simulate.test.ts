@@ -185,6 +185,35 @@ test('an objective that past runs show to be out of reach is a warning where it 
   ]);
 });
 
+test('recovery points that were older in past runs than the objective are a warning, for the server that had them', () => {
+  const text = `${head('shop')}objectives: { rpo: 3m, tiers: { 1: { rpo: 10m }, 2: { rpo: 1m } } }\n${waves(
+    '{ name: one, servers: [{ name: a, objectives: { rpo: 5m, rto: 9h } }, { name: b, objectives: { rpo: 5m, rto: 9h } }] }',
+  )}`;
+  const rpos = (server: string, ...minutes: (number | null)[]) =>
+    minutes.map((each) => pastRun(server, 60, { rpoMs: each === null ? null : each * minute }));
+  const runs = [...rpos('id-a', 9, 2, 8), ...rpos('id-b', null, 4)];
+  const { objectives } = previewOf(planOf(text), runs);
+  const found = objectives.filter(({ objective }) => objective === 'rpo');
+  expect(found.map(({ of, verdict, expectedMs }) => [of?.name, verdict, expectedMs / minute])).toEqual([
+    [undefined, 'out of reach', 8],
+    ['1', 'in reach', 8],
+    ['2', 'out of reach', 4],
+    ['a', 'out of reach', 8],
+  ]);
+  const warnings = warningsOf(readRunbook(text).file!, objectives);
+  expect(warnings.map(({ severity, at }) => [severity, at.join('.')])).toEqual([
+    ['warning', 'objectives.rpo'],
+    ['warning', 'objectives.tiers.2.rpo'],
+    ['warning', 'waves.0.servers.0.objectives.rpo'],
+  ]);
+  expect(warnings[2]!.found).toMatch(
+    /an RPO of 5 min 00 s for server a, and 8 min 00 s between the recovery point and/,
+  );
+  // What only similar servers did says nothing of this one's points.
+  const others = previewOf(planOf(text), rpos('id-c', 60)).objectives.filter(({ objective }) => objective === 'rpo');
+  expect(new Set(others.map(({ verdict }) => verdict))).toEqual(new Set(['unknown']));
+});
+
 test('of a running plan the time left counts what is done as nothing and what runs with what it has left', () => {
   const order = planOf(
     head('shop') +
@@ -200,7 +229,11 @@ test('of a running plan the time left counts what is done as nothing and what ru
     ...{ until: 'proof', ms: 4 * minute, lowMs: 4 * minute, highMs: 4 * minute, atLeast: false, neverRan: 0 },
     ...{ runs: 1, from: 'this server', sure: 'hardly', unknown: null },
   });
-  expect(timeLeftOfPlan(order, usual, () => ({ state: 'done' }))).toMatchObject({ ms: 0, atLeast: false });
+  expect(timeLeftOfPlan(order, usual, () => ({ state: 'done' }))).toMatchObject({
+    until: 'end',
+    ms: null,
+    unknown: expect.stringMatching(/every server is proven/),
+  });
 });
 
 test('of a running plan the time left says how many of its servers never ran, or that none of them did', () => {
