@@ -73,6 +73,9 @@ export class ChildRuns {
 
   /** Called when something of a run begins to wait for people, and, with null, when nothing does any more. */
   onWaits: (name: string, runId: string, waits: ChildWaits | null) => void = () => undefined;
+  /** Called when a rehearsal of these has ended for a recovery of its server, unless all of them were told to end before. */
+  onGaveWay: (why: NonNullable<RunOutcome['gaveWay']>) => void = () => undefined;
+  private isFinishing = false;
 
   constructor(private readonly order: PlanOrder) {
     setHandler(childProvenSignal, ({ runId }) => {
@@ -151,6 +154,7 @@ export class ChildRuns {
   /** Tells all that are open, and waits until they are over. */
   async finish(verdict: 'commit' | 'clean-up', reason: string): Promise<Outcome<Finished>> {
     const startedMs = Date.now();
+    this.isFinishing = true;
     const open = [...this.latest.values()].filter((child) => child.outcome === null);
     await Promise.all(open.map((child) => this.tell(child, verdict, reason)));
     await Promise.all(open.map((child) => child.over.promise));
@@ -188,6 +192,7 @@ export class ChildRuns {
     const lost: RunOutcome = { runId, state: 'aborted', summary: 'It was ended outside Muster.' };
     const end = (outcome: RunOutcome): void => {
       child.outcome = outcome;
+      if (outcome.gaveWay !== undefined && !this.isFinishing) this.onGaveWay(outcome.gaveWay);
       child.provenOrOver.wake();
       child.over.wake();
     };

@@ -49,6 +49,10 @@ async function runPlan(run: Run<PlanOrder>, children: ChildRuns): Promise<string
     const { step, kind, cause } = waits;
     run.emit('child-waits', { runId, step, kind, cause }, { item: name });
   };
+  // A rehearsal never keeps people busy while a server of it is recovered.
+  children.onGaveWay = ({ reason, by }) => {
+    if (run.canAbort) run.abort(reason, by, { gaveWay: true });
+  };
   const parent = order.partOf === undefined ? null : listenToPlan(run, order.partOf);
 
   if (order.mode === 'rehearsal') await makeNetworks(run);

@@ -115,7 +115,7 @@ const dropDisks =
 export function giveWay(run: Run): void {
   setHandler(yieldToSignal, ({ runId, by }) => {
     const reason = `A recovery of ${run.order.server.name} has begun (run ${runId}); the rehearsal gives way.`;
-    if (run.canAbort && run.noWayBackFrom === null) run.abort(reason, by);
+    if (run.canAbort && run.noWayBackFrom === null) run.abort(reason, by, { gaveWay: true });
     else run.emit('noted', { message: `${reason} It is being cleaned up already.` });
   });
 }

@@ -1,7 +1,5 @@
 /** The rehearsal of a runbook: its servers share networks that are the plan's, and with its end nothing is left of any. */
-import { v7 } from 'uuid';
-import { isolatedNetworkName } from '../../model/orders/isolated-networks';
-import type { PlanOrder } from '../../model/plan';
+import type { PlanOrder, ServerOfPlan } from '../../model/plan';
 import {
   decideUpdate,
   liveRunQuery,
@@ -11,7 +9,7 @@ import {
   type Parking,
 } from '../../workflows/messages';
 import { ines } from '../support/order';
-import { plainRunbook } from '../support/plan';
+import { planOfRehearsed } from '../support/plan';
 import { filesOfSite } from '../support/rehearsal';
 import { openWorld, type World } from '../support/world';
 
@@ -21,43 +19,31 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(async () => world?.close());
 
-test('two servers are rehearsed in one network of the plan, which goes with its last machine', async () => {
-  const runId = v7();
-  const network = isolatedNetworkName('lan', runId);
-  const servers = await Promise.all(
-    ['p1', 'p2'].map(async (name) => {
-      const server = await world.server(name);
-      const order = world.order(server, { mode: 'rehearsal', powerOn: name === 'p2' ? 'decision' : 'automatic' });
-      const target = { ...order.target, machineName: `${name}-rehearsal`, networks: { lan: network } };
-      const isolation = { ownerRunId: runId, networks: [network], siteId: 'recovery' };
-      const place = { name, wave: 'one', after: [], failure: { kind: 'critical' as const }, datastore: null };
-      return { ...place, order: { ...order, target, isolation } };
-    }),
-  );
-  const before = await filesOfSite(world);
-  const { tenantId, coreId, retry, requestedBy, requestedAt } = servers[0]!.order;
-  const order: PlanOrder = {
-    ...{ runId, tenantId, coreId, procedure: 'plan', mode: 'rehearsal', intent: 'disaster', servers, parts: [] },
-    runbook: { name: 'shop', title: 'Web shop', version: 1, sha256: '0'.repeat(64) },
-    plan: {
-      ...plainRunbook,
-      waves: [{ name: 'one', title: 'One', after: [], gate: null }],
-    },
-    ...{ retry, reminderMs: 60_000, lostAt: null, requestedAt, requestedBy, reason: 'Quarterly' },
-  };
-  const handle = await world.client.workflow.start('plan', {
-    ...{ taskQueue: workflowQueue, workflowId: planWorkflowId(tenantId, runId), args: [order] },
+const startPlan = (order: PlanOrder) =>
+  world.client.workflow.start('plan', {
+    ...{ taskQueue: workflowQueue, workflowId: planWorkflowId(order.tenantId, order.runId), args: [order] },
   });
-  const second = world.client.workflow.getHandle(lockOf(servers[1]!.order));
-  const p1 = async () => (await world.recovery.platform.find('p1-rehearsal'))?.power === 'on';
-  let parking: Parking | undefined;
-  while (parking === undefined || !(await p1())) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    parking = await second.query(liveRunQuery).then(
-      (run) => run.parkings[0],
-      () => undefined,
-    );
+const rest = () => new Promise((resolve) => setTimeout(resolve, 50));
+const isOn = async (name: string) => (await world.recovery.platform.find(name))?.power === 'on';
+
+/** What the server's run waits with; waits for it. */
+async function parkedAt(name: ServerOfPlan): Promise<Parking> {
+  const run = world.client.workflow.getHandle(lockOf(name.order));
+  for (;;) {
+    const seen = await run.query(liveRunQuery).catch(() => undefined);
+    if (seen?.parkings[0] !== undefined) return seen.parkings[0];
+    await rest();
   }
+}
+
+test('two servers are rehearsed in one network of the plan, which goes with its last machine', async () => {
+  const { order, network } = await planOfRehearsed(world, { p1: {}, p2: { powerOn: 'decision' } });
+  const { runId, servers } = order;
+  const before = await filesOfSite(world);
+  const handle = await startPlan(order);
+  const second = world.client.workflow.getHandle(lockOf(servers[1]!.order));
+  const parking = await parkedAt(servers[1]!);
+  while (!(await isOn('p1-rehearsal'))) await rest();
   expect(parking.step).toBe('power-on');
   const made = (await world.recovery.platform.networks()).find(({ name }) => name === network);
   expect(made).toMatchObject({ owner: { runId }, uplinks: [] });
@@ -70,3 +56,35 @@ test('two servers are rehearsed in one network of the plan, which goes with its 
   expect(await filesOfSite(world)).toEqual(before);
   expect(await world.recovery.platform.networks()).toEqual([]);
 }, 60_000);
+
+test.each([
+  ['is proven already', 'y1', 'y2'],
+  ['waits for people', 'y4', 'y3'],
+])(
+  'a server that %s is recovered: the whole rehearsal ends and cleans up, and nobody is asked',
+  async (_which, lost, other) => {
+    const [first, second] = [lost, other].sort() as [string, string];
+    const { order } = await planOfRehearsed(world, { [first]: {}, [second]: { powerOn: 'decision' } });
+    const handle = await startPlan(order);
+    await parkedAt(order.servers[1]!);
+    const proven = async () =>
+      (await handle.query(liveRunQuery)).events.some(
+        ({ kind, item }) => kind === 'attempt-succeeded' && item === order.servers[0]!.name,
+      );
+    while (!(await proven())) await rest();
+    const { server } = order.servers.find(({ name }) => name === lost)!.order;
+    await world.production.platform.power({ name: lost, owner: null }, 'off');
+    const recovery = await world.start(world.order(server, { finalCycle: 'never' }));
+    const { state, summary } = (await handle.result()) as { state: string; summary: string };
+    expect(state).toBe('aborted');
+    expect(summary).toContain(`A recovery of ${lost} has begun (run ${recovery.runOrder.runId})`);
+    expect(await recovery.result()).toMatchObject({ state: 'succeeded' });
+    const { events } = await handle.query(liveRunQuery);
+    expect(events.filter(({ kind }) => kind === 'parked' || kind === 'gate-opened')).toEqual([]);
+    const machines = (await world.recovery.platform.list()).map(({ name }) => name);
+    expect(machines.filter((name) => name.endsWith('-rehearsal'))).toEqual([]);
+    expect(machines).toContain(`${lost}-recovered`);
+    expect(await world.recovery.platform.networks()).toEqual([]);
+  },
+  60_000,
+);

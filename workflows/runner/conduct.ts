@@ -22,6 +22,8 @@ export interface RunOutcome {
   readonly summary: string;
   /** Last hash of the run's chain, its closing event included. Absent: of an earlier version. */
   readonly headHash?: string;
+  /** A rehearsal that was aborted for a recovery: its reason, and by which run. The plan that it belongs to does the same. */
+  readonly gaveWay?: { readonly reason: string; readonly by: Provenance };
 }
 
 /** What differs between an order for a server and one for a plan. */
@@ -210,7 +212,13 @@ async function close<O extends RunOrder>(run: Run<O>, state: RunState, summary: 
   run.emit('run-closed', { state, summary, childHashes: run.childHashes() });
   await run.journal.close();
   await condition(allHandlersFinished);
-  return { runId: run.order.runId, state, summary, headHash: run.journal.headHash };
+  return { runId: run.order.runId, state, summary, headHash: run.journal.headHash, ...gaveWay(run) };
+}
+
+function gaveWay({ interrupt }: { readonly interrupt: Interrupt | null }): Pick<RunOutcome, 'gaveWay'> {
+  if (interrupt?.kind !== 'abort' || interrupt.gaveWay !== true) return {};
+  const { reason, by } = interrupt;
+  return { gaveWay: { reason, by } };
 }
 
 const outside = (order: RunOrder): Provenance => ({

@@ -55,8 +55,14 @@ export interface Undo<O> extends Place {
 }
 
 export type Interrupt =
-  /** `gaveUp`: nobody decided in the time that the order gives, so it has failed. */
-  | { readonly kind: 'abort'; readonly reason: string; readonly by: Provenance; readonly gaveUp?: true }
+  /** `gaveUp`: nobody decided in the time that the order gives, so it has failed. `gaveWay`: a rehearsal, to a recovery. */
+  | {
+      readonly kind: 'abort';
+      readonly reason: string;
+      readonly by: Provenance;
+      readonly gaveUp?: true;
+      readonly gaveWay?: true;
+    }
   /** `input` takes effect after the undoing: what was done under the order as it was is undone under the same order. */
   | { readonly kind: 'rewind'; readonly to: string; readonly input: CorrectableInput | null };
 
@@ -202,7 +208,7 @@ export class Run<O extends RunOrder = RecoveryOrder> {
     return this.phase === 'forward' && this.interrupt?.kind !== 'abort' && !this.irrevocable;
   }
 
-  abort(reason: string, by: Provenance): void {
+  abort(reason: string, by: Provenance, why: { readonly gaveWay?: true } = {}): void {
     this.checkAbort(reason);
     this.emit('decided', { epoch: 0, decision: 'abort', reason, from: null, input: null }, { by });
     this.raise({ kind: 'abort', reason, by });
