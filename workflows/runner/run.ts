@@ -211,7 +211,7 @@ export class Run<O extends RunOrder = RecoveryOrder> {
   abort(reason: string, by: Provenance, why: { readonly gaveWay?: true } = {}): void {
     this.checkAbort(reason);
     this.emit('decided', { epoch: 0, decision: 'abort', reason, from: null, input: null }, { by });
-    this.raise({ kind: 'abort', reason, by });
+    this.raise({ kind: 'abort', reason, by, ...why });
   }
 
   view(from = 0): LiveRun {
