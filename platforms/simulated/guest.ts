@@ -132,6 +132,8 @@ export async function runSimulated(site: Site, machine: MachineRecord, command: 
     return answer(lines.join(''));
   }
   if (/\becho$/.test(command.path)) return answer(`${command.args.join(' ')}\n`);
+  const printed = (await readSettings(site)).guestPrints[line];
+  if (printed !== undefined) return answer(printed);
   return { ...answer(''), exitCode: 127, stderr: `${command.path}: not found in the simulated guest\n` };
 }
 

@@ -39,6 +39,8 @@ export interface SiteSettings {
   /** Bytes that disks and replicas may take; null: what the file system has. */
   readonly capacityBytes: number | null;
   readonly memoryFreeBytes: number;
+  /** What further programs in guests print, by their whole command line: `/usr/bin/app status`. */
+  readonly guestPrints: Readonly<Record<string, string>>;
 }
 
 export const defaultSettings: SiteSettings = {
@@ -54,6 +56,7 @@ export const defaultSettings: SiteSettings = {
   copyMs: 0,
   capacityBytes: null,
   memoryFreeBytes: 256 * 1024 ** 3,
+  guestPrints: {},
 };
 
 export interface Site {

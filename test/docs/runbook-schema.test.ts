@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import Ajv2020 from 'ajv/dist/2020';
 import addFormats from 'ajv-formats';
 import { parse } from 'yaml';
+import { evacuationOf } from '../../model/runbook/evacuation';
 import { checkRunbook, type Inventory, type InventoryServer } from '../../model/runbook/check';
+import { runbookOf } from '../../model/schema/normalise';
 import { readRunbook } from '../../model/schema/read-runbook';
 import { runbookJsonSchema } from '../../model/schema/runbook-json-schema';
 import { located } from '../../model/schema/read-runbook';
@@ -60,7 +62,7 @@ test.each<[string, (file: ReturnType<typeof shop>) => void]>([
 const names = ['app01', 'shop-db', 'shop-app', 'shop-web', 'dns01', 'dns02', 'jump01', 'files01', 'mail01', 'dwh01', 'reports01'];
 const server = (name: string): [string, InventoryServer] => [
   name,
-  { name, recoverySiteId: 'recovery', networks: [name.startsWith('shop-') ? 'shop-lan' : 'lan'], tier: 1, objectives: { rpoMs: 60_000, rtoMs: 3_600_000 } },
+  { name, recoverySiteId: 'recovery', sourceSiteId: 'production', networks: [name.startsWith('shop-') ? 'shop-lan' : 'lan'], tier: 1, objectives: { rpoMs: 60_000, rtoMs: 3_600_000 } },
 ];
 const site = {
   networks: new Map([
@@ -81,6 +83,10 @@ const inventory: Inventory = {
     ['production', { ...site, networks: new Map([['shop-lan', { isolated: false }]]) }],
   ]),
   runbooks: new Map(examples.map((name) => [name.replace('.yaml', ''), []])),
+  choosable: examples.map((name) => {
+    const { servers, includes, ...runbook } = runbookOf(readRunbook(textOf(name)).file!);
+    return { ...runbook, servers: servers.map((one) => one.name), includes: includes.map((one) => one.runbook) };
+  }),
   steps: ['prove-boot'],
   webhooks: null,
   programs: null,
@@ -95,6 +101,12 @@ test.each(examples)('%s has nothing wrong on an installation that fits', (name) 
   expect(problems).toEqual([]);
   expect(located(checkRunbook(file!, inventory), locate)).toEqual([]);
   expect(file!.name).toBe(name.replace('.yaml', ''));
+});
+
+test('the example of an evacuation includes what Muster would choose, in its order', () => {
+  const { includes, leftOut } = evacuationOf(inventory.choosable!, names);
+  const chosen = includes.map(({ runbook, after }) => ({ runbook, ...(after.length === 0 ? {} : { after }) }));
+  expect([chosen, leftOut]).toEqual([parse(textOf('site-evacuation.yaml')).includes, []]);
 });
 
 test('what the tutorial builds first is a correct runbook, and all that it adds is of the schema', () => {
