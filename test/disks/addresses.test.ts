@@ -117,6 +117,23 @@ test('ifcfg: the file of the card by its hardware address, with what else it say
   );
 });
 
+test('routes of another card, and one that only leads out, are in nobody’s way', async () => {
+  const routed = (mac: string, to: string) =>
+    `[Match]\nMACAddress=${mac}\n[Network]\nAddress=192.0.2.5/24\n[Route]\nDestination=${to}\nGateway=192.0.2.1\n`;
+  const { way, files } = await planned({
+    ...wants('systemd-networkd'),
+    '/etc/systemd/network/10-dmz.network': routed(other, '10.0.0.0/8'),
+    '/etc/systemd/network/10-lan.network': routed(mac, '0.0.0.0/0'),
+  });
+  expect([way, Object.keys(files).length]).toEqual(['systemd-networkd', 1]);
+  const profile = (mac: string) => `[ethernet]\nmac-address=${mac}\n[ipv4]\nroute1=10.0.0.0/8,192.0.2.1\n`;
+  const manager = await planned({
+    ...wants('NetworkManager'),
+    '/etc/NetworkManager/system-connections/dmz.nmconnection': profile(other.toUpperCase()),
+  });
+  expect(Object.keys(manager.files)).toHaveLength(1);
+});
+
 test.each([
   [
     'a bridge over the card',
@@ -158,6 +175,31 @@ test.each([
     'Bridge=br0',
   ],
   ['a slave of ifcfg', { '/etc/sysconfig/network-scripts/ifcfg-ens3': 'DEVICE=ens3\nMASTER=bond0\n' }, 'MASTER=bond0'],
+  [
+    'a route of networkd',
+    {
+      ...wants('systemd-networkd'),
+      '/etc/systemd/network/10-a.network':
+        '[Match]\nName=ens3\n[Network]\nDHCP=yes\n[Route]\nDestination=10.0.0.0/8\nGateway=10.1.1.1\n',
+    },
+    'Destination=10.0.0.0/8',
+  ],
+  [
+    'a route of NetworkManager',
+    {
+      ...wants('NetworkManager'),
+      '/etc/NetworkManager/system-connections/lan.nmconnection': '[ipv4]\nmethod=auto\nroute1=10.0.0.0/8,10.1.1.1\n',
+    },
+    'route1=10.0.0.0/8,10.1.1.1',
+  ],
+  [
+    'a route of ifcfg',
+    {
+      '/etc/sysconfig/network-scripts/ifcfg-ens3': 'DEVICE=ens3\nBOOTPROTO=dhcp\n',
+      '/etc/sysconfig/network-scripts/route-ens3': '10.0.0.0/8 via 10.1.1.1\n',
+    },
+    '/etc/sysconfig/network-scripts/route-ens3',
+  ],
   ['nothing that is known', { '/etc/hostname': 'x\n' }, 'none of netplan'],
 ])('what is not understood is refused before anything is written: %s', async (_what, texts, words) => {
   const error = await refusal(texts as unknown as Record<string, string>);

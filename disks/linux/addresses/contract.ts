@@ -36,6 +36,12 @@ export function notUnderstood(path: string, found: string): PermanentError {
   });
 }
 
+/** The file says by its hardware address that another card is meant. */
+export function isForAnother(text: string, { macAddress }: Pick<Card, 'macAddress'>): boolean {
+  const named = /^[ \t]*(?:PermanentMACAddress|MACAddress|mac-address)[ \t]*=(.*)$/im.exec(text)?.[1];
+  return named !== undefined && !named.toLowerCase().includes(macAddress.toLowerCase());
+}
+
 /** The card's name, where a file goes by names. */
 export function nameFor(path: string, { name, macAddress }: Card): string {
   if (name !== null) return name;

@@ -32,6 +32,14 @@ export function rewriteIfcfg(texts: Texts, card: Card): Map<string, string> {
   const lines = texts.get(path)!.replace(/\n+$/, '').split('\n');
   const port = lines.find((line) => /^\s*(BRIDGE|MASTER|SLAVE|TEAM_MASTER|BRIDGE_UUID|MASTER_UUID)=/.test(line));
   if (port !== undefined) throw notUnderstood(path, port.trim());
+  for (const kind of ['route-', 'route6-']) {
+    const routes = path.replace('/ifcfg-', `/${kind}`);
+    const first = texts
+      .get(routes)
+      ?.split('\n')
+      .find((line) => !/^\s*(#|$)/.test(line));
+    if (first !== undefined) throw notUnderstood(routes, first.trim());
+  }
   const rest = lines.filter((line) => !replaced.test(line) && line !== `# ${headline}`);
   const [address, prefix] = card.ip.split('/');
   const gateway = card.gateway;

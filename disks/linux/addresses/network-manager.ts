@@ -1,6 +1,6 @@
 /** NetworkManager (nm-settings-keyfile(5)): of several profiles for a card the one with the highest priority is used. */
 import { createHash } from 'node:crypto';
-import { dashed, headline, isV6, notUnderstood, type Card, type Texts } from './contract';
+import { dashed, headline, isForAnother, isV6, notUnderstood, type Card, type Texts } from './contract';
 
 const folder = '/etc/NetworkManager/system-connections/';
 export const isKeyfile = (path: string): boolean => path.startsWith(folder);
@@ -14,6 +14,8 @@ export function rewriteNetworkManager(texts: Texts, card: Card): Map<string, str
     if (Number(priority ?? 0) >= highestPriority) throw notUnderstood(other, `autoconnect-priority=${priority}`);
     const port = /^[ \t]*(master|slave-type|controller|port-type)[ \t]*=[ \t]*\S.*$/m.exec(text);
     if (port !== null) throw notUnderstood(other, port[0].trim());
+    const route = /^[ \t]*route\d+[ \t]*=(?![ \t]*(?:0\.0\.0\.0\/0|::\/0)[ \t]*[,;]).*$/m.exec(text);
+    if (route !== null && !isForAnother(text, card)) throw notUnderstood(other, route[0].trim());
   }
   const { ip, gateway, dns } = card;
   const own = [

@@ -23,7 +23,7 @@ const folders: readonly (readonly [string, RegExp])[] = [
   ['/etc/netplan', /\.ya?ml$/],
   ['/etc/systemd/network', /\.network$/],
   ['/etc/NetworkManager/system-connections', /^[^.].*$/],
-  ['/etc/sysconfig/network-scripts', /^ifcfg-/],
+  ['/etc/sysconfig/network-scripts', /^(ifcfg|route6?)-/],
 ];
 const maxFiles = 200;
 
