@@ -92,10 +92,10 @@ function waveTable(out: Output, { waves, parts }: PlanView): string {
 }
 
 const barLength = 12;
-const bar = (done: number, all: number): string =>
+export const bar = (done: number, all: number): string =>
   all === 0 ? '' : '█'.repeat(Math.floor((done / all) * barLength)).padEnd(barLength, '░');
 
-const doneOf = (counts: StageCounts): number =>
+export const doneOf = (counts: StageCounts): number =>
   (counts.proven ?? 0) + (counts.succeeded ?? 0) + (counts['succeeded-with-exceptions'] ?? 0) + (counts.skipped ?? 0);
 
 function nowOf(wave: WaveView): string {

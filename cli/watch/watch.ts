@@ -25,6 +25,33 @@ type End = 'ended' | 'waits' | 'broken';
 /** Sets the exit code by how the run ended. @throws CliError `unreachable` when the API stays away. */
 export async function watchRun(context: Context, runId: string, options: WatchOptions): Promise<void> {
   const screen = createScreen(context.out, runId);
+  const over = new AbortController();
+  void lookAgain(context, runId, screen, over.signal);
+  try {
+    const end = await followToEnd(context, runId, options, screen);
+    over.abort();
+    screen.end();
+    await finish(context, runId, end);
+  } finally {
+    over.abort();
+    screen.end();
+  }
+}
+
+/** Shows how the run is as a whole, now and again; what breaks is the stream's to tell. */
+async function lookAgain({ client }: Context, runId: string, screen: Screen, over: AbortSignal): Promise<void> {
+  const { stateEveryMs } = screen;
+  while (stateEveryMs !== null && !over.aborted) {
+    const began = performance.now();
+    const detail = await client.get<RunDetail>(`/runs/${runId}`).catch(() => undefined);
+    if (detail !== undefined && !over.aborted && !isClosedRun(detail.view.state)) screen.state(detail);
+    // A plan of thousands takes its time to be shown: it is asked for the less often.
+    const pauseMs = Math.max(stateEveryMs, 4 * (performance.now() - began));
+    await sleep(pauseMs, undefined, { signal: over }).catch(() => undefined);
+  }
+}
+
+async function followToEnd(context: Context, runId: string, options: WatchOptions, screen: Screen): Promise<End> {
   const first = options.after ?? 0;
   let last = first;
   let breaks = 0;
@@ -48,7 +75,7 @@ export async function watchRun(context: Context, runId: string, options: WatchOp
     await sleep(pauseAfterBreakMs);
   }
   screen.progress([]);
-  await finish(context, runId, end);
+  return end;
 }
 
 async function follow(

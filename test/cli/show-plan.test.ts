@@ -1,5 +1,7 @@
 /** A plan on a terminal of 80 columns, of 5 servers and of 500. */
+import type { PlanDetail } from '../../cli/documents';
 import { showPlan } from '../../cli/show-plan';
+import { StateLines, stateBlock } from '../../cli/watch/state-lines';
 import type { TimeLeft } from '../../model/estimate/time-left';
 import { planView } from '../../model/plan-view/plan-view';
 import { planDeclaration } from '../../workflows/plan.steps';
@@ -44,4 +46,37 @@ test('500 servers fit a screen: what runs, waits or failed, and how many more', 
   expect(text.split('\n').length).toBeLessThan(60);
   expect(text).toMatch(/^and \d+ more/m);
   expect(text.indexOf('app01')).toBeLessThan(text.indexOf('node1'));
+});
+
+describe('watched', () => {
+  const detailOf = (text?: string, lasts = 200): PlanDetail => {
+    const { events, children } = planStory(text);
+    const view = planView(events, planDeclaration, children, at(lasts));
+    return { runId: view.runId, kind: 'plan', view, timeLeft: left } as unknown as PlanDetail;
+  };
+
+  test('the foot of a terminal has each wave with what is done, runs, waits and is stuck, and the time left', () => {
+    const lines = stateBlock({ width: 79, height: 12 }, detailOf());
+    expect(longestLine(lines.join('\n'))).toBeLessThan(80);
+    expect(lines[0]).toMatch(/^wave +done +running +waiting +stuck +failed$/);
+    expect(lines).toContainEqual(expect.stringMatching(/^data +2\/2 +█{12} +· +· +· +1$/));
+    expect(lines).toContainEqual(expect.stringMatching(/^application +0\/1 +░{12} +· +· +1 +·$/));
+    expect(lines.join(' ')).toMatch(/left +at least 25 min 00 s to the proof/);
+  });
+
+  test('on a low terminal what waits for people stays, and the rest is counted', () => {
+    const lines = stateBlock({ width: 79, height: 5 }, detailOf());
+    expect(lines.join('\n')).toMatch(/^application .*\nand 2 more waves$/m);
+  });
+
+  test('as plain lines a wave is said again only when it has changed', () => {
+    const lines = new StateLines({ width: 80 });
+    expect(lines.of(detailOf()).slice(0, 3)).toEqual([
+      'data       2/2 done, 1 failed',
+      'application 0/1 done, 1 stuck',
+      'web        0/2 done',
+    ]);
+    expect(lines.of(detailOf())).toEqual([]);
+    expect(longestLine(new StateLines({ width: 80 }).of(detailOf(largeRunbook(500))).join('\n'))).toBeLessThan(81);
+  });
 });
