@@ -10,6 +10,7 @@ import { compareSurveys, isDifference, isReplicating, remedyFor, type Replicatio
 import type { Machine, Platform } from '../platforms/contract';
 import type { Attempt, EffectsOf } from './attempt';
 import { callOptions, machineOf, workAt } from './common';
+import { machinesOf } from './machine-check';
 import type { CleanProof, RehearsalActivities } from './rehearsal-contract';
 import { platformOf } from './site';
 import type { ActivityDeps } from './site';
@@ -30,7 +31,7 @@ export function createCleanUpEffects(deps: ActivityDeps): EffectsOf<CleanUpEffec
       const { site, onMachine } = workAt(deps, order, attempt);
       const platform = platformOf(site, order);
       await onMachine(async () => {
-        for (const { name, owner, power } of await machinesOf(order, platform, attempt)) {
+        for (const { name, owner, power } of await machinesOf(order, platform, callOptions(attempt))) {
           if (power !== 'off') await platform.power({ name, owner }, 'off', callOptions(attempt));
         }
       });
@@ -40,7 +41,7 @@ export function createCleanUpEffects(deps: ActivityDeps): EffectsOf<CleanUpEffec
       const { site, onMachine } = workAt(deps, order, attempt);
       const platform = platformOf(site, order);
       await onMachine(async () => {
-        const machines = await machinesOf(order, platform, attempt);
+        const machines = await machinesOf(order, platform, callOptions(attempt));
         for (const machine of machines) await forgetDisksOf(machine, order, platform, attempt);
         if (platform.given !== undefined) return;
         // The machine may be gone already, and its disks' folder still known to the platform.
@@ -78,12 +79,6 @@ export function createCleanUpEffects(deps: ActivityDeps): EffectsOf<CleanUpEffec
 
 const keep = (attempt: Attempt, what: string, name: string, value: unknown) =>
   attempt.keep(what, Buffer.from(JSON.stringify(value, null, 2)), name, 'application/json');
-
-async function machinesOf(order: RecoveryOrder, platform: Platform, attempt: Attempt): Promise<Machine[]> {
-  const { tenantId, runId } = order;
-  const machines = await platform.list(callOptions(attempt));
-  return machines.filter(({ owner }) => owner?.runId === runId && owner.tenantId === tenantId);
-}
 
 /** A machine that is given keeps its disks: they are made unbootable. */
 async function forgetDisksOf(

@@ -142,6 +142,8 @@ export interface PeopleActivities {
 export interface HolderActivities {
   /** The run that holds a lock (a workflow id) now; null: none, or none of Muster's. */
   findHolder(input: { workflowId: string }): Promise<RunHolder | null>;
+  /** False: ended, however it was, or never there. */
+  isRunning(input: { workflowId: string }): Promise<boolean>;
 }
 
 export interface RunHolder {

@@ -1,18 +1,18 @@
 /** A last look before power-on: is the machine still the one that this run built, with every disk that it was handed? */
 import { OperatorError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
-import type { Machine, MachineSpec } from '../platforms/contract';
+import type { CallOptions, Machine, MachineSpec, Owner, Platform } from '../platforms/contract';
 
 /**
- * `machines`: all that the platform lists. Between hand-over and power-on hours may pass at a gate, and somebody may help.
+ * Between hand-over and power-on hours may pass at a gate, and somebody may help.
  *
  * @throws OperatorError when the machine is gone, has another name, or lacks a disk
  */
-export function assertAsBuilt(order: RecoveryOrder, machines: readonly Machine[]): void {
+export async function assertAsBuilt(order: RecoveryOrder, platform: Platform, options: CallOptions): Promise<void> {
   const { machineName } = order.target;
-  const ours = machines.filter(({ owner }) => owner?.runId === order.runId && owner.tenantId === order.tenantId);
-  const machine = ours.find(({ name }) => name === machineName);
-  if (machine === undefined) throw missing(machineName, ours);
+  const machine = await platform.find(machineName, options);
+  if (machine === undefined || !isOwn(order, machine))
+    throw missing(machineName, await machinesOf(order, platform, options));
   const there = new Set(machine.disks.map(({ index }) => index));
   const lacking = order.server.disks.filter(({ index }) => !there.has(index));
   if (lacking.length === 0) return;
@@ -24,10 +24,17 @@ export function assertAsBuilt(order: RecoveryOrder, machines: readonly Machine[]
   });
 }
 
+/** Every machine of the run, whatever its name is now. Reads all of the platform's: not for what each of many servers does. */
+export async function machinesOf(order: RecoveryOrder, platform: Platform, options: CallOptions): Promise<Machine[]> {
+  return (await platform.list(options)).filter((machine) => isOwn(order, machine));
+}
+
+const isOwn = ({ tenantId, runId }: Owner, { owner }: Machine): boolean =>
+  owner?.runId === runId && owner.tenantId === tenantId;
+
 /** Whether this run built the machine otherwise than the order says now; only one that is off can be built anew. */
 export function isOutdated(machine: Machine, spec: MachineSpec): boolean {
-  const ours = machine.owner?.runId === spec.owner.runId && machine.owner.tenantId === spec.owner.tenantId;
-  if (!ours || machine.power !== 'off') return false;
+  if (!isOwn(spec.owner, machine) || machine.power !== 'off') return false;
   const network = (index: number) => machine.nics.find((nic) => nic.index === index)?.network;
   return (
     machine.cpuCount !== spec.cpuCount ||

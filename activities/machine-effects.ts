@@ -8,7 +8,7 @@ import { asMachineDisk, callOptions, machineOf, workAt } from './common';
 import { readIsolation } from './isolation';
 import { releaseBootSlot, startsBooting } from './boot-slots';
 import { askSource } from './source';
-import { assertAsBuilt, isOutdated } from './machine-check';
+import { assertAsBuilt, isOutdated, machinesOf } from './machine-check';
 import type { ActivityDeps, RecoverySite } from './site';
 import { platformOf } from './site';
 
@@ -28,7 +28,8 @@ export function createMachineEffects(deps: ActivityDeps): EffectsOf<MachineEffec
     async createMachine({ order }, attempt) {
       const { site, onMachine } = workAt(deps, order, attempt);
       return onMachine(async () => {
-        await removeMachines(order, site, attempt, order.target.machineName);
+        // Only an earlier attempt, of an order that was corrected since, can have left one under another name.
+        if (attempt.effect.attempt > 1) await removeMachines(order, site, attempt, order.target.machineName);
         const { cpuCount, memoryBytes, firmware, hardware, networks } = order.target;
         const nics = order.server.nics.map(({ index, macAddress, network }) => ({
           index,
@@ -90,8 +91,9 @@ export function createMachineEffects(deps: ActivityDeps): EffectsOf<MachineEffec
       const { site, onMachine } = workAt(deps, order, attempt);
       await startsBooting(deps, order, attempt, () =>
         onMachine(async () => {
-          assertAsBuilt(order, await platformOf(site, order).list(callOptions(attempt)));
-          await platformOf(site, order).power(machineOf(order), 'on', callOptions(attempt));
+          const platform = platformOf(site, order);
+          await assertAsBuilt(order, platform, callOptions(attempt));
+          await platform.power(machineOf(order), 'on', callOptions(attempt));
         }),
       );
     },
@@ -141,11 +143,8 @@ async function removeMachines(
   keep: string | null,
 ): Promise<void> {
   const platform = platformOf(site, order);
-  const machines = await platform.list(callOptions(attempt));
-  const ours = machines.filter(
-    (one) => one.owner?.runId === order.runId && one.owner.tenantId === order.tenantId && one.name !== keep,
-  );
-  for (const machine of ours) {
+  for (const machine of await machinesOf(order, platform, callOptions(attempt))) {
+    if (machine.name === keep) continue;
     const ref = { name: machine.name, owner: machine.owner };
     if (machine.power !== 'off') await platform.power(ref, 'off', callOptions(attempt));
     await platform.remove(ref, callOptions(attempt));

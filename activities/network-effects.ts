@@ -1,6 +1,6 @@
 /** Effects on a rehearsal's networks and on its isolation. Under the lease of the networks' owner. */
 import type { RecoveryOrder } from '../model/order';
-import type { EffectsOf } from './attempt';
+import type { Attempt, EffectsOf } from './attempt';
 import { callOptions, machineOf, networksResource } from './common';
 import { readIsolation } from './isolation';
 import { withLease } from './lease';
@@ -14,22 +14,22 @@ type NetworkEffects = Pick<RehearsalActivities, 'makeNetworks' | 'removeNetworks
 export function createNetworkEffects(deps: ActivityDeps): EffectsOf<NetworkEffects> {
   return {
     async makeNetworks({ order }, attempt) {
-      const { site, refs } = wanted(deps, order);
-      await withLease(site.leaseFolder, leaseOf(order), attempt.effect, async () => {
-        for (const ref of refs) await platformOf(site, order).createNetwork(ref, callOptions(attempt));
+      const { platform, refs, onNetworks } = wanted(deps, order, attempt);
+      await onNetworks(async () => {
+        for (const ref of refs) await platform.createNetwork(ref, callOptions(attempt));
       });
       return { networks: refs.map(({ name }) => name) };
     },
 
     async removeNetworks({ order }, attempt) {
-      const { site, refs } = wanted(deps, order);
-      await withLease(site.leaseFolder, leaseOf(order), attempt.effect, async () => {
-        for (const ref of refs) await platformOf(site, order).removeNetwork(ref, callOptions(attempt));
+      const { platform, refs, onNetworks } = wanted(deps, order, attempt);
+      await onNetworks(async () => {
+        for (const ref of refs) await platform.removeNetwork(ref, callOptions(attempt));
       });
     },
 
     async proveIsolation({ order }, attempt) {
-      const { site } = wanted(deps, order);
+      const site = recoverySite(deps.sites, order.target.siteId);
       const reading = await readIsolation(order, platformOf(site, order), machineOf(order), callOptions(attempt));
       const proof = {
         readAt: new Date(deps.now()).toISOString(),
@@ -44,11 +44,14 @@ export function createNetworkEffects(deps: ActivityDeps): EffectsOf<NetworkEffec
   };
 }
 
-const leaseOf = ({ isolation, runId }: RecoveryOrder): string => networksResource(isolation?.ownerRunId ?? runId);
-
-function wanted(deps: ActivityDeps, order: RecoveryOrder) {
+function wanted(deps: ActivityDeps, order: RecoveryOrder, attempt: Attempt) {
   const site = recoverySite(deps.sites, order.target.siteId);
-  const { isolation, tenantId, runId } = order;
-  const owner = { tenantId, runId: isolation?.ownerRunId ?? runId };
-  return { site, refs: (isolation?.networks ?? []).map((name) => ({ name, owner })) };
+  const { isolation, tenantId } = order;
+  const owner = { tenantId, runId: isolation?.ownerRunId ?? order.runId };
+  return {
+    platform: platformOf(site, order),
+    refs: (isolation?.networks ?? []).map((name) => ({ name, owner })),
+    onNetworks: (work: () => Promise<void>): Promise<void> =>
+      withLease(site.leaseFolder, networksResource(owner.runId), attempt.effect, work, { signal: attempt.signal }),
+  };
 }

@@ -1,7 +1,7 @@
 /** Effects on the replica: freeze, take, suspend, resume. All under the lease of the server's replica. */
 import { OperatorError, PermanentError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
-import { isRehearsal, rehearsalProblem } from '../model/rehearsal';
+import { isRehearsal, letsReplicaGo, rehearsalProblem } from '../model/rehearsal';
 import type { PointManifest } from '../model/replica';
 import type { HoldOptions } from '../replication/contract';
 import type { Frozen, RecoveryActivities } from './contract';
@@ -12,7 +12,6 @@ import { assertInTime } from './lease';
 import { askSource, forgetSourceStopped, orAbort, sourceDeadline, startSourceAgain, stopSource } from './source';
 import type { ActivityDeps, RecoverySite } from './site';
 import { platformOf } from './site';
-import { letsReplicaGo } from './survey';
 import type { EffectsOf } from './attempt';
 
 type ReplicaEffects = Pick<

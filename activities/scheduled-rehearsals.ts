@@ -57,7 +57,8 @@ async function prepare(deps: ScheduleDeps, input: PrepareRehearsal): Promise<Pre
   if (holder !== undefined) {
     return skipped(`run ${holder.runId} (${holder.mode}) has ${holder.serverName}`);
   }
-  return { kind: 'ready', order: built.ok, servers: used };
+  const { schedule } = ready.runbook.rehearsal;
+  return { kind: 'ready', order: built.ok, servers: used, catchUpMs: schedule?.catchUpMs ?? null };
 }
 
 function contextOf({ now }: ScheduleDeps, { tenantId, coreId, requestedBy }: PrepareRehearsal): PlanContext {

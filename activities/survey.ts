@@ -1,5 +1,5 @@
 /** Reads what model/survey.ts compares: the platform's inventory, the replica's surroundings, leases, replication. */
-import { isRehearsal, surveyedRun } from '../model/rehearsal';
+import { surveyedRun } from '../model/rehearsal';
 import type { RecoveryOrder } from '../model/order';
 import { isOfRun, type ReplicationSeen, type Survey, type SurveyItem } from '../model/survey';
 import type { Attempt } from './attempt';
@@ -58,7 +58,3 @@ export async function replicationSeen(
     lagMs: view?.lagMs ?? null,
   };
 }
-
-/** Whether the replica goes on while the run stands: it took what it needs, and holds nothing. */
-export const letsReplicaGo = (order: RecoveryOrder): boolean =>
-  order.option === 'copy-and-recover' || isRehearsal(order);

@@ -71,7 +71,7 @@ export function assembleApi(deps: ApiDeps): Api {
   replicaRoutes(register, deps, servers);
   machineRoutes(register, deps, refusals);
   readinessRoutes(register, deps, servers);
-  scheduleRoutes(register, deps);
+  scheduleRoutes(register, deps, refusals);
   runbookRoutes(register, deps);
   recoveryRoutes(register, deps, servers);
   planRoutes(register, deps, servers, acts, refusals);

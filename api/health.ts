@@ -6,7 +6,7 @@ import type { SiteWatch } from './site-watch';
 import { within } from './within';
 
 /** A worker's long poll lasts a minute; one that has not come back for longer is gone. */
-const pollerSeenWithinMs = 70_000;
+export const pollerSeenWithinMs = 70_000;
 
 type Part = HealthDocument['parts'][number];
 

@@ -12,6 +12,8 @@ export interface KnownServers {
   /** @throws Problem `not-found` with near names, or `part-unavailable` when Postgres is down and the server not remembered. */
   find(idOrName: string): Promise<ServerSpec>;
   list(): Promise<ServerSpec[]>;
+  /** Those of these names as they were last read, without asking. @throws Problem `part-unavailable` naming one that was not. */
+  remembered(names: readonly string[]): ServerSpec[];
   /** Reads all of them, so that they are remembered; a failure is logged only. */
   refresh(): Promise<void>;
   forget(id: string): void;
@@ -27,7 +29,7 @@ export function knownServers({ store, config, log }: Pick<ApiDeps, 'store' | 'co
     return servers;
   }
 
-  const remembered = (idOrName: string): ServerSpec | undefined =>
+  const cachedAs = (idOrName: string): ServerSpec | undefined =>
     byId.get(idOrName) ?? [...byId.values()].find((server) => server.name === idOrName);
 
   return {
@@ -37,17 +39,12 @@ export function knownServers({ store, config, log }: Pick<ApiDeps, 'store' | 'co
       try {
         found = await within(config.storeDeadlineMs, store.servers.find(idOrName));
       } catch (error) {
-        const cached = remembered(idOrName);
+        const cached = cachedAs(idOrName);
         if (cached) {
           log.warn({ err: error, server: cached.name }, 'Postgres does not answer; the server is taken as last read');
           return cached;
         }
-        throw new Problem(
-          'part-unavailable',
-          `Server "${idOrName}" cannot be looked up: Postgres does not answer, and this server was not read before. Bring Postgres back`,
-          {},
-          { cause: error },
-        );
+        throw notReadBefore(idOrName, error);
       }
       if (found) {
         byId.set(found.id, found);
@@ -56,6 +53,14 @@ export function knownServers({ store, config, log }: Pick<ApiDeps, 'store' | 'co
       const names = (await list()).map((server) => server.name);
       throw notFound('server', idOrName, nearNames(idOrName, names));
     },
+    remembered(names) {
+      const byName = new Map([...byId.values()].map((server) => [server.name, server]));
+      return names.map((name) => {
+        const server = byName.get(name);
+        if (server === undefined) throw notReadBefore(name);
+        return server;
+      });
+    },
     async refresh() {
       await list().catch((error: unknown) => log.warn({ err: error }, 'Servers could not be read from Postgres'));
     },
@@ -63,4 +68,13 @@ export function knownServers({ store, config, log }: Pick<ApiDeps, 'store' | 'co
       byId.delete(id);
     },
   };
+}
+
+function notReadBefore(idOrName: string, cause?: unknown): Problem {
+  return new Problem(
+    'part-unavailable',
+    `Server "${idOrName}" cannot be looked up: Postgres does not answer, and this server was not read before. Bring Postgres back`,
+    {},
+    { cause },
+  );
 }

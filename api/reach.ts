@@ -1,6 +1,6 @@
 /**
  * What every operation touches, and so where a person's role has to hold for it: one table beside authorisation.ts, and one
- * function that decides by both. An operation without a row does not compile.
+ * function that decides by both. An operation without a row does not compile, nor does a row without an operation.
  */
 import { holdsAt, placeWords, scopeWords, type Places } from '../model/access';
 import type { Person } from '../store/contract';
@@ -20,8 +20,7 @@ const server = { of: 'server', in: 'path', at: 'server' } as const;
 const run = { of: 'run', in: 'path', at: 'runId' } as const;
 const runbook = { of: 'runbook', in: 'path', at: 'name' } as const;
 
-/** Rows of operations that are not in the authorisation table do no harm. */
-const table = {
+export const reaches: Readonly<Record<Operation, Reach>> = {
   whoAmI: 'nothing',
   readMetrics: 'nothing',
   listServers: 'filtered',
@@ -68,8 +67,7 @@ const table = {
   issueToken: 'everything',
   listTokens: 'everything',
   revokeToken: 'everything',
-} as const satisfies Record<string, Reach>;
-export const reaches: Readonly<Record<Operation, Reach>> = table;
+};
 
 /**
  * Why the person may not, or null: the one place where this is decided. `places`: where what the operation names is; null where

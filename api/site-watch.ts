@@ -5,11 +5,9 @@
 import { noWorkerWords } from '../model/notify/site-notice';
 import { replicationQueue, siteQueue } from '../workflows/messages';
 import type { ApiDeps } from './deps';
+import { pollerSeenWithinMs } from './health';
 import type { HealthDocument } from './schemas/health';
 import { within } from './within';
-
-/** A worker's long poll lasts a minute; one that has not come back for longer is gone. */
-const silentMs = 70_000;
 
 export interface SiteWatch {
   /** Asks Temporal, and remembers. Never throws: what does not answer leaves what was known. */
@@ -29,13 +27,12 @@ export function createSiteWatch(deps: Pick<ApiDeps, 'temporal' | 'store' | 'conf
   const lookAt = async (siteId: string): Promise<void> => {
     const queues = [siteQueue(siteId), replicationQueue(siteId)];
     const polls = await Promise.all(queues.map((queue) => temporal.lastPoll(queue, 'activity')));
-    const lastPollAt =
-      polls
-        .filter((at) => at !== null)
-        .sort()
-        .at(-1) ?? null;
+    const lastPollAt = latest(polls);
     try {
-      known.set(siteId, await within(config.storeDeadlineMs, store.sites.saw(siteId, lastPollAt, silentMs, clock())));
+      known.set(
+        siteId,
+        await within(config.storeDeadlineMs, store.sites.saw(siteId, lastPollAt, pollerSeenWithinMs, clock())),
+      );
     } catch (error) {
       log.warn({ err: error, siteId }, 'Postgres did not keep who works at a site; it is told when it is back');
       known.set(siteId, withoutStore(known.get(siteId), lastPollAt, clock()));
@@ -70,17 +67,19 @@ export function createSiteWatch(deps: Pick<ApiDeps, 'temporal' | 'store' | 'conf
   };
 }
 
+const latest = (times: readonly (string | null)[]): string | null =>
+  times
+    .filter((at) => at !== null)
+    .sort()
+    .at(-1) ?? null;
+
 /** What can be said from memory alone. */
 function withoutStore(
   before: { readonly lastPollAt: string; readonly absentSince: string | null } | undefined,
   polled: string | null,
   now: Date,
 ) {
-  const lastPollAt =
-    [polled, before?.lastPollAt ?? null]
-      .filter((at) => at !== null)
-      .sort()
-      .at(-1) ?? now.toISOString();
-  const absent = now.getTime() - Date.parse(lastPollAt) > silentMs;
+  const lastPollAt = latest([polled, before?.lastPollAt ?? null]) ?? now.toISOString();
+  const absent = now.getTime() - Date.parse(lastPollAt) > pollerSeenWithinMs;
   return { lastPollAt, absentSince: absent ? (before?.absentSince ?? lastPollAt) : null };
 }

@@ -14,6 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import Table from 'cli-table3';
 import { v7 } from 'uuid';
+import type { RunDetail } from '../cli/documents';
 import { freePort } from '../stack/ports';
 import { openStore } from '../store/open-store';
 import { startKillableStack, type KillableStack } from '../test/campaign/killable-stack';
@@ -113,10 +114,11 @@ async function decideMeanwhile(stack: KillableStack, order: ReturnType<typeof pl
   const times: number[] = [];
   while (waiting.length > 0) {
     for (const runId of [...waiting]) {
-      const view = await api(stack, 'GET', `/runs/${runId}`);
-      const parking = (view.body?.view?.parkings as Parking[] | undefined)?.find(
-        (one) => one.step === 'power-on' && (one as { until?: string | null }).until == null,
-      );
+      const shown = await api(stack, 'GET', `/runs/${runId}`);
+      const parking =
+        shown.status === 200
+          ? (shown.body as RunDetail).view.parkings.find(({ step, until }) => step === 'power-on' && until === null)
+          : undefined;
       if (parking === undefined) continue;
       const { step, item, epoch } = parking;
       const reply = await api(stack, 'POST', `/runs/${runId}/decisions`, {
@@ -145,8 +147,8 @@ async function api(stack: KillableStack, method: string, path: string, body?: un
   });
   const text = await response.text();
   const ms = performance.now() - began;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
-  return { status: response.status, ms, body: text === '' ? null : (JSON.parse(text) as any) };
+  const answer: unknown = text === '' ? null : JSON.parse(text);
+  return { status: response.status, ms, body: answer };
 }
 
 async function commitGate(handle: WorkflowHandle, servers: number): Promise<Parking> {

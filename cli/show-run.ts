@@ -3,8 +3,8 @@ import { formatDuration, formatTime } from '../model/durations';
 import { timeLeftWords } from '../model/estimate/words';
 import type { ObjectiveResult } from '../model/objectives';
 import type { ParkingView, RunView, StepView } from '../model/run-view';
-import type { StepState } from '../model/steps';
-import type { Standing } from '../model/waiting';
+import type { DecisionKind, StepState } from '../model/steps';
+import type { HalfDecision, Standing } from '../model/waiting';
 import { progressLine } from './watch/progress';
 import type { ActDocument, ServerDetail } from './documents';
 import { paragraph, table, type Output } from './output';
@@ -65,8 +65,13 @@ export function waitingLines(out: Pick<Output, 'width'>, parking: ParkingView, r
   ];
 }
 
+type StandingShown = Omit<Standing, 'half'> & { readonly half?: Omit<HalfDecision, 'from' | 'input'> | null };
+
 /** Who has taken it, who has agreed so far, and what waits for a second pair of eyes. */
-export function standingLines(out: Pick<Output, 'width'>, { claimedBy, gate, approvals, half }: Standing): string[] {
+export function standingLines(
+  out: Pick<Output, 'width'>,
+  { claimedBy, gate, approvals, half }: StandingShown,
+): string[] {
   const given = (approvals ?? []).map(({ by, reason }) => `${by.name} (${reason})`).join(', ');
   return [
     ...(claimedBy == null ? [] : [paragraph(out, '  taken', `by ${claimedBy.name}`)]),
@@ -85,9 +90,20 @@ export function standingLines(out: Pick<Output, 'width'>, { claimedBy, gate, app
   ];
 }
 
-function commandFor(decision: string, run: string): string {
-  const extra = decision === 'provide' ? ' --set FIELD=VALUE' : '';
-  return `muster ${decision} ${run}${extra} --reason '…'`;
+/** The command that answers, as it is typed; `at`: where the run waits, for who has not looked at the run. */
+export function commandFor(
+  decision: DecisionKind,
+  run: string,
+  at: { readonly step: string | null; readonly item: string | null } = { step: null, item: null },
+): string {
+  const words = [`muster ${decision} ${run}`];
+  // An abort is of the whole run.
+  if (decision !== 'abort' && at.step !== null) words.push(`--step ${at.step}`);
+  if (decision !== 'abort' && at.item !== null) words.push(`--item ${at.item}`);
+  if (decision === 'provide') words.push('--set FIELD=VALUE');
+  // A claim explains itself.
+  if (decision !== 'claim' && decision !== 'release') words.push("--reason '…'");
+  return words.join(' ');
 }
 
 function stepTable(out: Output, steps: readonly StepView[]): string {

@@ -1,7 +1,10 @@
 /** Settings of notifications: the mail server, whom to tell, and what links start with. */
 import { z } from 'zod';
 import { secretRefPattern } from '../model/secrets';
-import { port, portNeeded, setting, text, wholeNumber } from './setting';
+import { listOf, port, portNeeded, setting, text, wholeNumber } from './setting';
+
+/** How Muster talks to the mail server. none: in clear text, for one on this machine. */
+export const mailSecurities = ['starttls', 'tls', 'none'] as const;
 
 export const mailSettings = {
   publicUrl: setting('MUSTER_PUBLIC_URL', 'api.publicUrl', z.url({ protocol: /^https?$/ }).optional(), {
@@ -19,16 +22,11 @@ export const mailSettings = {
     needed: portNeeded,
     standard: '587 with starttls, 465 with tls, 25 with none',
   }),
-  mailSecurity: setting(
-    'MUSTER_MAIL_SECURITY',
-    'mail.security',
-    z.enum(['starttls', 'tls', 'none']).default('starttls'),
-    {
-      meaning: 'how it is talked to: TLS after STARTTLS, which must be there; TLS from the start; clear text',
-      needed: 'starttls, tls or none',
-      standard: '`starttls`',
-    },
-  ),
+  mailSecurity: setting('MUSTER_MAIL_SECURITY', 'mail.security', z.enum(mailSecurities).default('starttls'), {
+    meaning: 'how it is talked to: TLS after STARTTLS, which must be there; TLS from the start; clear text',
+    needed: 'starttls, tls or none',
+    standard: '`starttls`',
+  }),
   mailUser: setting('MUSTER_MAIL_USER', 'mail.user', text.optional(), {
     meaning: 'user at the mail server',
     needed: 'a name',
@@ -45,19 +43,11 @@ export const mailSettings = {
     needed: 'a mail address',
     standard: '`muster@` and the mail server',
   }),
-  mailTo: setting(
-    'MUSTER_MAIL_TO',
-    'mail.to',
-    z
-      .union([z.array(z.string()), z.string().transform((list) => list.split(',').map((one) => one.trim()))])
-      .pipe(z.array(z.email()).min(1))
-      .optional(),
-    {
-      meaning: 'who is told of everything that no runbook has rules for; finer ones: `notify` in the file',
-      needed: 'mail addresses, separated by commas',
-      standard: 'nobody',
-    },
-  ),
+  mailTo: setting('MUSTER_MAIL_TO', 'mail.to', listOf(z.email()).optional(), {
+    meaning: 'who is told of everything that no runbook has rules for; finer ones: `notify` in the file',
+    needed: 'mail addresses, separated by commas',
+    standard: 'nobody',
+  }),
   notifyGiveUpHours: setting('MUSTER_NOTIFY_GIVE_UP_HOURS', 'mail.giveUpHours', wholeNumber(1, 720).default(24), {
     meaning: 'how long a mail or webhook that cannot be delivered is tried',
     needed: 'a whole number from 1 to 720',

@@ -2,11 +2,9 @@
 import { z } from 'zod';
 import { occasions, type NotificationRule } from '../model/runbook/runbook';
 import { parseSecretRef, secretRefPattern, type SecretRef } from '../model/secrets';
+import type { mailSecurities } from './mail-settings';
 import { mayHoldSecret, showValue, type ConfigurationProblem } from './problems';
 import { identifier } from './settings';
-
-/** How Muster talks to the mail server. none: in clear text, for one on this machine. */
-export const mailSecurities = ['starttls', 'tls', 'none'] as const;
 
 export interface MailServer {
   readonly host: string;

@@ -34,6 +34,11 @@ export const flag = (standard: boolean) =>
 export const wholeNumber = (min: number, max: number) =>
   z.union([z.number(), z.string().trim().regex(/^\d+$/).transform(Number)]).pipe(z.number().int().min(min).max(max));
 export const port = wholeNumber(1, 65_535);
+/** In the environment separated by commas, in YAML a list. */
+export const listOf = (one: z.ZodType<string, string>) =>
+  z
+    .union([z.array(z.string()), z.string().transform((list) => list.split(',').map((part) => part.trim()))])
+    .pipe(z.array(one).min(1));
 /** Stands in tables, workflow ids, queues and paths, so it is kept to characters that are safe in all of them. */
 export const identifier = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/);
 export const identifierNeeded = 'lower-case letters, digits and hyphens, at most 40';

@@ -10,6 +10,7 @@ import {
   hostAndPort,
   identifier,
   identifierNeeded,
+  listOf,
   port,
   portNeeded,
   setting,
@@ -144,19 +145,11 @@ export const settings = {
     needed: flagNeeded,
     standard: '`true`',
   }),
-  workerSites: setting(
-    'MUSTER_WORKER_SITES',
-    'worker.sites',
-    z
-      .union([z.array(z.string()), z.string().transform((list) => list.split(',').map((id) => id.trim()))])
-      .pipe(z.array(identifier).min(1))
-      .optional(),
-    {
-      meaning: 'recovery sites that this worker works at, separated by commas',
-      needed: 'ids of configured sites',
-      standard: 'all sites',
-    },
-  ),
+  workerSites: setting('MUSTER_WORKER_SITES', 'worker.sites', listOf(identifier).optional(), {
+    meaning: 'recovery sites that this worker works at, separated by commas',
+    needed: 'ids of configured sites',
+    standard: 'all sites',
+  }),
   workerGraceSeconds: setting('MUSTER_WORKER_GRACE_SECONDS', 'worker.graceSeconds', wholeNumber(0, 600).default(5), {
     meaning: 'how long a stopping worker lets running steps end before it gives them up',
     needed: 'a whole number from 0 to 600',

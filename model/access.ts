@@ -1,6 +1,6 @@
 /**
  * Whom a runbook means by its people, and whether a role that holds at some places holds at these. Pure; the door asks it
- * (api/authorisation.ts) and the workflow asks it again.
+ * (api/reach.ts) and the workflow asks it again.
  */
 import type { Actor, RecoveryOrder } from './order';
 import type { AccessScope } from './people';

@@ -80,7 +80,8 @@ function endOf(ordered: readonly RunEvent[], now: string): number {
   return Math.max(Date.parse(now), Date.parse(ordered[ordered.length - 1]!.at));
 }
 
-function clocksWithin(active: readonly Interval[], waits: readonly Interval[]): Clocks {
+/** Of the time in which something was active: how much of it people were waited for. */
+export function clocksWithin(active: readonly Interval[], waits: readonly Interval[]): Clocks {
   const elapsedMs = lengthMs(active);
   const waitingMs = lengthMs(intersection(union(active), union(waits)));
   return { elapsedMs, machineMs: elapsedMs - waitingMs, waitingMs };
@@ -89,7 +90,7 @@ function clocksWithin(active: readonly Interval[], waits: readonly Interval[]): 
 export type OpenParking = Omit<ParkingClock, 'waitingMs'>;
 
 /** Pairs every parking with what ended it. `ordered` is by time. */
-export function parkingsOf(ordered: readonly RunEvent[]): OpenParking[] {
+function parkingsOf(ordered: readonly RunEvent[]): OpenParking[] {
   return ordered.reduce<readonly OpenParking[]>(nextParkings, []).slice();
 }
 

@@ -8,6 +8,10 @@ export function isRehearsal(order: Pick<RecoveryOrder, 'mode' | 'isolation'>): b
   return order.mode === 'rehearsal' && order.isolation !== undefined;
 }
 
+/** Whether the replica goes on while the run stands: it took what it needs, and holds nothing. */
+export const letsReplicaGo = (order: Pick<RecoveryOrder, 'mode' | 'isolation' | 'option'>): boolean =>
+  order.option === 'copy-and-recover' || isRehearsal(order);
+
 /** Whether its networks are its own; those of a plan are made and removed by the plan. */
 export function makesNetworks({ isolation, partOf, runId }: RecoveryOrder): boolean {
   return (

@@ -20,7 +20,13 @@ export interface RehearsedServer {
 }
 
 export type PreparedRehearsal =
-  | { readonly kind: 'ready'; readonly order: PlanOrder; readonly servers: readonly RehearsedServer[] }
+  | {
+      readonly kind: 'ready';
+      readonly order: PlanOrder;
+      readonly servers: readonly RehearsedServer[];
+      /** How late it may start; null: no schedule says. */
+      readonly catchUpMs: number | null;
+    }
   | { readonly kind: 'skipped'; readonly because: string };
 
 export interface PrepareRehearsal extends ScheduledRehearsal {
@@ -44,6 +50,12 @@ export const scheduleId = (tenantId: string, runbook: string): string => `${tena
 export const scheduledWorkflowType = 'scheduledRehearsal';
 export const scheduledWorkflowId = (tenantId: string, runbook: string): string =>
   `${tenantId}/scheduled-rehearsal/${runbook}`;
+
+/** Why it may not start any more, or null: what kept its preparation (no Postgres, no worker) makes no rehearsal by day of one by night. */
+export function lateBecause(lateMs: number, catchUpMs: number | null): string | null {
+  if (catchUpMs === null || lateMs <= catchUpMs) return null;
+  return `it could be prepared ${formatDuration(lateMs)} after its time only, and may start ${formatDuration(catchUpMs)} late (catchUp)`;
+}
 
 /** Why these servers cannot be rehearsed now, or null. A rehearsal on an old point proves little, and takes the storage's time. */
 export function behindBecause(servers: readonly RehearsedServer[], views: readonly ReplicaView[]): string | null {

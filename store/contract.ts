@@ -225,8 +225,8 @@ export interface Runbooks {
   index(): Promise<RunbookVersion[]>;
   /** Without a version the newest. */
   find(name: string, version?: number): Promise<StoredRunbook | undefined>;
-  /** Newest first. */
-  versions(name: string): Promise<StoredRunbook[]>;
+  /** Newest first, without their texts. */
+  versions(name: string): Promise<RunbookVersion[]>;
 }
 
 /** Computed with the journal from the events of rehearsals. */

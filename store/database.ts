@@ -64,6 +64,11 @@ export async function select<T>(
   return result.rows;
 }
 
+/** Who takes the same name waits until this transaction ends. */
+export async function lockName(trx: Knex, name: string): Promise<void> {
+  await select(trx, 'select pg_advisory_xact_lock(hashtextextended(?, 0))', [name]);
+}
+
 /** Host, port and database of a connection string; never its password. */
 export function whereIs(connectionString: string): string {
   try {

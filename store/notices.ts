@@ -97,20 +97,21 @@ export async function addressNotices(trx: Knex, scope: Scope, rules: AddressingR
     [...at, now],
   );
   const addressing = new Addressing(trx, scope, rules, now);
-  for (const row of rows) {
-    const outcome = await addressing.address(row);
-    const [sql, binding] =
-      outcome === 'later'
-        ? ['due_at = ?', new Date(now.getTime() + askAgainMs)]
-        : ['state = ?', outcome as string | Date];
-    await select(trx, `update muster.notices set ${sql} where tenant_id = ? and core_id = ? and notice_id = ?`, [
-      binding,
-      ...at,
-      row.notice_id,
-    ]);
-  }
+  const outcomes: Record<Outcome, string[]> = { addressed: [], settled: [], later: [] };
+  for (const row of rows) outcomes[await addressing.address(row)].push(row.notice_id);
+  const update = async (set: string, value: string | Date, ids: readonly string[]): Promise<void> => {
+    if (ids.length === 0) return;
+    const where = 'tenant_id = ? and core_id = ? and notice_id = any(?)';
+    await select(trx, `update muster.notices set ${set} where ${where}`, [value, ...at, ids]);
+  };
+  await update('state = ?', 'addressed', outcomes.addressed);
+  await update('state = ?', 'settled', outcomes.settled);
+  await update('due_at = ?', new Date(now.getTime() + askAgainMs), outcomes.later);
   return rows.length;
 }
+
+/** settled: nobody needs to know any more. later: whom to tell is not known yet. */
+type Outcome = 'addressed' | 'settled' | 'later';
 
 /** One round: what was asked once is remembered, because hundreds of servers share a plan, a cause and a recipient. */
 class Addressing {
@@ -124,7 +125,7 @@ class Addressing {
     private readonly now: Date,
   ) {}
 
-  async address(row: NewNotice): Promise<'addressed' | 'settled' | 'later'> {
+  async address(row: NewNotice): Promise<Outcome> {
     const notice = JSON.parse(row.notice) as Notice;
     if (notice.occasion === 'objective-at-risk' && row.run_id !== null && !(await this.isAtRisk(row.run_id))) {
       return 'settled';
@@ -161,6 +162,13 @@ class Addressing {
   }
 
   private async isAtRisk(runId: string): Promise<boolean> {
+    // Nearly all have ended by then: their histories need not be read.
+    const [run] = await select<{ closed_at: string | null }>(
+      this.trx,
+      'select closed_at from muster.runs where tenant_id = ? and core_id = ? and run_id = ?',
+      [this.scope.tenantId, this.scope.coreId, runId],
+    );
+    if (run?.closed_at != null) return false;
     const events: RunEvent[] = [];
     for (let after = 0; ;) {
       const page = await readJournalRows(this.trx, { ...this.scope, runId }, after, 1000);

@@ -4,7 +4,7 @@ import type { NotificationRule, Occasion } from '../model/runbook/runbook';
 import type { Provenance } from '../model/order';
 
 export const notificationStates = ['due', 'sent', 'failed', 'settled'] as const;
-/** settled: it was decided, or went by itself, before it was told. failed: given up, see `error`. */
+/** settled: it was decided, went by itself or was taken by somebody before it was told. failed: given up, see `error`. */
 export type NotificationState = (typeof notificationStates)[number];
 
 /** One notice for one recipient. */
@@ -27,7 +27,10 @@ export interface Notification {
   readonly error: string | null;
 }
 
-/** What goes to one recipient as one message. The same parcel may be sent twice when whoever sent it was killed before it said so. */
+/**
+ * What goes to one recipient as one message. The same parcel may be sent twice when whoever sent it was killed before it said so. A
+ * mail that could not be sent is made anew, with what has come for the same recipient meanwhile; a call is repeated as it was.
+ */
 export interface Parcel {
   /** The same on every try of the same message. */
   readonly parcelId: string;

@@ -8,10 +8,11 @@ import type { Knex } from 'knex';
 import { v7 as uuidv7 } from 'uuid';
 import { parcelsOf, pauseAfterMs } from '../model/notify/digest';
 import type { Channel, Notice } from '../model/notify/notice';
+import { sparedByClaim } from '../model/notify/notices';
 import type { Provenance } from '../model/order';
 import type { RunProjection } from '../model/run-projection';
 import { storableText } from '../record/canonical';
-import { select, type Database, type Scope } from './database';
+import { lockName, select, type Database, type Scope } from './database';
 import { extendInstallation } from './journal';
 import { addressNotices, putNotice } from './notices';
 import { countUndelivered, listNotifications } from './notification-lists';
@@ -65,10 +66,9 @@ interface Turn {
 
 /** Senders choose one after the other, so that what belongs together goes together; they send side by side. */
 async function take(trx: Knex, scope: Scope, channel: Channel, turn: Turn): Promise<Parcel | undefined> {
-  const name = `notifications ${scope.tenantId}/${scope.coreId}/${channel}`;
-  await select(trx, 'select pg_advisory_xact_lock(hashtextextended(?, 0))', [name]);
+  await lockName(trx, `notifications ${scope.tenantId}/${scope.coreId}/${channel}`);
   for (;;) {
-    const chosen = (await abandoned(trx, scope, channel, turn)) ?? (await nextDue(trx, scope, channel, turn));
+    const chosen = (await nextDue(trx, scope, channel, turn)) ?? (await leftOver(trx, scope, channel, turn));
     if (chosen === undefined) return undefined;
     const open = await settle(trx, scope, chosen.rows, turn.now);
     const [first] = open;
@@ -89,8 +89,8 @@ const dueColumns = `n.notification_id as "notificationId", n.run_id as "runId", 
   join muster.notices o on o.tenant_id = n.tenant_id and o.core_id = n.core_id and o.notice_id = n.notice_id
   where n.tenant_id = ? and n.core_id = ? and n.state = 'due' and n.channel = ?`;
 
-/** A parcel whose sender never came back, as it was. */
-async function abandoned(trx: Knex, scope: Scope, channel: Channel, { now }: Turn): Promise<Chosen | undefined> {
+/** A parcel whose sender never came back, or a call that failed and whose pause is over: as it was. */
+async function leftOver(trx: Knex, scope: Scope, channel: Channel, { now }: Turn): Promise<Chosen | undefined> {
   const at = [scope.tenantId, scope.coreId, channel];
   const [left] = await select<{ parcel_id: string }>(
     trx,
@@ -126,14 +126,17 @@ async function nextDue(trx: Knex, scope: Scope, channel: Channel, { now }: Turn)
   return parcel && { parcelId: uuidv7(), rows: parcel };
 }
 
-/** Leaves out what nobody waits for any more: its parking has ended. */
+/** Leaves out what nobody waits for any more, because its parking has ended, and early reminders of what somebody has taken. */
 async function settle(trx: Knex, scope: Scope, rows: readonly DueRow[], now: Date): Promise<DueRow[]> {
   const runIds = [...new Set(rows.flatMap(({ runId }) => runId ?? []))];
   const open = await openEpochs(trx, scope, runIds);
-  const over = rows.filter(({ runId, notice }) => {
-    const { occasion, epoch } = JSON.parse(notice) as Notice;
-    const epochs = runId === null ? undefined : open.get(runId);
-    return (occasion === 'stuck' || occasion === 'gate') && epochs !== undefined && !epochs.has(epoch);
+  const claimed = await claimedEpochs(trx, scope, runIds);
+  const over = rows.filter(({ runId, notice: text }) => {
+    const notice = JSON.parse(text) as Notice;
+    const { occasion, epoch } = notice;
+    if (runId === null || (occasion !== 'stuck' && occasion !== 'gate')) return false;
+    const epochs = open.get(runId);
+    return (epochs !== undefined && !epochs.has(epoch)) || (sparedByClaim(notice) && claimed.has(`${runId} ${epoch}`));
   });
   await update(trx, scope, over, `state = 'settled', ended_at = ?, parcel_id = null, leased_until = null`, [now]);
   return rows.filter((row) => !over.includes(row));
@@ -148,6 +151,16 @@ async function openEpochs(trx: Knex, scope: Scope, runIds: readonly string[]): P
   );
   const epochs = ({ open }: RunProjection) => new Set(open.map(({ epoch }) => epoch));
   return new Map(rows.map((row) => [row.run_id, epochs(JSON.parse(row.projection) as RunProjection)]));
+}
+
+async function claimedEpochs(trx: Knex, scope: Scope, runIds: readonly string[]): Promise<Set<string>> {
+  const rows = await select<{ run_id: string; epoch: number }>(
+    trx,
+    `select run_id, epoch from muster.parkings
+     where tenant_id = ? and core_id = ? and run_id = any(?) and claimed_by is not null`,
+    [scope.tenantId, scope.coreId, runIds],
+  );
+  return new Set(rows.map(({ run_id, epoch }) => `${run_id} ${epoch}`));
 }
 
 const marks = (values: readonly unknown[]): string => values.map(() => '?').join(', ');
@@ -203,12 +216,15 @@ async function failed(
   const error = storableText(why.error.slice(0, 1_000));
   const isOver = (row: { made_at: Date }) => why.forGood || now.getTime() - row.made_at.getTime() >= why.giveUpMs;
   const over = rows.filter(isOver);
-  const common = 'attempts = attempts + 1, error = ?, parcel_id = null, leased_until = null';
-  await update(trx, scope, over, `state = 'failed', ended_at = ?, ${common}`, [now, error]);
-  // The oldest decides for all: what waits for the same recipient goes together once it can.
+  const common = 'attempts = attempts + 1, error = ?';
+  const apart = 'parcel_id = null, leased_until = null';
+  await update(trx, scope, over, `state = 'failed', ended_at = ?, ${common}, ${apart}`, [now, error]);
   const failures = Math.max(...rows.map(({ attempts }) => attempts)) + 1;
   const again = new Date(now.getTime() + pauseAfterMs(failures));
   const rest = rows.filter((row) => !isOver(row));
-  await update(trx, scope, rest, `due_at = ?, ${common}`, [again, error]);
+  // A receiver of calls may have taken what was never answered, and knows it again by its id. Mails are for people: those that wait
+  // for the same one go together once they can, and the oldest decides for all.
+  const until = parcel.channel === 'webhook' ? 'leased_until = ?' : `${apart}, due_at = ?`;
+  await update(trx, scope, rest, `${until}, ${common}`, [again, error]);
   if (over.length > 0) await extendInstallation(trx, scope, toldEvent(parcel, by, now, error));
 }

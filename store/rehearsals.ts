@@ -3,7 +3,7 @@ import type { Knex } from 'knex';
 import type { RehearsedRun } from '../model/readiness/rehearsed';
 import { storableText } from '../record/canonical';
 import type { Rehearsals, RunRow } from './contract';
-import { select, type Database, type Scope } from './database';
+import { lockName, select, type Database, type Scope } from './database';
 import { extendInstallation } from './journal';
 import { putNotice } from './notices';
 
@@ -21,7 +21,12 @@ export function createRehearsals(database: Database, scope: Scope): Rehearsals {
     closed: (runbook, sha256) =>
       database.query(`the rehearsals of runbook ${runbook} could not be read`, async (db) => {
         const runs = await newest(db, scope, runbook, sha256);
-        return Promise.all(runs.map(async (run) => ({ run, servers: await serversOf(db, scope, run.runId) })));
+        const servers = await serversOf(
+          db,
+          scope,
+          runs.map(({ runId }) => runId),
+        );
+        return runs.map((run) => ({ run, servers: servers.get(run.runId) ?? [] }));
       }),
   };
 }
@@ -40,9 +45,7 @@ async function holders(db: Knex, scope: Scope, serverIds: readonly string[]) {
 async function skip(trx: Knex, scope: Scope, skipped: Parameters<Rehearsals['skip']>[0]): Promise<void> {
   const { runbook, at, because, by, rules } = skipped;
   const key = storableText(`rehearsal/${runbook}/${at}`);
-  await select(trx, 'select pg_advisory_xact_lock(hashtextextended(?, 0))', [
-    `${scope.tenantId}/${scope.coreId} ${key}`,
-  ]);
+  await lockName(trx, `${scope.tenantId}/${scope.coreId} ${key}`);
   const known = 'select 1 from muster.notices where tenant_id = ? and core_id = ? and key = ?';
   if ((await select(trx, known, [scope.tenantId, scope.coreId, key])).length > 0) return;
   const message = `The scheduled rehearsal of runbook ${runbook} at ${at} was skipped: ${because}`;
@@ -87,14 +90,16 @@ function needed(runs: RehearsedRun[], sha256: string): RehearsedRun[] {
   return runs.filter((run, index) => run.runbook?.sha256 === sha256 || run === other || index === 0);
 }
 
-/** A server that was tried again in the same rehearsal counts with its last run. */
-async function serversOf(db: Knex, scope: Scope, runId: string): Promise<RehearsedRun[]> {
-  const rows = await select<{ facts: string }>(
+/** By rehearsal. A server that was tried again in the same rehearsal counts with its last run. */
+async function serversOf(db: Knex, scope: Scope, runIds: readonly string[]): Promise<Map<string, RehearsedRun[]>> {
+  const rows = await select<{ parent_run_id: string; facts: string }>(
     db,
-    `select distinct on (server_id) facts from muster.rehearsals
-     where tenant_id = ? and core_id = ? and parent_run_id = ? and server_id is not null
-     order by server_id, opened_at desc, run_id desc`,
-    [scope.tenantId, scope.coreId, runId],
+    `select distinct on (parent_run_id, server_id) parent_run_id, facts from muster.rehearsals
+     where tenant_id = ? and core_id = ? and parent_run_id = any(?) and server_id is not null
+     order by parent_run_id, server_id, opened_at desc, run_id desc`,
+    [scope.tenantId, scope.coreId, runIds],
   );
-  return rows.map(({ facts }) => JSON.parse(facts) as RehearsedRun);
+  const servers = new Map<string, RehearsedRun[]>(runIds.map((runId) => [runId, []]));
+  for (const { parent_run_id, facts } of rows) servers.get(parent_run_id)!.push(JSON.parse(facts) as RehearsedRun);
+  return servers;
 }

@@ -3,7 +3,7 @@ import type { Knex } from 'knex';
 import { riskNotice } from '../model/notify/risk-notices';
 import { byUrgency, installationSource, worstOfEach, type Risk, type RiskFound } from '../model/readiness/risks';
 import { storableText } from '../record/canonical';
-import { select, type Database, type Scope } from './database';
+import { lockName, select, type Database, type Scope } from './database';
 import { putNotice } from './notices';
 import type { RiskRound, Risks, SourceAsked } from './risks-contract';
 
@@ -91,8 +91,7 @@ async function takeTurn(trx: Knex, scope: Scope, now: string, everyMs: number): 
   return true;
 }
 
-const lock = (trx: Knex, scope: Scope): Promise<unknown> =>
-  select(trx, 'select pg_advisory_xact_lock(hashtextextended(?, 0))', [`risks ${scope.tenantId}/${scope.coreId}`]);
+const lock = (trx: Knex, scope: Scope): Promise<void> => lockName(trx, `risks ${scope.tenantId}/${scope.coreId}`);
 
 async function reconcile(trx: Knex, scope: Scope, round: RiskRound): Promise<{ appeared: number; gone: number }> {
   await lock(trx, scope);
@@ -106,12 +105,14 @@ async function reconcile(trx: Knex, scope: Scope, round: RiskRound): Promise<{ a
     ({ risk_id, source }) => !ids.has(risk_id) && (round.asked.includes(source) || !round.sources.includes(source)),
   );
   for (const row of over) await close(trx, scope, row, round);
+  const lasting: Lasting[] = [];
   let appeared = 0;
   for (const risk of found) {
     const before = open.get(storableText(risk.id));
     if (before === undefined) appeared += await appear(trx, scope, risk, round);
-    else await seeAgain(trx, scope, before, risk, round);
+    else lasting.push({ before, risk });
   }
+  await seeAgain(trx, scope, lasting, round);
   return { appeared, gone: over.length };
 }
 
@@ -129,18 +130,35 @@ async function appear(trx: Knex, scope: Scope, risk: RiskFound, round: RiskRound
   return 1;
 }
 
+interface Lasting {
+  readonly before: RiskRow;
+  readonly risk: RiskFound;
+}
+
 /** Its words may change while it lasts: a lag grows. One that was not worth telling may become so. */
-async function seeAgain(trx: Knex, scope: Scope, row: RiskRow, risk: RiskFound, round: RiskRound): Promise<void> {
+async function seeAgain(trx: Knex, scope: Scope, lasting: readonly Lasting[], round: RiskRound): Promise<void> {
+  if (lasting.length === 0) return;
+  // Hundreds of servers have thousands: one statement for all of them.
   await select(
     trx,
-    `update muster.risks set risk = ?, seen_at = ?::timestamptz
-     where tenant_id = ? and core_id = ? and risk_id = ? and appearance = ?`,
-    [JSON.stringify(risk), round.at, scope.tenantId, scope.coreId, row.risk_id, row.appearance],
+    `update muster.risks as known set risk = seen.risk, seen_at = ?::timestamptz
+     from unnest(?::text[], ?::integer[], ?::text[]) as seen (risk_id, appearance, risk)
+     where known.tenant_id = ? and known.core_id = ? and known.risk_id = seen.risk_id and known.appearance = seen.appearance`,
+    [
+      round.at,
+      lasting.map(({ before }) => before.risk_id),
+      lasting.map(({ before }) => before.appearance),
+      lasting.map(({ risk }) => JSON.stringify(risk)),
+      ...[scope.tenantId, scope.coreId],
+    ],
   );
-  const since = row.since.toISOString();
-  const notice = riskNotice(risk, row.appearance, since, null);
-  if (notice === undefined || riskNotice(JSON.parse(row.risk) as RiskFound, row.appearance, since, null)) return;
-  await putNotice(trx, scope, notice, round.rules(risk));
+  for (const { before, risk } of lasting) {
+    const since = before.since.toISOString();
+    const notice = riskNotice(risk, before.appearance, since, null);
+    if (notice === undefined || riskNotice(JSON.parse(before.risk) as RiskFound, before.appearance, since, null))
+      continue;
+    await putNotice(trx, scope, notice, round.rules(risk));
+  }
 }
 
 async function close(trx: Knex, scope: Scope, row: RiskRow, round: RiskRound): Promise<void> {

@@ -3,6 +3,7 @@ import type { Knex } from 'knex';
 import { runsLookedAt } from '../model/estimate/expected';
 import { pastTimesOf, type PastTimes } from '../model/estimate/past';
 import type { RunEvent } from '../model/events';
+import { recoveryOptions } from '../model/replica';
 import { storableText } from '../record/canonical';
 import { eventOfRow, type ChainId } from '../record/row';
 import type { RunTimes } from './contract';
@@ -20,7 +21,7 @@ export function createRunTimes(database: Database, scope: Scope): RunTimes {
         const rows = await select<{ times: string }>(
           db,
           `${newest('server_id')} union ${newest('site_id')} order by closed_at desc, run_id desc`,
-          [...at, json(serverIds), runsLookedAt, ...at, json(siteIds), ofSite],
+          [json(serverIds), recoveryOptions, ...at, runsLookedAt, json(siteIds), recoveryOptions, ...at, ofSite],
         );
         return rows.map(({ times }) => JSON.parse(times) as PastTimes);
       }),
@@ -29,14 +30,14 @@ export function createRunTimes(database: Database, scope: Scope): RunTimes {
 
 const json = (ids: readonly string[]): string => JSON.stringify(ids.map(storableText));
 
-/** The newest runs of each server, or site, and option. */
+/** The newest runs of each server, or site, and option: the index gives just these, however many years there are. */
 const newest = (column: 'server_id' | 'site_id'): string => `
-  select times, closed_at, run_id from (
-    select times, closed_at, run_id,
-      row_number() over (partition by ${column}, option order by closed_at desc, run_id desc) as place
-    from muster.run_times where tenant_id = ? and core_id = ? and procedure = ?
-      and ${column} in (select jsonb_array_elements_text(?::jsonb))
-  ) as ${column}_runs where place <= ?`;
+  select past.* from jsonb_array_elements_text(?::jsonb) as asked (id)
+    cross join unnest(?::text[]) as options (name)
+    cross join lateral (
+      select times, closed_at, run_id from muster.run_times
+      where tenant_id = ? and core_id = ? and procedure = ? and ${column} = asked.id and option = options.name
+      order by closed_at desc, run_id desc limit ?) as past`;
 
 /** Keeps the run's times when this batch closes it; called under the chain's lock, in its transaction. */
 export async function keepTimes(trx: Knex, chain: ChainId, events: readonly RunEvent[]): Promise<void> {

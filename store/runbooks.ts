@@ -2,7 +2,7 @@
 import type { Knex } from 'knex';
 import { sha256Hex } from '../record/canonical';
 import type { NewRunbook, Runbooks, RunbookVersion, StoredRunbook } from './contract';
-import { select, type Database, type Scope } from './database';
+import { lockName, select, type Database, type Scope } from './database';
 
 interface RunbookRow {
   name: string;
@@ -43,8 +43,9 @@ export function createRunbooks(database: Database, scope: Scope, clock: () => Da
       }),
     versions: (name) =>
       database.query(`the versions of runbook ${name} could not be listed`, async (db) => {
-        const sql = `select ${columns} from muster.runbooks where tenant_id = ? and core_id = ? and name = ? order by version desc`;
-        return (await select<RunbookRow>(db, sql, [...at, name])).map(runbookOf);
+        const sql = `select ${columnsBesideText} from muster.runbooks
+          where tenant_id = ? and core_id = ? and name = ? order by version desc`;
+        return (await select<Omit<RunbookRow, 'text'>>(db, sql, [...at, name])).map(versionOf);
       }),
   };
 }
@@ -61,7 +62,7 @@ async function add(
 ): Promise<{ runbook: StoredRunbook; seenBefore: boolean }> {
   const { name, text, title, tier, includes, importedBy } = runbook;
   const sha256 = sha256Hex(text);
-  await select(trx, 'select pg_advisory_xact_lock(hashtextextended(?, 0))', [`runbook ${[...at, name].join('/')}`]);
+  await lockName(trx, `runbook ${[...at, name].join('/')}`);
   const same = `select ${columns} from muster.runbooks where tenant_id = ? and core_id = ? and name = ? and sha256 = ?`;
   const [before] = await select<RunbookRow>(trx, same, [...at, name, sha256]);
   if (before) return { runbook: runbookOf(before), seenBefore: true };

@@ -151,15 +151,14 @@ function linkOf({ run }: NoticeFacts, publicUrl: string | null): string {
 
 function commandsOf(notices: readonly Notice[]): string[] {
   if (notices.length > 1) {
-    const states = [...new Set(notices.map(({ occasion }) => occasion))];
+    const has = (...wanted: Notice['occasion'][]): boolean => notices.some(({ occasion }) => wanted.includes(occasion));
     return [
-      ...(states.includes('stuck') ? ['muster runs --state stuck'] : []),
-      ...(states.includes('gate') ? ['muster runs --state waiting'] : []),
-      ...(states.includes('risk') ? ['muster doctor'] : []),
+      ...(has('stuck', 'gate') ? ['muster stuck'] : []),
+      ...(has('risk', 'rehearsal-due') ? ['muster readiness'] : []),
     ];
   }
   const { run, allowed } = notices[0]!.facts;
-  if (run === null) return ['muster doctor'];
+  if (run === null) return ['muster readiness'];
   const id = shortId(run.runId);
   const answer = (decision: string) =>
     `muster ${decision} ${id}${decision === 'provide' ? ' --set FIELD=VALUE' : ''} --reason '…'`;

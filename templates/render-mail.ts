@@ -2,6 +2,7 @@
 import { printable } from '../model/names';
 import { loadTemplate, loadText } from './engine';
 import { mailPage, type MailFacts, type MailPage } from './mail-page';
+import { printableDeep } from './printable';
 
 const html = loadTemplate<MailPage>('mail');
 const text = loadTemplate<MailPage>('mail/text', 'plain text');
@@ -16,12 +17,6 @@ export interface RenderedMail {
 
 /** Foreign text on one line each, free of terminal sequences and controls, so that none can become a line or a header of its own. */
 export function renderMail(facts: MailFacts): RenderedMail {
-  const page = mailPage({ ...facts, notices: facts.notices.map(printableNotice) }, css);
+  const page = mailPage({ ...facts, notices: printableDeep(facts.notices, printable) }, css);
   return { subject: page.subject, html: html(page), text: text(page) };
-}
-
-function printableNotice(notice: MailFacts['notices'][number]): MailFacts['notices'][number] {
-  return JSON.parse(JSON.stringify(notice), (_, value: unknown) =>
-    typeof value === 'string' ? printable(value) : value,
-  ) as typeof notice;
 }

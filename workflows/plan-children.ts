@@ -4,20 +4,18 @@ import {
   CancelledFailure,
   getExternalWorkflowHandle,
   ParentClosePolicy,
-  proxyActivities,
   setHandler,
   startChild,
   workflowInfo,
   WorkflowIdReusePolicy,
 } from '@temporalio/workflow';
 import { ApplicationFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import type { HolderActivities, Outcome } from '../activities/contract';
+import type { Outcome } from '../activities/contract';
 import type { PlanOrder } from '../model/plan';
 import type { NodeId, NodeKind } from '../model/runbook/graph';
 import {
   childProvenSignal,
   childWaitsSignal,
-  journalQueue,
   verdictSignal,
   workflowQueue,
   type ChildWaits,
@@ -26,15 +24,8 @@ import {
 } from './messages';
 import type { ChildOrder } from './plan-orders';
 import type { RunOutcome } from './runner/conduct';
+import { findHolder } from './runner/holders';
 import { Turns } from './turns';
-
-/** Who holds a lock is asked of Temporal itself; without an answer the message is poorer. */
-const { findHolder } = proxyActivities<HolderActivities>({
-  taskQueue: journalQueue,
-  startToCloseTimeout: '3s',
-  scheduleToCloseTimeout: '6s',
-  retry: { maximumAttempts: 2 },
-});
 
 /** Commands of one workflow task travel in one message of at most 4 MB; an order is some kilobytes. */
 const startsAtOnce = 100;
@@ -142,7 +133,8 @@ export class ChildRuns {
     if (child === undefined) return recorded(undefined, id, startedMs);
     await this.tell(child, 'roll-back', 'The plan that it belongs to is undone.');
     await child.over.promise;
-    if (child.outcome!.state.startsWith('succeeded')) {
+    // A rehearsal that ended well has cleaned up: there is nothing of it to undo.
+    if (this.order.mode === 'recovery' && child.outcome!.state.startsWith('succeeded')) {
       throw failed(
         `${child.name} cannot be undone: its run ${child.runId} is final`,
         'Shut its machines down by hand if they must go, then skip this undo with that reason.',

@@ -6,7 +6,7 @@ import { patched } from '@temporalio/workflow';
 import type { Recorded, RecoveryActivities } from '../activities/contract';
 import type { RecoveryOrder } from '../model/order';
 import type { PointId, TakenDisk } from '../model/replica';
-import { isRehearsal } from '../model/rehearsal';
+import { isRehearsal, letsReplicaGo } from '../model/rehearsal';
 import { declarationOf } from './push-button-recovery.steps';
 import type { PushButtonStep } from './push-button-recovery.steps';
 import { conduct } from './runner/conduct';
@@ -133,7 +133,7 @@ function whyNoRegistry({ order }: Run): string | null {
 function takeDisks(site: Recorded<RecoveryActivities>, order: RecoveryOrder, pointId: PointId): Act<TakenDisk[]> {
   return async (input) => {
     const taken = await site.takeDisks({ ...input, pointId });
-    if (order.option === 'copy-and-recover' || isRehearsal(order)) await site.letReplicaGo(input);
+    if (letsReplicaGo(order)) await site.letReplicaGo(input);
     return taken;
   };
 }

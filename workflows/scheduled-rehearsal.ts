@@ -7,6 +7,7 @@ import type { ScheduleActivities } from '../activities/contract';
 import type { Provenance } from '../model/order';
 import {
   behindBecause,
+  lateBecause,
   scheduleId,
   type PreparedRehearsal,
   type ScheduledOutcome,
@@ -41,8 +42,8 @@ export async function scheduledRehearsal(input: ScheduledRehearsal): Promise<Sch
   return { runId: order.runId, skipped: null };
 }
 
-/** Why the sites' own answers keep it from running, or null. */
-async function notNow({ servers }: Extract<PreparedRehearsal, { kind: 'ready' }>): Promise<string | null> {
+/** Why the sites' own answers, or the time that it took until now, keep it from running; or null. */
+async function notNow({ servers, catchUpMs }: Extract<PreparedRehearsal, { kind: 'ready' }>): Promise<string | null> {
   for (const siteId of new Set(servers.map((server) => server.siteId))) {
     const views = await viewReplicas({ siteId }).catch(() => null);
     if (views === null) return `site ${siteId} did not answer`;
@@ -52,7 +53,7 @@ async function notNow({ servers }: Extract<PreparedRehearsal, { kind: 'ready' }>
     );
     if (because !== null) return because;
   }
-  return null;
+  return lateBecause(Date.now() - workflowInfo().startTime.getTime(), catchUpMs);
 }
 
 function schedule({ tenantId, runbook }: ScheduledRehearsal): Provenance {

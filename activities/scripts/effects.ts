@@ -73,7 +73,7 @@ async function keepOutput(
   forms: readonly Buffer[],
   attempt: Attempt,
 ): Promise<string> {
-  const shown = { stdout: shownOutput(stdout, forms), stderr: shownOutput(stderr, forms) };
+  const shown = { stdout: shownOutput(stdout, forms, truncated), stderr: shownOutput(stderr, forms, truncated) };
   for (const [stream, words] of [
     ['standard output', shown.stdout],
     ['standard error', shown.stderr],

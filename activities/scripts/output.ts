@@ -47,10 +47,10 @@ function innerBase64(secret: Buffer, offset: number): string {
 export const keepBytesFor = (forms: readonly Buffer[]): number =>
   shownBytes + Math.max(0, ...forms.map(({ length }) => length));
 
-/** Null: it printed nothing. */
-export function shownOutput({ head, tail, totalBytes }: Kept, forms: readonly Buffer[]): string | null {
+/** Null: it printed nothing. `isCut`: others cut it off, where a secret may have begun. */
+export function shownOutput({ head, tail, totalBytes }: Kept, forms: readonly Buffer[], isCut = false): string | null {
   if (totalBytes === 0) return null;
-  if (tail === null && head.length <= 2 * shownBytes) return text(masked(head, forms, 0, head.length));
+  if (tail === null && head.length <= 2 * shownBytes) return text(masked(head, forms, 0, head.length, isCut));
   const all =
     tail === null ? [head, head] : totalBytes <= head.length + tail.length ? joined(head, tail) : [head, tail];
   const [first, last] = all as [Buffer, Buffer];
@@ -59,7 +59,7 @@ export function shownOutput({ head, tail, totalBytes }: Kept, forms: readonly Bu
   return [
     text(masked(first, forms, 0, shownBytes)),
     `\n[… ${left} bytes left out …]\n`,
-    text(masked(last, forms, from, last.length)),
+    text(masked(last, forms, from, last.length, isCut)),
   ].join('');
 }
 
@@ -72,10 +72,10 @@ function joined(head: Buffer, tail: Buffer): [Buffer, Buffer] {
 const text = (bytes: Buffer): string => printableLines(bytes.toString('utf8'));
 
 /** The bytes from..to with every form of a secret masked, also one that begins before or ends behind them. */
-function masked(bytes: Buffer, forms: readonly Buffer[], from: number, to: number): Buffer {
+function masked(bytes: Buffer, forms: readonly Buffer[], from: number, to: number, isCut = false): Buffer {
   const parts: Buffer[] = [];
   let at = from;
-  for (const [start, end] of found(bytes, forms)) {
+  for (const [start, end] of found(bytes, forms, isCut)) {
     if (end <= at || start >= to) continue;
     parts.push(bytes.subarray(at, Math.max(at, start)), mask);
     at = Math.max(at, end);
@@ -84,8 +84,8 @@ function masked(bytes: Buffer, forms: readonly Buffer[], from: number, to: numbe
 }
 
 /** Ranges of secrets in order; those that meet are one. */
-function found(bytes: Buffer, forms: readonly Buffer[]): [number, number][] {
-  const ranges: [number, number][] = [];
+function found(bytes: Buffer, forms: readonly Buffer[], isCut: boolean): [number, number][] {
+  const ranges: [number, number][] = isCut ? [begun(bytes, forms)] : [];
   for (const form of forms) {
     for (let at = bytes.indexOf(form); at !== -1; at = bytes.indexOf(form, at + form.length)) {
       ranges.push([at, at + form.length]);
@@ -99,6 +99,18 @@ function found(bytes: Buffer, forms: readonly Buffer[]): [number, number][] {
     else merged.push([start, end]);
   }
   return merged;
+}
+
+/** Where at the end a secret may have begun, half a character behind it included. */
+function begun(bytes: Buffer, forms: readonly Buffer[]): [number, number] {
+  const whole = Buffer.from(bytes.toString('utf8').replace(/\uFFFD+$/, ''));
+  const lengths = forms.map((form) => {
+    let length = Math.min(form.length - 1, whole.length);
+    while (length > 0 && !whole.subarray(-length).equals(form.subarray(0, length))) length -= 1;
+    return length;
+  });
+  const longest = Math.max(0, ...lengths);
+  return longest === 0 ? [bytes.length, bytes.length] : [whole.length - longest, bytes.length];
 }
 
 /** One short text, such as a message, without secrets. */

@@ -3,15 +3,13 @@ import { createHash } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import { buildPlan, type OrderProblem, type PlanContext, type ReadyRunbook } from '../../model/orders/build-plan';
 import type { PlanOrder } from '../../model/plan';
-import type { LocatedProblem } from '../../model/runbook/problems';
 import { runbookOf } from '../../model/schema/normalise';
 import type { RunbookFile } from '../../model/schema/runbook';
-import type { ServerSpec } from '../../model/server';
 import type { ApiDeps } from '../deps';
 import type { KnownServers } from '../known-servers';
-import { notFound, Problem, type ProblemIssue } from '../problems';
-import { nearNames } from '../../model/near';
+import { Problem } from '../problems';
 import { checkText, hasErrors } from '../runbooks/check';
+import { noSuchRunbook, runbookRefused, textRefused, wordsOf } from '../runbooks/refused';
 import { readIncluded } from '../runbooks/stored';
 import { within } from '../within';
 
@@ -36,12 +34,8 @@ export async function storedText(
     });
   const stored = await ask(store.runbooks.find(name, version));
   if (stored !== undefined) return stored;
-  const versions = (await ask(store.runbooks.versions(name))).map((one) => one.version);
-  if (versions.length > 0) {
-    throw new Problem('not-found', `Runbook ${name} has no version ${version}. It has ${versions.join(', ')}`);
-  }
-  const names = (await ask(store.runbooks.index())).map((one) => one.name);
-  throw notFound('runbook', name, nearNames(name, names));
+  const versions = await ask(store.runbooks.versions(name));
+  throw await noSuchRunbook(name, version, versions, () => ask(store.runbooks.index()));
 }
 
 /** A text that came with the request: of the version that has it, else of none. */
@@ -73,15 +67,16 @@ export async function readPlan(
   name: string,
   { text, version, sha256 }: RunbookText,
 ): Promise<{ file: RunbookFile; make: Made }> {
-  const { file, problems, asked } = await checkText(deps, text);
-  if (file === undefined) throw refusal(name, problems);
+  const { file, problems, asked } = await checkText(deps, text, { estimate: false });
+  if (file === undefined) throw textRefused(notStarted(name), problems);
   if (file.name !== name) {
     const message = `The text is of runbook "${file.name}", not of "${name}". Send it under its own name`;
     throw new Problem('validation', message, { issues: [{ at: 'body.text', message }] });
   }
   // What the order itself shows is said with names, below; a server that is gone is both.
-  if (hasErrors(problems)) throw refusal(name, problems);
-  const known = asked?.inventory == null ? await remembered(servers, file) : asked.servers;
+  if (hasErrors(problems)) throw textRefused(notStarted(name), problems);
+  // With Postgres down: as they were last read.
+  const known = asked?.inventory == null ? servers.remembered(namesOf(file)) : asked.servers;
   const included = file.includes.map(({ runbook }) => runbook);
   const runbooks = included.length === 0 ? new Map<string, ReadyRunbook>() : await readIncludedOf(deps, name, included);
   const inventory = {
@@ -97,11 +92,8 @@ export async function readPlan(
   return { file, make };
 }
 
-/** With Postgres down: as they were last read. What is not remembered is named by the order's own check. */
-async function remembered(servers: KnownServers, file: RunbookFile): Promise<ServerSpec[]> {
-  const names = file.waves.flatMap((wave) => wave.servers.map((server) => server.name));
-  return Promise.all(names.map((name) => servers.find(name)));
-}
+const namesOf = (file: RunbookFile): string[] =>
+  file.waves.flatMap((wave) => wave.servers.map((server) => server.name));
 
 async function readIncludedOf({ store, config }: ApiDeps, name: string, included: readonly string[]) {
   try {
@@ -113,31 +105,9 @@ async function readIncludedOf({ store, config }: ApiDeps, name: string, included
   }
 }
 
-function refusal(name: string, problems: readonly LocatedProblem[]): Problem {
-  const errors = problems.filter(({ severity }) => severity === 'error');
-  return asRefusal(
-    name,
-    errors.map(({ position: { line, column }, found, needed, remedy }) => ({
-      at: `${line}:${column}`,
-      message: `found ${found}, needed ${needed}${remedy === undefined ? '' : `. ${remedy}`}`,
-    })),
-  );
-}
+const notStarted = (name: string): string => `Runbook "${name}" was not started`;
 
 function orderRefusal(name: string, problems: readonly OrderProblem[]): Problem {
-  return asRefusal(
-    name,
-    problems.map(({ runbook, server, found, needed, remedy }) => ({
-      at: server ?? runbook,
-      message: `found ${found}, needed ${needed}. ${remedy}`,
-    })),
-  );
-}
-
-const mostInSentence = 3;
-
-function asRefusal(name: string, issues: readonly ProblemIssue[]): Problem {
-  const first = issues.slice(0, mostInSentence).map(({ at, message }) => `${at} ${message}`);
-  const more = issues.length > mostInSentence ? `; and ${issues.length - mostInSentence} more` : '';
-  return new Problem('runbook-errors', `Runbook "${name}" was not started: ${first.join('; ')}${more}`, { issues });
+  const issues = problems.map(({ runbook, server, ...words }) => ({ at: server ?? runbook, message: wordsOf(words) }));
+  return runbookRefused(notStarted(name), issues);
 }

@@ -8,6 +8,7 @@ import type { AskedOrder } from '../../model/readiness/site-risks';
 import type { Verification } from '../../model/readiness/verified';
 import type { ServerSpec } from '../../model/server';
 import type { ApiDeps } from '../deps';
+import { Problem } from '../problems';
 import { readStored } from '../runbooks/stored';
 import { within } from '../within';
 import { Verifier } from './verify';
@@ -17,9 +18,16 @@ export interface RunbookFound {
   readonly verification: Verification;
 }
 
-export interface Gathered {
+/** What the store knows: servers, and the newest runbooks with their verification as it is at this moment. */
+export interface Installation {
   readonly servers: readonly ServerSpec[];
   readonly runbooks: readonly RunbookFound[];
+  /** One for each runbook that this version does not read. */
+  readonly unreadable: readonly RiskFound[];
+}
+
+/** The same, with the orders that its runbooks would be now, and what is wrong with them. */
+export interface Gathered extends Installation {
   readonly asked: readonly AskedOrder[];
   readonly found: readonly RiskFound[];
 }
@@ -32,31 +40,44 @@ const asker: Provenance = {
 };
 
 /** @throws the store's errors; a runbook that cannot be read is a risk, not an error. */
-export async function gather(deps: GatherDeps, dueMs: number): Promise<Gathered> {
-  const { store, config, clock } = deps;
+export async function readInstallation({ store, config, clock }: GatherDeps): Promise<Installation> {
   const [stored, servers] = await within(
     config.storeDeadlineMs,
     Promise.all([store.runbooks.latest(), store.servers.list()]),
   );
-  const found: RiskFound[] = [];
   const ready = new Map<string, ReadyRunbook>();
+  const unreadable: RiskFound[] = [];
   for (const one of stored) {
-    const read = await readStored(one).catch((error: Error) => void found.push(unreadable(one.name, error)));
-    if (read !== undefined) ready.set(one.name, read);
+    const read = await readStored(one).catch((error: unknown) => {
+      // Too busy to read it now says nothing of the text.
+      if (!(error instanceof Problem) || error.kind !== 'conflict') throw error;
+      unreadable.push(unreadableRisk(one.name, error));
+    });
+    if (read) ready.set(one.name, read);
   }
   const byName = new Map(servers.map((server) => [server.name, server]));
   const verifier = new Verifier(store, ready, byName, clock().getTime());
   const runbooks: RunbookFound[] = [];
-  const asked: AskedOrder[] = [];
-  for (const [name, one] of ready) {
-    const verification = await verifier.of(name);
-    runbooks.push({ ready: one, verification });
-    found.push(...rehearsalRisks(name, verification, dueMs, clock().getTime()));
-    const planned = plan(deps, one, ready, byName);
-    found.push(...planned.found);
-    asked.push(...planned.asked);
-  }
-  return { servers, runbooks, asked, found: [...found, ...collisionRisks(asked)] };
+  for (const [name, one] of ready) runbooks.push({ ready: one, verification: await verifier.of(name) });
+  return { servers, runbooks, unreadable };
+}
+
+/** For a round: plans every runbook as it would run now. @throws as readInstallation. */
+export async function gather(deps: GatherDeps, dueMs: number): Promise<Gathered> {
+  const installation = await readInstallation(deps);
+  const { servers, runbooks, unreadable } = installation;
+  const ready = new Map(runbooks.map((one) => [one.ready.runbook.name, one.ready]));
+  const byName = new Map(servers.map((server) => [server.name, server]));
+  const planned = runbooks.map((one) => plan(deps, one.ready, ready, byName));
+  const asked = planned.flatMap((one) => one.asked);
+  const nowMs = deps.clock().getTime();
+  const found = [
+    ...unreadable,
+    ...runbooks.flatMap((one) => rehearsalRisks(one.ready.runbook.name, one.verification, dueMs, nowMs)),
+    ...planned.flatMap((one) => one.found),
+    ...collisionRisks(asked),
+  ];
+  return { ...installation, asked, found };
 }
 
 function plan(
@@ -84,7 +105,7 @@ function plan(
   return { asked, found: [] };
 }
 
-function unreadable(name: string, error: Error): RiskFound {
+function unreadableRisk(name: string, error: Problem): RiskFound {
   return risk('runbook', 'critical', { kind: 'runbook', name }, 'text', installationSource, {
     found: error.message,
     needed: 'a text that this version of Muster reads',

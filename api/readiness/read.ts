@@ -1,33 +1,34 @@
 /** Readiness as it is shown: risks as the last round left them, and verification as it is at this moment. */
 import { nearNames } from '../../model/near';
 import { installationSource, severities, siteSource, type Risk, type RiskSubject } from '../../model/readiness/risks';
-import { readinessOf } from '../deps';
 import { notFound } from '../problems';
 import { plain } from '../register';
 import type { ReadinessDocument, ReadinessQuery } from '../schemas/readiness';
 import { within } from '../within';
-import { gather, type GatherDeps, type Gathered } from './gather';
+import { readInstallation, type GatherDeps, type Installation } from './gather';
 
 /** @throws Problem `not-found` for a name that is neither a runbook's nor a server's. */
 export async function readReadiness(deps: GatherDeps, query: ReadinessQuery): Promise<ReadinessDocument> {
   const { store, config } = deps;
-  const [gathered, risks, asked] = await Promise.all([
-    gather(deps, readinessOf(config).dueMs),
+  const [installation, risks, asked] = await Promise.all([
+    readInstallation(deps),
     within(
       config.storeDeadlineMs,
       store.risks.list(query.goneSince === undefined ? {} : { goneSince: query.goneSince }),
     ),
     within(config.storeDeadlineMs, store.risks.asked()),
   ]);
-  const scope = query.of === undefined ? null : scopeOf(gathered, query.of);
-  const siteIds = [...new Set([...config.siteIds, ...gathered.servers.map((server) => server.recoverySiteId)])].sort();
+  const scope = query.of === undefined ? null : scopeOf(installation, query.of);
+  const siteIds = [
+    ...new Set([...config.siteIds, ...installation.servers.map((server) => server.recoverySiteId)]),
+  ].sort();
   const sites = siteIds.flatMap((siteId) => {
     const seen = asked.find(({ source }) => source === siteSource(siteId));
     if (seen === undefined || (scope !== null && !scope.sites.has(siteId))) return [];
     const { askedAt, answeredAt, because } = seen;
     return [{ siteId, askedAt, answeredAt, because }];
   });
-  const runbooks = gathered.runbooks
+  const runbooks = installation.runbooks
     .filter(({ ready }) => scope === null || scope.runbooks.has(ready.runbook.name))
     .map(({ ready: { runbook, version }, verification }) => ({ name: runbook.name, version, verification }));
   const worst = severities.indexOf(query.severity ?? 'info');
@@ -50,7 +51,7 @@ interface Scope {
 }
 
 /** A runbook with what it contains, its servers and their sites; or a server with its site and every runbook that has it. */
-function scopeOf({ runbooks, servers }: Gathered, name: string): Scope {
+function scopeOf({ runbooks, servers }: Installation, name: string): Scope {
   const byName = new Map(runbooks.map(({ ready }) => [ready.runbook.name, ready.runbook]));
   const sitesOf = (names: ReadonlySet<string>) =>
     new Set(servers.filter((server) => names.has(server.name)).map((server) => server.recoverySiteId));

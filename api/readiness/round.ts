@@ -124,23 +124,19 @@ function secretsOf(servers: readonly ServerSpec[], asked: readonly AskedOrder[])
   return [...new Set([...ofServers, ...ofScripts])];
 }
 
-/** Those of every runbook that the risk concerns; none: those of the installation. */
+/** Those of every runbook that the risk concerns; none: those of the installation. Put in order once: risks may be thousands. */
 function rulesOf({ runbooks, servers }: Gathered): (risk: RiskFound) => readonly NotificationRule[] | null {
   const sites = new Map(servers.map(({ name, recoverySiteId }) => [name, recoverySiteId]));
-  return ({ subject }) => {
-    const concerned = runbooks.filter(({ ready: { runbook } }) => {
-      switch (subject.kind) {
-        case 'runbook':
-          return runbook.name === subject.name;
-        case 'server':
-          return runbook.servers.some(({ name }) => name === subject.name);
-        case 'site':
-          return runbook.servers.some(({ name }) => sites.get(name) === subject.name);
-        case 'installation':
-          return false;
-      }
-    });
-    const rules = concerned.flatMap(({ ready }) => ready.runbook.notify);
-    return rules.length === 0 ? null : rules;
-  };
+  const concerned = new Map<string, NotificationRule[]>();
+  for (const { ready } of runbooks) {
+    const { name, servers: own, notify } = ready.runbook;
+    if (notify.length === 0) continue;
+    const ofServers = own.flatMap((server) => [`server/${server.name}`, `site/${sites.get(server.name)}`]);
+    for (const key of new Set([`runbook/${name}`, ...ofServers])) {
+      const known = concerned.get(key);
+      if (known === undefined) concerned.set(key, [...notify]);
+      else known.push(...notify);
+    }
+  }
+  return ({ subject: { kind, name } }) => concerned.get(`${kind}/${name}`) ?? null;
 }

@@ -2,14 +2,14 @@
 import type { ReadyRunbook } from '../../model/orders/build-plan';
 import { shapeOf } from '../../model/readiness/shape';
 import { textDifferences } from '../../model/readiness/text-differences';
-import { verification, type Rehearsal, type RunbookNow, type Verification } from '../../model/readiness/verified';
+import { measuredAgainst, verification, type RunbookNow, type Verification } from '../../model/readiness/verified';
 import { hardwareProfiles, type ServerSpec } from '../../model/server';
 import type { Store } from '../../store/contract';
 import { readStored } from '../runbooks/stored';
 
 type Stores = Pick<Store, 'runbooks' | 'rehearsals'>;
 
-/** Asks once for each runbook, however many contain it. */
+/** Asks once for each runbook, however many contain it; one question after the other. */
 export class Verifier {
   private readonly done = new Map<string, Promise<Verification>>();
 
@@ -21,9 +21,13 @@ export class Verifier {
   ) {}
 
   of(name: string): Promise<Verification> {
+    return this.within(name, []);
+  }
+
+  private within(name: string, above: readonly string[]): Promise<Verification> {
     const known = this.done.get(name);
     if (known !== undefined) return known;
-    const asked = this.ask(this.runbooks.get(name)!, [name]);
+    const asked = this.ask(this.runbooks.get(name)!, [...above, name]);
     this.done.set(name, asked);
     return asked;
   }
@@ -43,8 +47,9 @@ export class Verifier {
       ),
       parts: await this.partsOf(ready, path),
     };
-    const changed = await this.textsBefore(ready, closed);
-    return verification(now, closed, this.nowMs, (version) => changed.get(version) ?? ['(its text is not known here)']);
+    const before = measuredAgainst(now, closed)?.run.runbook ?? null;
+    const changed = before === null || before.sha256 === sha256 ? [] : await this.keysChanged(ready, before.version);
+    return verification(now, closed, this.nowMs, changed);
   }
 
   private async partsOf({ runbook }: ReadyRunbook, path: readonly string[]): Promise<RunbookNow['parts']> {
@@ -55,21 +60,14 @@ export class Verifier {
       parts[name] =
         part === undefined || path.includes(name)
           ? null
-          : { sha256: part.sha256, verification: await this.ask(part, [...path, name]) };
+          : { sha256: part.sha256, verification: await this.within(name, path) };
     }
     return parts;
   }
 
-  /** Keys that differ from each rehearsed version of another text. */
-  private async textsBefore(now: ReadyRunbook, closed: readonly Rehearsal[]): Promise<Map<number, string[]>> {
-    const name = now.runbook.name;
-    const others = closed.flatMap(({ run }) => (run.runbook!.sha256 === now.sha256 ? [] : [run.runbook!.version]));
-    const changed = new Map<number, string[]>();
-    for (const version of new Set(others)) {
-      const stored = await this.store.runbooks.find(name, version);
-      const was = stored && (await readStored(stored).catch(() => undefined));
-      if (was !== undefined) changed.set(version, textDifferences(was.runbook, now.runbook));
-    }
-    return changed;
+  private async keysChanged({ runbook }: ReadyRunbook, version: number): Promise<readonly string[]> {
+    const stored = await this.store.runbooks.find(runbook.name, version);
+    const was = stored && (await readStored(stored).catch(() => undefined));
+    return was === undefined ? ['(its text is not known here)'] : textDifferences(was.runbook, runbook);
   }
 }

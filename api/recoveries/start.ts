@@ -28,7 +28,7 @@ export interface Push {
 /** @throws Problem `recovery-running` naming the other run; `key-reused` for other content under the same key. */
 export async function startRecovery(deps: ApiDeps, push: Push): Promise<StartedRecovery> {
   const { temporal, config, clock } = deps;
-  refuseTimes(push.wanted, clock().getTime());
+  refuseTimes(push.wanted, clock().getTime(), 'server');
   // A key belongs to who sent it: two people may both use "button-1".
   const key = `recovery/${push.by.actor.id}/${push.key}`;
   const contentSha256 = hashOf({ ...push.wanted, server: push.server.id });
@@ -101,9 +101,10 @@ async function hasEnded({ temporal, store, config, log }: ApiDeps, execution: Ex
 /** Hosts' clocks may differ by an hour and a recovery must start all the same; a day ahead is a slip of the pen. */
 const mostAheadMs = 24 * 3600_000;
 
-function refuseTimes({ lostAt }: NewRecovery, nowMs: number): void {
+/** @throws Problem `validation` for a loss that is still to come. */
+export function refuseTimes({ lostAt }: Pick<NewRecovery, 'lostAt'>, nowMs: number, what: 'server' | 'site'): void {
   if (lostAt === undefined || Date.parse(lostAt) <= nowMs + mostAheadMs) return;
-  const message = `found ${lostAt}, needed the moment when the server was lost, not one to come`;
+  const message = `found ${lostAt}, needed the moment when the ${what} was lost, not one to come`;
   throw new Problem('validation', `body.lostAt ${message}`, { issues: [{ at: 'body.lostAt', message }] });
 }
 
@@ -112,22 +113,25 @@ function repeated(execution: Execution, contentSha256: string, key: string): Sta
   throw keyReused(key, execution.memo.runId);
 }
 
-/** The run that this key stands for. Without Postgres the new one: Temporal's lock still refuses a second start. */
+/**
+ * The run that this key stands for. Without Postgres the new one, which is not kept: what else keeps two starts under one key
+ * from being two is the caller's to know.
+ */
 export async function rememberKey(
   { store, config, log }: ApiDeps,
   key: string,
   contentSha256: string,
   newRunId: string,
-): Promise<{ runId: string; seenBefore: boolean }> {
+): Promise<{ runId: string; seenBefore: boolean; isKept: boolean }> {
   try {
     const remembering = store.idempotency.remember(key, contentSha256, { runId: newRunId });
-    return await within(config.storeDeadlineMs, remembering);
+    return { ...(await within(config.storeDeadlineMs, remembering)), isKept: true };
   } catch (error) {
     if (isMusterError(error) && error.family === 'OperatorError' && error.facts.what.includes('idempotency key')) {
       throw new Problem('key-reused', error.message, {}, { cause: error });
     }
     log.warn({ err: error, key }, 'Postgres did not answer; the run is started without it');
-    return { runId: newRunId, seenBefore: false };
+    return { runId: newRunId, seenBefore: false, isKept: false };
   }
 }
 

@@ -13,7 +13,8 @@ import type { Execution } from '../temporal/recoveries';
 import { reasonSchema } from '../schemas/servers';
 import { runParam } from './runs';
 
-const actAnswers = {
+/** Of every act of people on a run. */
+export const actAnswers = {
   200: json(actSchema, 'Accepted'),
   202: json(actSchema, 'No worker took it in time; it is pending under its request id'),
 };
@@ -26,24 +27,19 @@ export const keyHeader = z.object({
     .optional(),
 });
 
-const waitForOutcomeMs = 2_000;
-
-export function decisionRoutes(register: Register, deps: ApiDeps, acts: Acts, refusals: Refusals): void {
-  const context = (c: Context<ApiEnv>): ActContext => ({
-    deps,
-    acts,
-    refusals,
+/** Who acts, and the name of the act: the key that was sent, else the request's own. */
+export const contextOf =
+  (parts: Pick<ActContext, 'deps' | 'acts' | 'refusals'>) =>
+  (c: Context<ApiEnv>): ActContext => ({
+    ...parts,
     by: c.get('by'),
     key: c.req.header('idempotency-key') ?? c.get('requestId'),
   });
 
-  async function outcomeUnder(execution: Execution, updateIds: readonly string[]) {
-    for (const updateId of updateIds) {
-      const outcome = outcomeOf(await deps.temporal.updateOutcome(execution, updateId, waitForOutcomeMs));
-      if (outcome.state !== 'lost') return outcome;
-    }
-    return undefined;
-  }
+const waitForOutcomeMs = 2_000;
+
+export function decisionRoutes(register: Register, deps: ApiDeps, acts: Acts, refusals: Refusals): void {
+  const context = contextOf({ deps, acts, refusals });
 
   register(
     'decide',
@@ -111,9 +107,9 @@ export function decisionRoutes(register: Register, deps: ApiDeps, acts: Acts, re
       const { runId, requestId } = c.req.valid('param');
       const { execution } = await readRun(deps, runId);
       if (!execution) throw notFound('act', requestId);
-      const outcome = await outcomeUnder(execution, [
+      const outcome = await outcomeUnder(deps, execution, [
         ...acts.updateIds(runId, requestId),
-        ...(['decide', 'abort', 'hold', 'go-on'] as const).map((kind) =>
+        ...(['decide', 'abort', 'withdraw', 'hold', 'go-on'] as const).map((kind) =>
           updateIdOf(kind, c.get('by').actor.id, requestId),
         ),
       ]);
@@ -121,4 +117,12 @@ export function decisionRoutes(register: Register, deps: ApiDeps, acts: Acts, re
       return c.json({ requestId, runId, ...outcome }, 200);
     },
   );
+}
+
+async function outcomeUnder({ temporal }: ApiDeps, execution: Execution, updateIds: readonly string[]) {
+  for (const updateId of updateIds) {
+    const outcome = outcomeOf(await temporal.updateOutcome(execution, updateId, waitForOutcomeMs));
+    if (outcome.state !== 'lost') return outcome;
+  }
+  return undefined;
 }

@@ -1,6 +1,5 @@
 /** Runs of runbooks: started, held, let go on. */
-import type { ApiDeps, ApiEnv } from '../deps';
-import type { Context } from 'hono';
+import type { ApiDeps } from '../deps';
 import type { KnownServers } from '../known-servers';
 import { holdPlan } from '../plans/hold';
 import { startPlan } from '../plans/start';
@@ -9,9 +8,8 @@ import { body, json, type Register } from '../register';
 import type { Acts } from '../runs/acts';
 import { holdSchema, newPlanRunSchema, startedPlanSchema } from '../schemas/plans';
 import { idempotencyHeader } from '../schemas/recoveries';
-import { actSchema } from '../schemas/runs';
 import { runbookParam } from '../schemas/runbooks';
-import { keyHeader } from './decisions';
+import { actAnswers, contextOf, keyHeader } from './decisions';
 import { runParam } from './runs';
 
 export function planRoutes(
@@ -44,14 +42,7 @@ export function planRoutes(
     },
   );
 
-  const answers = {
-    200: json(actSchema, 'Accepted'),
-    202: json(actSchema, 'No worker took it in time; it is pending under its request id'),
-  };
-  const context = (c: Context<ApiEnv>) => ({
-    ...{ deps, acts, refusals, by: c.get('by') },
-    key: c.req.header('idempotency-key') ?? c.get('requestId'),
-  });
+  const context = contextOf({ deps, acts, refusals });
 
   register(
     'holdPlan',
@@ -61,7 +52,7 @@ export function planRoutes(
       summary: 'Hold a plan, a wave or a server: nothing new is started there',
       description: 'What runs, runs to its end. `go-on` ends the hold.',
       request: { params: runParam, headers: keyHeader, body: body(holdSchema) },
-      responses: answers,
+      responses: actAnswers,
     },
     async (c) => {
       const act = await holdPlan(context(c), c.req.valid('param').runId, 'hold', c.req.valid('json'));
@@ -76,7 +67,7 @@ export function planRoutes(
       path: '/runs/{runId}/go-on',
       summary: 'Let what is held go on',
       request: { params: runParam, headers: keyHeader, body: body(holdSchema) },
-      responses: answers,
+      responses: actAnswers,
     },
     async (c) => {
       const act = await holdPlan(context(c), c.req.valid('param').runId, 'go-on', c.req.valid('json'));

@@ -1,7 +1,10 @@
 /** Schedules of rehearsals: when each comes next, and pausing, resuming and starting one by a person. */
 import type { ApiDeps } from '../deps';
+import { refuseStranger } from '../plans/start';
 import { notFound } from '../problems';
+import type { Refusals } from '../refusals';
 import { body, json, plain, type Register } from '../register';
+import { readStored } from '../runbooks/stored';
 import { nearNames } from '../../model/near';
 import {
   scheduleActParam,
@@ -12,7 +15,7 @@ import {
 } from '../schemas/schedules';
 import { within } from '../within';
 
-export function scheduleRoutes(register: Register, deps: ApiDeps): void {
+export function scheduleRoutes(register: Register, deps: ApiDeps, refusals: Refusals): void {
   const { temporal, config, store, clock } = deps;
   const { tenantId } = config;
 
@@ -50,6 +53,10 @@ export function scheduleRoutes(register: Register, deps: ApiDeps): void {
       if ((await temporal.viewSchedule(tenantId, runbook)) === undefined) {
         const near = nearNames(runbook, await temporal.scheduledRunbooks(tenantId));
         throw notFound('schedule of runbook', runbook, near);
+      }
+      if (act === 'run-now') {
+        const stored = await within(config.storeDeadlineMs, store.runbooks.find(runbook));
+        if (stored !== undefined) refuseStranger((await readStored(stored)).runbook, by, refusals);
       }
       const message = `Schedule of runbook ${runbook}: ${act}. ${reason}`;
       const event = { kind: 'noted', at: clock().toISOString(), by, step: null, item: null, attempt: null } as const;

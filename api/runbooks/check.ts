@@ -28,8 +28,18 @@ export interface Checked {
   readonly asked: Asked | null;
 }
 
+export interface CheckOptions {
+  readonly mode?: Mode;
+  /** False: its objectives are not held against past runs. Who starts it does not wait for warnings. */
+  readonly estimate?: boolean;
+}
+
 /** Reads and checks it as a whole, with the runbooks that it includes. Throws as a Reader does, and as readStored. */
-export function checkText(deps: CheckParts, text: string, mode: Mode = 'recovery'): Promise<Checked> {
+export function checkText(
+  deps: CheckParts,
+  text: string,
+  { mode = 'recovery', estimate = true }: CheckOptions = {},
+): Promise<Checked> {
   return read(text, async ({ file, unreadable, check }) => {
     if (file === undefined) return { file, problems: unreadable, notChecked: [], plan: null, asked: null };
     const asked = await askInventory(deps, file);
@@ -42,6 +52,7 @@ export function checkText(deps: CheckParts, text: string, mode: Mode = 'recovery
       return { file, problems: await check(asked.inventory, found), notChecked, plan: null, asked };
     }
     const plan = made.ok;
+    if (!estimate) return { file, problems, notChecked, plan, asked };
     const warnings = warningsOf(file, previewOf(plan, await pastTimes(deps, plan)).objectives);
     const found = warnings.length === 0 ? problems : await check(asked.inventory, warnings);
     return { file, problems: found, notChecked, plan, asked };

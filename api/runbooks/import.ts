@@ -1,11 +1,9 @@
 /** A text becomes an immutable version, when nothing is wrong with it. */
 import type { Person, RunbookVersion } from '../../store/contract';
-import { Problem, type ProblemIssue } from '../problems';
+import { Problem } from '../problems';
 import type { ImportedDocument, RunbookDocument, RunbookSummary } from '../schemas/runbooks';
 import { checkText, hasErrors, problemDocument, type CheckParts } from './check';
-import type { LocatedProblem } from '../../model/runbook/problems';
-import { notFound } from '../problems';
-import { nearNames } from '../../model/near';
+import { noSuchRunbook, textRefused } from './refused';
 
 /**
  * The same text again is the version that it was.
@@ -14,7 +12,7 @@ import { nearNames } from '../../model/near';
  */
 export async function importText(deps: CheckParts, text: string, person: Person): Promise<ImportedDocument> {
   const { file, problems, notChecked, asked } = await checkText(deps, text);
-  if (file === undefined || hasErrors(problems)) throw refusal(problems);
+  if (file === undefined || hasErrors(problems)) throw textRefused('Nothing was imported', problems);
   if (asked?.inventory == null) throw new Problem('part-unavailable', `Nothing was imported: ${notChecked.join('; ')}`);
   const { name, title, tier, includes } = file;
   const { runbook, seenBefore } = await deps.store.runbooks.import({
@@ -22,17 +20,6 @@ export async function importText(deps: CheckParts, text: string, person: Person)
     includes: includes.map((one) => one.runbook),
   });
   return { ...summary(runbook), seenBefore, warnings: problems.map(problemDocument), notChecked: [...notChecked] };
-}
-
-function refusal(problems: readonly LocatedProblem[]): Problem {
-  const errors = problems.filter(({ severity }) => severity === 'error');
-  const issues = errors.map(({ position: { line, column }, found, needed, remedy }): ProblemIssue => ({
-    at: `${line}:${column}`,
-    message: `found ${found}, needed ${needed}${remedy === undefined ? '' : `. ${remedy}`}`,
-  }));
-  const first = issues.slice(0, 3).map(({ at, message }) => `line ${at} ${message}`);
-  const more = issues.length > first.length ? `; and ${issues.length - first.length} more` : '';
-  return new Problem('runbook-errors', `Nothing was imported: ${first.join('; ')}${more}`, { issues });
 }
 
 export function summary({
@@ -55,14 +42,7 @@ export async function showRunbook(
   version: number | undefined,
 ): Promise<RunbookDocument> {
   const [stored, versions] = await Promise.all([store.runbooks.find(name, version), store.runbooks.versions(name)]);
-  if (stored === undefined) {
-    if (versions.length > 0) {
-      const needed = versions.map((one) => one.version).join(', ');
-      throw new Problem('not-found', `Runbook ${name} has no version ${version}. It has ${needed}`);
-    }
-    const names = (await store.runbooks.index()).map((one) => one.name);
-    throw notFound('runbook', name, nearNames(name, names));
-  }
+  if (stored === undefined) throw await noSuchRunbook(name, version, versions, () => store.runbooks.index());
   const listed = versions.map(({ version, sha256, importedBy, importedAt }) => ({
     version,
     sha256,

@@ -12,7 +12,7 @@ import { pastTimes } from './past';
 export async function planRunbook(deps: CheckParts, input: PlanRunbookInput): Promise<RunbookPlanDocument> {
   const { mode } = input;
   const stored = await textOf(deps, input);
-  const checked = await checkText(deps, stored.text, mode);
+  const checked = await checkText(deps, stored.text, { mode });
   const plan = checked.plan && pinned(checked.plan, stored.version);
   const preview = plan && previewOf(plan, await pastTimes(deps, plan));
   return { ...checkDocument(checked), mode, plan: preview && plain<NonNullable<RunbookPlanDocument['plan']>>(preview) };

@@ -1,33 +1,55 @@
-/** Imported runbooks, read; texts never change, so each is read once. */
+/** Imported runbooks, read; texts never change, so each is read once, by however many at the same time. */
 import { createHash } from 'node:crypto';
 import type { ReadyRunbook } from '../../model/orders/build-plan';
+import type { LocatedProblem } from '../../model/runbook/problems';
+import type { Runbook } from '../../model/runbook/runbook';
 import { runbookOf } from '../../model/schema/normalise';
 import type { RunbookFile } from '../../model/schema/runbook';
 import type { Store, StoredRunbook } from '../../store/contract';
 import { Problem } from '../problems';
 import { createReader } from './reading';
+import { wordsOf } from './refused';
 
 const read = createReader();
-const mostKept = 200;
-const kept = new Map<string, ReadyRunbook>();
+/** Characters of the texts that are kept read: what is read takes a few times their memory. */
+const mostKept = 20_000_000;
+/** By hash; what was asked for last is last. */
+const kept = new Map<string, { readonly characters: number; readonly reading: Promise<Read> }>();
 
-/** @throws Problem `conflict` for a text that this version of Muster does not read any more. */
+type Read = { readonly runbook: Runbook } | { readonly unreadable: LocatedProblem };
+
+/**
+ * @throws Problem `conflict` for a text that this version of Muster does not read any more; `part-unavailable` while too many long
+ *   ones wait to be read.
+ */
 export async function readStored({ name, version, sha256, text }: StoredRunbook): Promise<ReadyRunbook> {
-  const before = kept.get(sha256);
-  if (before !== undefined) return { ...before, version };
-  const { file, unreadable } = await read(text, (reading) => Promise.resolve(reading));
-  if (file === undefined) {
-    const { line, column } = unreadable[0]!.position;
-    throw new Problem(
-      'conflict',
-      `Version ${version} of runbook ${name} cannot be read: line ${line}, column ${column}: found ${unreadable[0]!.found}, needed ${unreadable[0]!.needed}. Correct the text and import it again`,
-    );
-  }
-  const ready = { runbook: runbookOf(file), version, sha256 };
-  if (kept.size >= mostKept) kept.delete(kept.keys().next().value!);
-  kept.set(sha256, ready);
-  return ready;
+  const found = await readOnce(sha256, text);
+  if ('runbook' in found) return { runbook: found.runbook, version, sha256 };
+  const { position, ...words } = found.unreadable;
+  throw new Problem(
+    'conflict',
+    `Version ${version} of runbook ${name} cannot be read: line ${position.line}, column ${position.column}: ${wordsOf(words)}. Correct the text and import it again`,
+  );
 }
+
+function readOnce(sha256: string, text: string): Promise<Read> {
+  const reading = kept.get(sha256)?.reading ?? readText(text);
+  kept.delete(sha256);
+  kept.set(sha256, { characters: text.length, reading });
+  reading.catch(() => kept.delete(sha256));
+  let characters = [...kept.values()].reduce((sum, one) => sum + one.characters, 0);
+  for (const [oldest, one] of kept) {
+    if (characters <= mostKept) break;
+    kept.delete(oldest);
+    characters -= one.characters;
+  }
+  return reading;
+}
+
+const readText = (text: string): Promise<Read> =>
+  read(text, ({ file, unreadable }) =>
+    Promise.resolve(file === undefined ? { unreadable: unreadable[0]! } : { runbook: runbookOf(file) }),
+  );
 
 /** Every runbook that is included, and what those include, in its newest version. What is not imported is left out. */
 export async function readIncluded(

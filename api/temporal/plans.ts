@@ -4,12 +4,15 @@ import { defaultPayloadConverter } from '@temporalio/common';
 import type { PlanOrder } from '../../model/plan';
 import {
   holdUpdate,
+  planCleanUpWorkflowId,
+  planCleanUpWorkflowType,
   planWorkflowId,
   planWorkflowType,
   priorityOf,
   workflowQueue,
   type HoldRequest,
 } from '../../workflows/messages';
+import type { CleanUpOfServer } from '../../workflows/plan-clean-up';
 import { payloadCodec } from '../../wire/payloads';
 import type { TemporalContext } from '../temporal';
 import { Problem } from '../problems';
@@ -26,8 +29,25 @@ export interface PlanCalls {
   findPlanByKey(tenantId: string, key: string): Promise<Execution | undefined>;
   /** The plan as it was started, from the first event of its history and no other. @throws Problem `not-found` without one */
   planOrder(execution: Execution): Promise<PlanOrder>;
+  /** Starts the clean-ups of a plan's rehearsals, one after the other, or says which run already. */
+  startPlanCleanUp(
+    planRunId: string,
+    cleanUps: readonly CleanUpOfServer[],
+  ): Promise<{ kind: 'started' } | { kind: 'runs'; runs: readonly CleanUpRun[] }>;
   hold(execution: Execution, request: HoldRequest, updateId: string): Promise<UpdateAnswer<{ accepted: true }>>;
 }
+
+/** A clean-up of one of its servers. */
+export interface CleanUpRun {
+  readonly runId: string;
+  readonly serverName: string;
+  /** The run that it cleans up after. */
+  readonly rehearsal: string;
+}
+
+export const cleanUpRun = ({ order }: Pick<CleanUpOfServer, 'order'>): CleanUpRun => ({
+  ...{ runId: order.runId, serverName: order.server.name, rehearsal: order.cleansUp ?? '' },
+});
 
 const newestLooked = 200;
 
@@ -85,6 +105,27 @@ export function planCalls(context: TemporalContext): PlanCalls {
       const [payload] = await payloadCodec.decode((started?.input?.payloads ?? []).slice(0, 1));
       if (payload === undefined) throw new Problem('not-found', `Temporal has no order of workflow ${workflowId}`);
       return defaultPayloadConverter.fromPayload<PlanOrder>(payload);
+    },
+
+    async startPlanCleanUp(planRunId, cleanUps) {
+      const workflowId = planCleanUpWorkflowId(cleanUps[0]!.order.tenantId, planRunId);
+      try {
+        await callTemporal(context, () =>
+          client.workflow.start(planCleanUpWorkflowType, {
+            ...{ workflowId, taskQueue: workflowQueue, args: [{ cleanUps }] },
+            workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+            workflowIdConflictPolicy: 'FAIL',
+            memo: { runs: cleanUps.map(cleanUpRun) },
+            priority: priorityOf('rehearsal'),
+            staticSummary: 'clean-up of the rehearsals of a runbook',
+          }),
+        );
+        return { kind: 'started' };
+      } catch (error) {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+        const { memo } = await callTemporal(context, () => client.workflow.getHandle(workflowId).describe());
+        return { kind: 'runs', runs: (memo?.['runs'] ?? []) as readonly CleanUpRun[] };
+      }
     },
 
     hold: (execution, request, updateId) =>

@@ -24,6 +24,8 @@ export interface RecoveryMemo {
   readonly serverName: string;
   readonly machineName: string;
   readonly requestedBy: string;
+  /** Of a plan that a person started: which text runs, and how many servers it has. `serverName` is its runbook's name then. */
+  readonly runbook?: { readonly version: number; readonly sha256: string; readonly servers: number };
 }
 
 /** One execution in Temporal, pinned, so that an act on an old run never reaches a newer one of the same server. */
@@ -156,7 +158,9 @@ export function toExecution(info: {
 }): Execution | undefined {
   const memo = info.memo;
   if (typeof memo?.runId !== 'string') return undefined;
-  const text = (key: keyof RecoveryMemo): string => (typeof memo[key] === 'string' ? memo[key] : '');
+  const runbook = memo.runbook as RecoveryMemo['runbook'];
+  const text = (key: Exclude<keyof RecoveryMemo, 'runbook'>): string =>
+    typeof memo[key] === 'string' ? memo[key] : '';
   return {
     workflowId: info.workflowId,
     temporalRunId: info.runId,
@@ -170,6 +174,7 @@ export function toExecution(info: {
       serverName: text('serverName'),
       machineName: text('machineName'),
       requestedBy: text('requestedBy'),
+      ...(runbook === undefined ? {} : { runbook }),
     },
   };
 }

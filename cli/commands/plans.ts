@@ -1,6 +1,5 @@
 /** Runs of runbooks: started, held, let go on. */
 import { Option, type Command } from 'commander';
-import { v7 as uuidv7 } from 'uuid';
 import type { HoldInput, NewPlanRunInput, StartedPlan } from '../../api/schemas/plans';
 import { intents, modes, type Intent, type Mode } from '../../model/order';
 import { action, requireReason, type Context } from '../context';
@@ -8,18 +7,16 @@ import { CliError } from '../exit-codes';
 import { collectPair, parseTime, parseWhole } from '../parse';
 import { findRunId } from '../run-id';
 import { looksLikeFile, readRunbookText } from '../runbook-file';
-import { watchRun } from '../watch/watch';
+import { addStartOptions, startHeaders, startedLine, tellStarted, type StartOptions } from '../start-recovery';
 import { act } from './decisions';
 
-interface RunOptions {
+interface RunOptions extends StartOptions {
   readonly mode: Mode;
   readonly intent?: Intent;
   readonly version?: number;
   readonly point?: Record<string, string>;
   readonly lostAt?: string;
   readonly reason?: string;
-  readonly key?: string;
-  readonly watch?: boolean;
 }
 
 interface HoldOptions {
@@ -30,7 +27,7 @@ interface HoldOptions {
 }
 
 export function planCommands(program: Command): void {
-  program
+  const command = program
     .command('run')
     .description('run a runbook: recover or rehearse all that it names')
     .argument('<runbook>', 'an imported runbook by name, or a file (with a dot or slash); - for standard input')
@@ -47,10 +44,8 @@ export function planCommands(program: Command): void {
     )
     .option('--version <number>', 'which version (default: the newest)', parseWhole)
     .option('--point <server=id>', 'recovery point of a server (default: the latest); repeatable', collectPair)
-    .option('--lost-at <time>', 'when the site was lost (UTC); the RPO is measured from it', parseTime)
-    .option('--key <text>', 'idempotency key: the same one returns the same run (default: a new one)')
-    .option('--watch', 'watch the run to its end')
-    .action(action(run));
+    .option('--lost-at <time>', 'when the site was lost (UTC); the RPO is measured from it', parseTime);
+  addStartOptions(command).action(action(run));
   for (const verb of ['hold', 'go-on'] as const) {
     program
       .command(verb)
@@ -67,7 +62,7 @@ export function planCommands(program: Command): void {
 }
 
 async function run(context: Context, options: RunOptions, runbook: string): Promise<void> {
-  const { client, out } = context;
+  const { client } = context;
   const reason = requireReason(options.reason, `you run ${runbook}`);
   const { name, text } = await textOf(runbook);
   const body: NewPlanRunInput = {
@@ -79,18 +74,14 @@ async function run(context: Context, options: RunOptions, runbook: string): Prom
     lostAt: options.lostAt,
     reason,
   };
-  const headers = { 'idempotency-key': options.key ?? uuidv7() };
+  const headers = startHeaders(options);
   const { body: started } = await client.call<StartedPlan>('POST', `/runbooks/${name}/runs`, { body, headers });
-  if (out.json && !options.watch) return out.document(started);
   const { runId, runbook: pinned, servers, seenBefore } = started;
-  if (!out.json) {
-    const again = seenBefore ? ' (started before, under the same key)' : '';
-    const version = pinned.version === 0 ? 'not imported' : `version ${pinned.version}`;
-    out.line(`Run ${runId}${again}`);
-    out.line(`${options.mode} by runbook ${pinned.name} (${version}), ${servers} servers.`);
-  }
-  if (options.watch) return watchRun(context, runId, {});
-  out.line(`Watch it: muster watch ${runId}`);
+  const version = pinned.version === 0 ? 'not imported' : `version ${pinned.version}`;
+  await tellStarted(context, started, options.watch, [
+    startedLine(runId, seenBefore),
+    `${options.mode} by runbook ${pinned.name} (${version}), ${servers} servers.`,
+  ]);
 }
 
 /** A file is sent as it is, so that it can be run with Postgres down; its name is the one that stands in it. */

@@ -1,14 +1,22 @@
 import { Option, type Command } from 'commander';
-import { v7 as uuidv7 } from 'uuid';
-import type { NewRecoveryInput, StartedRecovery } from '../../api/schemas/recoveries';
+import type { NewRecoveryInput } from '../../api/schemas/recoveries';
 import { hardwareProfiles } from '../../model/server';
 import { intents, modes, verifications, type Intent, type Mode, type Verification } from '../../model/order';
 import { recoveryOptions, type RecoveryOption } from '../../model/replica';
 import { action, requireReason, type Context } from '../context';
-import { collectPair, parseDuration, parseSize, parseTime, parseWhole } from '../parse';
-import { watchRun } from '../watch/watch';
+import { collectPair, parseTime } from '../parse';
+import {
+  addMachineOptions,
+  addProofOptions,
+  addStartOptions,
+  proofOf,
+  startRecovery,
+  type MachineOptions,
+  type ProofOptions,
+  type StartOptions,
+} from '../start-recovery';
 
-interface RecoverOptions {
+interface RecoverOptions extends MachineOptions, ProofOptions, StartOptions {
   readonly hardware: string;
   readonly option?: RecoveryOption;
   readonly mode?: Mode;
@@ -17,22 +25,15 @@ interface RecoverOptions {
   readonly as?: string;
   readonly overwriteDisk?: string[];
   readonly network?: Record<string, string>;
-  readonly cpus?: number;
-  readonly memory?: number;
-  readonly inoculation: boolean;
   readonly finalCycle: boolean;
   readonly verify?: Verification;
   readonly powerOn?: 'automatic' | 'decision';
   readonly lostAt?: string;
-  readonly stableFor?: number;
-  readonly heartbeatTimeout?: number;
   readonly reason?: string;
-  readonly key?: string;
-  readonly watch?: boolean;
 }
 
 export function recoverCommand(program: Command): void {
-  program
+  const command = program
     .command('recover')
     .description('push the button: recover a server from its replica')
     .argument('<name>', 'server, by name or id')
@@ -58,10 +59,8 @@ export function recoverCommand(program: Command): void {
       'disk of a physical machine that may be overwritten whatever it holds; repeatable',
       (device, previous: string[] = []) => [...previous, device],
     )
-    .option('--network <from=to>', 'network of the source=network at the site; repeatable', collectPair)
-    .option('--cpus <number>', 'processors (default: as the source)', parseWhole)
-    .option('--memory <size>', 'memory, such as 4G (default: as the source)', parseSize)
-    .option('--no-inoculation', 'do not touch the operating system: for hardware it knows already')
+    .option('--network <from=to>', 'network of the source=network at the site; repeatable', collectPair);
+  addMachineOptions(command)
     .option('--no-final-cycle', 'do not ask the source for its last changes')
     .addOption(
       new Option(
@@ -72,34 +71,16 @@ export function recoverCommand(program: Command): void {
     .addOption(
       new Option('--power-on <how>', 'power on by itself or after a decision').choices(['automatic', 'decision']),
     )
-    .option('--lost-at <time>', 'when the server was lost (UTC); the RPO is measured from it', parseTime)
-    .option('--stable-for <duration>', 'how long it must stay up before the boot counts', parseDuration)
-    .option('--heartbeat-timeout <duration>', 'longest wait for its first sign of life', parseDuration)
-    .option('--key <text>', 'idempotency key: the same one returns the same run (default: a new one)')
-    .option('--watch', 'watch the run to its end')
-    .action(action(recover));
+    .option('--lost-at <time>', 'when the server was lost (UTC); the RPO is measured from it', parseTime);
+  addStartOptions(addProofOptions(command)).action(action(recover));
 }
 
 async function recover(context: Context, options: RecoverOptions, name: string): Promise<void> {
-  const { client, out } = context;
   const body = recoveryOf(name, options, requireReason(options.reason, `you recover ${name}`));
-  const headers = { 'idempotency-key': options.key ?? uuidv7() };
-  const { body: started } = await client.call<StartedRecovery>('POST', '/recoveries', { body, headers });
-  if (out.json && !options.watch) return out.document(started);
-  if (!out.json) {
-    const again = started.seenBefore ? ' (started before, under the same key)' : '';
-    out.line(`Run ${started.runId}${again}`);
-    out.line(`recovers ${started.serverName} as ${started.machineName}.`);
-  }
-  if (options.watch) return watchRun(context, started.runId, {});
-  out.line(`Watch it: muster watch ${started.runId}`);
+  await startRecovery(context, body, options, 'recovers');
 }
 
 function recoveryOf(server: string, options: RecoverOptions, reason: string): NewRecoveryInput {
-  const proof = {
-    ...(options.stableFor === undefined ? {} : { stableForMs: options.stableFor }),
-    ...(options.heartbeatTimeout === undefined ? {} : { heartbeatTimeoutMs: options.heartbeatTimeout }),
-  };
   const wanted = {
     option: options.option,
     mode: options.mode,
@@ -115,5 +96,6 @@ function recoveryOf(server: string, options: RecoverOptions, reason: string): Ne
     lostAt: options.lostAt,
     finalCycle: options.finalCycle ? undefined : ('never' as const),
   };
-  return { server, reason, hardware: options.hardware, inoculate: options.inoculation, proof, ...wanted };
+  const { hardware, inoculation: inoculate } = options;
+  return { server, reason, hardware, inoculate, proof: proofOf(options), ...wanted };
 }

@@ -6,7 +6,7 @@ import { modes, type Mode } from '../../model/order';
 import { action, type Context } from '../context';
 import { paragraph, type Output } from '../output';
 import { parseWhole } from '../parse';
-import { standingLines } from '../show-run';
+import { commandFor, standingLines } from '../show-run';
 
 interface StuckOptions {
   readonly site?: string;
@@ -60,20 +60,24 @@ const kindWords: Readonly<Record<Item['kind'], string>> = {
 };
 
 function linesOf(out: Output, item: Item): string[] {
-  const { runId, serverName, mode, tier, kind, step, waitingMs, told, allowed } = item;
+  const { runId, serverName, mode, tier, kind, step, waitingMs, told } = item;
   const place = step === null ? 'the run' : `${step}${item.item === null ? '' : `/${item.item}`}`;
   const run = runId.slice(-8);
   const where = [...item.runbooks.map((name) => `runbook ${name}`), ...item.sites.map((name) => `site ${name}`)];
   const undoing = item.undo ? ' while undoing' : '';
-  const command = (decision: string): string =>
-    step === null ? `muster ${decision} ${run}` : `muster ${decision} ${run} --step ${step}`;
+  const heading = `${serverName}  ${mode}, tier ${tier}  ${kindWords[kind]}${undoing} at ${place} for ${formatDuration(waitingMs)}  run …${run}`;
   return [
-    `${serverName}  ${mode}, tier ${tier}  ${kindWords[kind]}${undoing} at ${place} for ${formatDuration(waitingMs)}  run …${run}`,
+    paragraph(out, '', heading, 0),
     ...(where.length === 0 ? [] : [paragraph(out, '  where', where.join(', '))]),
     paragraph(out, '  cause', item.cause),
     paragraph(out, '  do', item.remedy),
-    ...standingLines(out, item as Parameters<typeof standingLines>[1]),
+    ...standingLines(out, item),
     paragraph(out, '  told', told.length === 0 ? 'nobody' : told.map(({ to }) => to).join(', ')),
-    paragraph(out, '  decide', (step === null ? ['abort'] : ['claim', ...allowed]).map(command).join('; ')),
+    ...commandsOf(item, run).map((command, index) => paragraph(out, index === 0 ? '  decide' : '', command)),
   ];
+}
+
+function commandsOf(item: Item, run: string): string[] {
+  if (item.step !== null) return (['claim', ...item.allowed] as const).map((one) => commandFor(one, run, item));
+  return [commandFor('abort', run), `muster withdraw ${run} --abort --reason '…'`];
 }

@@ -113,12 +113,17 @@ function waits(context: NoticeContext, event: Of<'parked'> | Of<'gate-opened'>):
 
 const minute = 60_000;
 const day = 24 * 60 * minute;
+const onFirstDay = [30 * minute, 120 * minute, 480 * minute];
 
 /** A reminder goes out when it has waited for half an hour, two hours, eight hours, and then once a day. */
 export function reminderStage(waitingMs: number): number {
-  if (waitingMs >= day) return 3 + Math.floor(waitingMs / day);
-  return [30 * minute, 120 * minute, 480 * minute].filter((limit) => waitingMs >= limit).length;
+  if (waitingMs >= day) return onFirstDay.length + Math.floor(waitingMs / day);
+  return onFirstDay.filter((limit) => waitingMs >= limit).length;
 }
+
+/** What is left out while somebody has taken it. After a day they may have forgotten: those reminders go out all the same. */
+export const sparedByClaim = ({ stage, facts }: Notice): boolean =>
+  facts.run !== null && stage > 0 && stage <= onFirstDay.length;
 
 /** What it waits for stands in the parking's own notice: `asReminder` puts both together. */
 function reminder(context: NoticeContext, { at, step, item, data }: Of<'reminded'>): Notice[] {

@@ -1,10 +1,11 @@
 /** One past run of a runbook, as a line of its trend. */
+import { clocksWithin } from '../clocks';
 import { millisecondsBetween } from '../durations';
 import { objectivesAt } from '../objectives';
 import type { Mode } from '../order';
 import type { RunState } from '../steps';
 import type { ChildRun } from './child-run';
-import { clocksIn, waitsOf } from './server-of-plan';
+import { waitsOf } from './server-of-plan';
 
 export interface PastPlan {
   readonly runId: string;
@@ -44,7 +45,7 @@ export function pastPlan(row: PastRow, children: readonly ChildRun[]): PastPlan 
   const rpos = proven.flatMap((one) => objectivesAt(one, closedAt).rpo.actualMs ?? []);
   const rtos = proven.map((one) => millisecondsBetween(one.requestedAt, one.proof!.provenAt));
   const whole = { from: Date.parse(startedAt), to: Date.parse(closedAt) };
-  const { elapsedMs, waitingMs } = clocksIn([whole], waitsOf(children, closedAt));
+  const { elapsedMs, waitingMs } = clocksWithin([whole], waitsOf(children, closedAt));
   return {
     ...{ runId, mode, state, startedAt, elapsedMs, waitingMs, servers: latest.size },
     version: runbookVersion ?? 0,

@@ -2,7 +2,7 @@
  * A plan as people see it: its own record (gates, holds, commit) and its servers by wave. Computed from the plan's events and its
  * children's rows and nothing else; plain JSON, for the API, the CLI and the report.
  */
-import type { Clocks } from '../clocks';
+import { clocksWithin, type Clocks } from '../clocks';
 import { OperatorError } from '../errors';
 import type { RunEvent } from '../events';
 import type { Provenance } from '../order';
@@ -11,7 +11,7 @@ import { runBase, type RunBase } from '../run-view';
 import type { ProcedureDeclaration } from '../steps';
 import type { ChildRun } from './child-run';
 import { planObjectives, type ObjectivesOfTier } from './plan-objectives';
-import { clocksIn, isDone, waitsOf, type ServerOfPlanView } from './server-of-plan';
+import { isDone, waitsOf, type ServerOfPlanView } from './server-of-plan';
 import { countStages, wavesAndParts, type PartView, type StageCounts, type WaveView } from './waves';
 
 export interface HoldView {
@@ -87,7 +87,7 @@ function gatesOf({ parkings }: RunBase): Map<string, 'waiting' | 'passed'> {
 function clocksOfPlan({ openedAt, parkings }: RunBase, children: readonly ChildRun[], until: string): Clocks {
   const own = parkings.map((one) => ({ from: Date.parse(one.since), to: Date.parse(one.until ?? until) }));
   const whole = { from: Date.parse(openedAt), to: Math.max(Date.parse(openedAt), Date.parse(until)) };
-  return clocksIn([whole], [...own, ...waitsOf(children, until)]);
+  return clocksWithin([whole], [...own, ...waitsOf(children, until)]);
 }
 
 function holdsOf(events: readonly RunEvent[]): HoldView[] {

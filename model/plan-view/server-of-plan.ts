@@ -1,6 +1,6 @@
 /** One server of a plan: how far it is, what it waits for, and its clocks and objectives, from its runs' rows. */
-import { lengthMs, intersection, union, type Interval } from '../intervals';
-import type { Clocks } from '../clocks';
+import { clocksWithin, type Clocks } from '../clocks';
+import type { Interval } from '../intervals';
 import { objectivesAt, type ObjectiveResults } from '../objectives';
 import type { ServerOfHeader } from '../plan';
 import type { StepState } from '../steps';
@@ -71,7 +71,7 @@ export function serverView(server: ServerOfHeader, context: ServerContext): Omit
     startedAt: runs[0]?.startedAt ?? null,
     provenAt: provenAt(last),
     closedAt: last?.closedAt ?? null,
-    clocks: clocksIn(activeOf(runs, now), waitsOf(runs, now)),
+    clocks: clocksWithin(activeOf(runs, now), waitsOf(runs, now)),
     objectives: facts ? objectivesAt(facts.objectives, now) : null,
     pointId: facts?.objectives.point?.pointId ?? null,
     skipped: last?.facts?.skipped ?? [],
@@ -111,10 +111,4 @@ export function waitsOf(runs: readonly ChildRun[], now: string): Interval[] {
   return runs.flatMap(({ facts }) =>
     (facts?.waits ?? []).map(({ since, until }) => ({ from: Date.parse(since), to: Date.parse(until ?? now) })),
   );
-}
-
-export function clocksIn(active: readonly Interval[], waits: readonly Interval[]): Clocks {
-  const elapsedMs = lengthMs(active);
-  const waitingMs = lengthMs(intersection(union(active), union(waits)));
-  return { elapsedMs, machineMs: elapsedMs - waitingMs, waitingMs };
 }

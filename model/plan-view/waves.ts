@@ -1,12 +1,11 @@
 /** The waves of a plan with their servers, and what each waits for. */
-import type { Clocks } from '../clocks';
+import { clocksWithin, type Clocks } from '../clocks';
 import type { PlanHeader } from '../plan';
 import { inOrder, planGraph, type NodeId, type PlanNode } from '../runbook/graph';
 import type { StepState } from '../steps';
 import type { ChildRun } from './child-run';
 import {
   activeOf,
-  clocksIn,
   isDone,
   serverStages,
   serverView,
@@ -111,7 +110,7 @@ function waveView(
     done,
     startedAt: started[0] ?? null,
     doneAt: done === servers.length ? ends.at(-1) || null : null,
-    clocks: clocksIn(activeOf(runs, now), waitsOf(runs, now)),
+    clocks: clocksWithin(activeOf(runs, now), waitsOf(runs, now)),
   };
 }
 

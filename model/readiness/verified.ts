@@ -36,19 +36,24 @@ export interface Rehearsal {
   readonly servers: readonly RehearsedRun[];
 }
 
+/** The rehearsal that the state is measured against: the newest whole one of this text, else of any. `closed` newest first. */
+export function measuredAgainst({ sha256 }: Pick<RunbookNow, 'sha256'>, closed: readonly Rehearsal[]) {
+  const good = closed.filter((one) => one.run.runbook !== null && one.run.closedAt !== null && isWhole(one));
+  return good.find(({ run }) => run.runbook!.sha256 === sha256) ?? good[0];
+}
+
 /**
  * @param closed newest first
- * @param keysChanged which keys of the text differ from those of the version; asked only where the text differs
+ * @param keysChanged which keys of the text differ from those of the rehearsal that it is measured against, where its text differs
  */
 export function verification(
   now: RunbookNow,
   closed: readonly Rehearsal[],
   nowMs: number,
-  keysChanged: (version: number) => readonly string[],
+  keysChanged: readonly string[],
 ): Verification {
   const ended = closed.filter(({ run }) => run.runbook !== null && run.closedAt !== null);
-  const good = ended.filter(isWhole);
-  const match = good.find(({ run }) => run.runbook!.sha256 === now.sha256) ?? good[0];
+  const match = measuredAgainst(now, ended);
   const doubt = ended.find((one) => one.run.runbook!.sha256 === now.sha256 && speaksAgainst(one));
   if (match === undefined) return unverified(doubt ?? ended[0]);
   const { runId, closedAt, runbook } = match.run;
@@ -68,9 +73,16 @@ export function verification(
   };
 }
 
-const isWhole = ({ run, servers }: Rehearsal): boolean =>
-  [run, ...servers].every(({ state, skipped }) => state === 'succeeded' && skipped.length === 0) &&
-  run.runbook!.servers.every((name) => servers.some(({ server }) => server?.name === name));
+/** It ended well, with nothing skipped, for each server of its runbook. */
+const isWhole = (rehearsal: Rehearsal): boolean =>
+  [rehearsal.run, ...rehearsal.servers].every(({ state, skipped }) => state === 'succeeded' && skipped.length === 0) &&
+  missingFrom(rehearsal).length === 0;
+
+/** Servers of its runbook that were not in it. */
+function missingFrom({ run, servers }: Rehearsal): string[] {
+  const there = new Set(servers.map(({ server }) => server?.name));
+  return run.runbook!.servers.filter((name) => !there.has(name));
+}
 
 /** One that was aborted says nothing, unless something was stuck in it: it gave way to a recovery, say. */
 const speaksAgainst = (rehearsal: Rehearsal): boolean =>
@@ -88,7 +100,8 @@ function contradiction(match: Rehearsal, doubt: Rehearsal | undefined): string[]
 }
 
 /** What keeps a rehearsal from verifying anything. */
-function shortcomings({ run, servers }: Rehearsal): string[] {
+function shortcomings(rehearsal: Rehearsal): string[] {
+  const { run, servers } = rehearsal;
   const [at] = run.closedAt!.split('T');
   const ended = `the rehearsal of ${at} (run ${run.runId}) ended as ${run.state}`;
   const skipped = [run, ...servers].flatMap((one) =>
@@ -97,23 +110,17 @@ function shortcomings({ run, servers }: Rehearsal): string[] {
   const stuck = [run, ...servers].flatMap((one) =>
     one.stuck.map((place) => `${place}${one.server === null ? '' : ` of ${one.server.name}`} was stuck in it`),
   );
-  const missing = run.runbook!.servers.filter((name) => !servers.some(({ server }) => server?.name === name));
   return [
     ended,
     ...skipped,
     ...(run.state === 'succeeded' ? [] : stuck),
-    ...missing.map((name) => `${name} was not in it`),
+    ...missingFrom(rehearsal).map((name) => `${name} was not in it`),
   ];
 }
 
-function textOf(
-  { sha256 }: RunbookNow,
-  { run }: Rehearsal,
-  keysChanged: (version: number) => readonly string[],
-): string[] {
+function textOf({ sha256 }: RunbookNow, { run }: Rehearsal, keysChanged: readonly string[]): string[] {
   if (run.runbook!.sha256 === sha256) return [];
-  const keys = keysChanged(run.runbook!.version);
-  const which = keys.length === 0 ? 'comments or layout only' : `keys ${keys.join(', ')}`;
+  const which = keysChanged.length === 0 ? 'comments or layout only' : `keys ${keysChanged.join(', ')}`;
   return [`text changed since version ${run.runbook!.version}: ${which}`];
 }
 

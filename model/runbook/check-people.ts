@@ -1,4 +1,5 @@
 /** Gates that somebody can pass, and notifications that reach somebody. */
+import { isAmong } from '../access';
 import type { RunbookFile } from '../schema/runbook';
 import type { Inventory } from './check';
 import { problem, unknownName, warning, type PlaceInFile, type RunbookProblem } from './problems';
@@ -82,10 +83,7 @@ function peopleProblems(at: PlaceInFile, who: PeopleFile, inventory: Inventory |
 }
 
 function peopleAble(who: PeopleFile, inventory: Inventory): number {
-  const able = [...inventory.people].filter(
-    ([name, { role }]) => who.people.includes(name) || who.roles.some((one) => one === role),
-  );
-  return able.length;
+  return [...inventory.people].filter(([name, { role }]) => isAmong(who, { name, role })).length;
 }
 
 export function checkNotifications(file: RunbookFile, inventory: Inventory | null): RunbookProblem[] {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Attempt } from '../../activities/attempt';
 import type { ScriptInput, ScriptResult } from '../../activities/contract';
 import { createScriptEffects } from '../../activities/scripts/effects';
+import { secretForms, shownOutput } from '../../activities/scripts/output';
 import { listPrograms } from '../../activities/scripts/programs';
 import { createSecrets } from '../../activities/secrets';
 import type { RecoverySite } from '../../activities/site';
@@ -199,6 +200,21 @@ test('of endless output beginning and end are kept, and no secret is cut in two'
   ).toBe('S');
   expect(Buffer.byteLength(text)).toBeLessThan(64 * 1024);
 });
+
+test.each(['SECRET0123456789', 'pä+ss word', 'again-again'])(
+  'of an output that an agent cut off in the middle of a secret, nothing of it is shown',
+  (secret) => {
+    const whole = Buffer.from(secret);
+    const forms = secretForms([whole]);
+    for (let length = 1; length <= whole.length; length += 1) {
+      const printed = Buffer.concat([Buffer.from(`<${secret}>\n`), whole.subarray(0, length)]);
+      const head = Buffer.from(printed.toString('utf8'));
+      expect(shownOutput({ head, tail: null, totalBytes: head.length }, forms, true)).toBe('<[secret]>\n[secret]');
+    }
+    const head = Buffer.from('nothing of it');
+    expect(shownOutput({ head, tail: null, totalBytes: head.length }, forms, true)).toBe('nothing of it');
+  },
+);
 
 test('control characters become harmless', async () => {
   await program('one', '#!/bin/sh\nprintf "a\\033[31mred\\033[0m \\007bell\\n"\n');

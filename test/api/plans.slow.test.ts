@@ -222,6 +222,24 @@ test('with Postgres down a plan is started from its text, once', async () => {
   }
 }, 60_000);
 
+test('a key that Postgres did not keep stands for one run all the same, though Postgres answers all else', async () => {
+  await imported(shop('twice'));
+  const remember = () => Promise.reject(new Error('no answer'));
+  const forgetful = { ...stack.store, idempotency: { ...stack.store.idempotency, remember } };
+  const other = caller({ ...stack, deps: { ...stack.deps, store: forgetful } });
+  const push = () =>
+    other('POST', '/runbooks/twice/runs', {
+      body: { mode: 'recovery', intent: 'planned', reason: 'Site A is moved' },
+      headers: { 'idempotency-key': 'pushed-twice' },
+    });
+  const answers = await Promise.all([push(), push()]);
+  expect(answers.map(({ status, body }) => body.detail ?? status).sort()).toEqual([200, 201]);
+  const [first, second] = answers.map(({ body }) => ({ ...body, seenBefore: null }));
+  expect(first).toEqual(second);
+  expect(first).toMatchObject({ runbook: { name: 'twice', version: 1 }, servers: 3 });
+  await call('POST', `/runs/${first!.runId}/abort`, { body: { reason: 'Only a test.' } });
+}, 60_000);
+
 test('the id that a key stands for without Postgres is a UUIDv7 of its time', () => {
   const now = Date.parse('2026-03-14T02:11:07.412Z');
   expect(isUuidV7(runIdOfKey('plan/a/b', now))).toBe(true);

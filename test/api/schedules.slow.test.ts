@@ -2,8 +2,9 @@
 import { Client, Connection } from '@temporalio/client';
 import { reconcileSchedules } from '../../api/schedules/reconcile';
 import { serveApi, type ServedApi } from '../../api/server';
-import { scheduleId } from '../../model/scheduled-rehearsal';
+import { scheduledWorkflowType, scheduleId } from '../../model/scheduled-rehearsal';
 import { eventOfRow } from '../../record/row';
+import { workflowQueue } from '../../workflows/messages';
 import { muster } from '../cli/muster';
 import { testTemporalAddress } from '../support/temporal';
 import { caller, eventually, openTestStack, recoveryTools } from './stack';
@@ -98,6 +99,25 @@ test('a schedule that was paused stays so over an import and a start of the API;
   expect(unknown).toMatchObject({ status: 404, body: { detail: expect.stringContaining('shop') } });
 });
 
+test('whom the runbook does not let start it starts no rehearsal of it by its schedule either', async () => {
+  await importText(`${shop(never, 'guarded')}access: { start: { roles: [admin] } }\n`);
+  const act = (what: string) =>
+    call('POST', '/schedules/guarded/acts', {
+      body: { act: what, reason: 'before the audit' },
+      token: stack.tokens.coordinator,
+    });
+  const refused = await act('run-now');
+  expect([refused.status, refused.body.detail]).toEqual([403, expect.stringContaining('needed anybody who is admin')]);
+  expect((await list()).find((one: { runbook: string }) => one.runbook === 'guarded')).toMatchObject({ last: null });
+  const said = await eventually(async () => {
+    const rows = await stack.refusedRows();
+    return JSON.stringify(rows).includes('start of runbook guarded') && rows;
+  });
+  expect(JSON.stringify(said)).not.toContain('Schedule of runbook guarded: run-now');
+  expect((await act('pause')).status).toBe(200);
+  await importText(`${shop('', 'guarded')}# without\n`);
+});
+
 test('a start while another run has the server, or while replication is behind, is skipped, recorded and told', async () => {
   const db01 = (await stack.store.servers.find('db01'))!;
   await stack.store.servers.save({ ...db01, objectives: { ...db01.objectives, rpoMs: 1 } });
@@ -127,6 +147,19 @@ test('a start while another run has the server, or while replication is behind, 
   });
   const told = (await stack.store.notifications.list({ limit: 10 })).filter((one) => one.occasion === 'rehearsal-due');
   expect(told.map(({ name, to }) => [name, to])).toEqual(Array(2).fill(['shop', 'ops@example.org']));
+}, 120_000);
+
+test('what could not be prepared in time, because nothing was there to prepare it, is skipped', async () => {
+  await eventually(async () => ((await call('GET', '/servers/db01/replica')).body.lagMs ?? Infinity) < 10_000, 60_000);
+  await importText(shop(never.replace('}', ', catchUp: 1s }'), 'late'));
+  const started = await client().workflow.start(scheduledWorkflowType, {
+    ...{ taskQueue: workflowQueue, workflowId: 'late', startDelay: '2s' },
+    args: [{ tenantId: 'main', coreId: 'main', runbook: 'late' }],
+  });
+  expect(await started.result()).toEqual({
+    runId: null,
+    skipped: expect.stringMatching(/prepared \d.* after its time only, and may start 1\.0 s late/),
+  });
 }, 120_000);
 
 test('otherwise it starts the rehearsal as a run of its own, by the schedule, with the limits of its runbook', async () => {

@@ -1,11 +1,16 @@
 /** What an auditor and an administrator reach of notifications: through the API and the command line, to a real mail server and receiver. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { serveApi, type ServedApi } from '../../api/server';
 import { createMailSender } from '../../notify/mail';
 import { createWebhookSender } from '../../notify/webhooks';
+import { examine } from '../../stack/doctor/doctor';
 import { messengerOf } from '../../stack/notifying';
 import { caller, openTestStack, type Call, type TestStack } from '../api/stack';
 import { muster } from '../cli/muster';
 import { batch, event, newRunId, opened } from '../store/run-events';
+import { testTemporalAddress } from '../support/temporal';
 import { startReceiver, type TestReceiver } from './support/receiver';
 import { startSmtp, type TestSmtp } from './support/smtp';
 
@@ -83,4 +88,20 @@ test('an auditor lists what could not be delivered and why, by run; the open doo
     false,
     '1 could not be delivered in the last 24 hours (muster notifications)',
   ]);
+  const folder = await mkdtemp(join(tmpdir(), 'muster-door-'));
+  try {
+    await writeFile(join(folder, 'muster.yaml'), 'sites: [{ id: dr, kind: simulated }]\n');
+    const { checks } = await examine({
+      env: {
+        ...{ PATH: process.env['PATH'], MUSTER_URL: served.url, MUSTER_TEMPORAL_ADDRESS: testTemporalAddress() },
+        ...{ MUSTER_CONFIG: join(folder, 'muster.yaml'), MUSTER_DATA_FOLDER: join(folder, 'data') },
+      },
+    });
+    expect(checks.find(({ id }) => id === 'api.connection')).toMatchObject({
+      state: 'problem',
+      found: expect.stringContaining('notifications: 1 could not be delivered in the last 24 hours'),
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }, 60_000);

@@ -1,5 +1,6 @@
 /** Orders of plans for a simulated world. */
 import { v7 } from 'uuid';
+import { isolatedNetworkName } from '../../model/orders/isolated-networks';
 import type { PlanOrder, RunbookOfPlan, ServerOfPlan } from '../../model/plan';
 import type { RecoveryOrder } from '../../model/order';
 import { ines } from './order';
@@ -53,4 +54,39 @@ export async function planOfLost(
     ...{ retry, reminderMs: 60_000, lostAt: null, requestedAt: new Date().toISOString() },
     ...{ requestedBy: ines, reason: 'Site A lost power' },
   };
+}
+
+/** Servers that are rehearsed in one wave and one network of the plan. */
+export async function planOfRehearsed(
+  world: World,
+  servers: Record<string, Partial<RecoveryOrder>>,
+): Promise<{ order: PlanOrder; network: string }> {
+  const runId = v7();
+  const network = isolatedNetworkName('lan', runId);
+  const planned = await Promise.all(
+    Object.entries(servers).map(async ([name, changes]): Promise<ServerOfPlan> => {
+      const order = world.order(await world.server(name), { mode: 'rehearsal', ...changes });
+      const target = { ...order.target, machineName: `${name}-rehearsal`, networks: { lan: network } };
+      const isolation = { ownerRunId: runId, networks: [network], siteId: 'recovery' };
+      const place = { name, wave: 'one', after: [], failure: { kind: 'critical' as const }, datastore: null };
+      return { ...place, order: { ...order, target, isolation } };
+    }),
+  );
+  const { tenantId, coreId, retry, requestedBy, requestedAt } = planned[0]!.order;
+  const order: PlanOrder = {
+    ...{
+      runId,
+      tenantId,
+      coreId,
+      procedure: 'plan',
+      mode: 'rehearsal',
+      intent: 'disaster',
+      servers: planned,
+      parts: [],
+    },
+    runbook: { name: 'shop', title: 'Web shop', version: 1, sha256: '0'.repeat(64) },
+    plan: { ...plainRunbook, waves: [{ name: 'one', title: 'One', after: [], gate: null }] },
+    ...{ retry, reminderMs: 60_000, lostAt: null, requestedAt, requestedBy, reason: 'Quarterly' },
+  };
+  return { order, network };
 }

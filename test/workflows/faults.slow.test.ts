@@ -39,8 +39,8 @@ const weaknesses: Partial<Record<PushButtonStep, Weakness>> = {
   'register-disks': { rule: { method: 'registerDisk' } },
   'release-disks': { rule: { method: 'release' } },
   'power-on': { rule: { method: 'power' } },
-  // create-machine asks first, whether it was there already.
-  'prove-boot': { rule: { method: 'find', after: 1 } },
+  // create-machine asks first, whether it was there already; power-on, whether it is as it was built.
+  'prove-boot': { rule: { method: 'find', after: 2 } },
   'resume-replication': { rule: { method: 'letGo' } },
 };
 
@@ -122,6 +122,28 @@ test.each(Object.entries(weaknesses))(
     if (step === 'prove-boot') await keepHistory(handle, 'aborted');
   },
 );
+
+test('all machines of the site are looked at once, before anything is done: hundreds of servers may be recovered there', async () => {
+  const order = await lostServer('looks', {} as Weakness);
+  await writeFaults(rulesFile, [{ method: 'list', after: 1, error: 'OperatorError', times: 1 }]);
+  const handle = await world.start(order);
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+  expect((await live(handle)).events.filter(({ kind }) => kind === 'attempt-failed')).toEqual([]);
+});
+
+test('a commit that is stuck goes on or is tried again: nobody can go back behind it', async () => {
+  const order = await lostServer('commit-stuck', {} as Weakness, { option: 'destructive' });
+  await writeFaults(rulesFile, [{ method: 'beginCommit', error: 'OperatorError', times: 1 }]);
+  const handle = await world.start(order);
+  await decide(handle, await parked(handle), 'commit');
+  const stuck = await parked(handle);
+  expect(stuck).toMatchObject({ step: 'resume-replication', kind: 'stuck' });
+  await expect(decide(handle, stuck, 'retry', { from: 'power-on' })).rejects.toMatchObject({
+    cause: { type: 'BadInput', message: expect.stringContaining('no way back') },
+  });
+  await decide(handle, stuck, 'retry');
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+});
 
 test('an abort ends an effect that is under way, and the run does not wait for its attempts', async () => {
   const order = await lostServer('mid-effect', {} as Weakness);

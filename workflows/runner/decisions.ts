@@ -16,10 +16,7 @@ export function checkDecision<O extends RunOrder>(run: Run<O>, request: Decision
   const { from } = request;
   const behind = run.noWayBackFrom;
   if (from !== null && behind !== null && run.indexOf(from) < run.indexOf(behind)) {
-    refuse(
-      'BadInput',
-      `What was done before "${behind}" is being taken down: nobody can go back to "${from}" any more.`,
-    );
+    refuse('BadInput', `From "${behind}" on there is no way back: nobody can go back to "${from}" any more.`);
   }
   // What was parked leaves the list only when its coroutine wakes: nothing can be decided there any more.
   if (run.interrupt !== null && !parked.parking.undo) {

@@ -20,6 +20,7 @@ import { RunJournal } from './journal';
 import { logEvent } from './log';
 import type { LiveRun, WaitingChild } from '../messages';
 import type { RunRules } from './access';
+import type { PlansVerdict } from './verdict';
 
 export interface Place {
   readonly step: string;
@@ -86,12 +87,14 @@ export class Run<O extends RunOrder = RecoveryOrder> {
   /** Set when a step began that cannot be taken back: abort is refused from here on. */
   irrevocable = false;
   closedAs: RunState | null = null;
-  /** The step from which on what was done is taken down for good: nobody can go back behind it. */
+  /** The step from which on what was done is taken down, or made final, for good: nobody can go back behind it. */
   noWayBackFrom: string | null = null;
   /** Of a plan: whether people hold something of it and nothing runs; its runs that wait for people; their chains' last hashes. */
   isHeld: () => boolean = () => false;
   waitingChildren: () => WaitingChild[] = () => [];
   childHashes: () => Record<string, string> = () => ({});
+  /** As part of a plan: what it hears of it (verdict.ts). */
+  plansVerdict: PlansVerdict | null = null;
   /** An abort that needs four eyes and has two. */
   halfAbort: HalfDecision | null = null;
   order: O;

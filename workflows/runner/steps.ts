@@ -50,7 +50,10 @@ export async function step<T, O extends RunOrder>(
     if (around !== undefined) await around.after();
     return skip(run, place, waived, options.whenSkipped as T);
   }
-  if (options.irrevocable === true) run.irrevocable = true;
+  if (options.irrevocable === true) {
+    run.irrevocable = true;
+    run.noWayBackFrom = id;
+  }
   const settled = around?.instead
     ? await settleInstead(run, place, around.instead, options)
     : await settleWithUndo(run, place, act, options);

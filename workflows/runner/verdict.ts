@@ -1,8 +1,10 @@
 /** A run as part of a plan: it says when it is proven and when it waits for people, and waits for the plan's verdict on all together. */
-import { condition, getExternalWorkflowHandle, setHandler } from '@temporalio/workflow';
+import { condition, getExternalWorkflowHandle, patched, setHandler } from '@temporalio/workflow';
 import type { PartOf } from '../../model/order';
 import { childProvenSignal, childWaitsSignal, verdictSignal, type ChildWaits, type Verdict } from '../messages';
 import { askPeople } from './attempts';
+import { isRunning } from './holders';
+import { laterReminder } from './reminders';
 import { Interrupted, type Run, type RunOrder } from './run';
 
 export interface PlansVerdict {
@@ -10,28 +12,45 @@ export interface PlansVerdict {
   commit(step: string): Promise<void>;
 }
 
-/** Call before anything is done: the plan may want it undone at any time. */
+/** Call before anything is done: the plan may want it undone at any time. A procedure that goes back comes here again, and listens once. */
 export function listenToPlan<O extends RunOrder>(run: Run<O>, plan: PartOf): PlansVerdict {
+  return (run.plansVerdict ??= listen(run, plan));
+}
+
+function listen<O extends RunOrder>(run: Run<O>, plan: PartOf): PlansVerdict {
   let committed: Verdict | null = null;
+  // Asked once: an execution of an earlier version only listens, for good.
+  const talks = patched('talks-with-its-plan');
   setHandler(verdictSignal, (verdict) => {
     if (verdict.verdict !== 'roll-back') committed = verdict;
     else if (run.canAbort) run.abort(verdict.reason, verdict.by);
     else run.emit('noted', { message: 'The plan wanted this undone; it is being undone, final or over already.' });
   });
-  void tellWhatWaits(run, plan.workflowId);
+  if (talks) void tellWhatWaits(run, plan.workflowId);
   return {
     async commit(step) {
+      if (run.memory.has(step)) return;
       run.announce(step);
       const told = await tell(() =>
         getExternalWorkflowHandle(plan.workflowId).signal(childProvenSignal, { runId: run.order.runId }),
       );
-      if (!told) return askInstead(run, step);
-      await run.inScope(() => condition(() => committed !== null || run.interrupt !== null), true);
+      const isHere = (): boolean => committed !== null || run.interrupt !== null;
+      if (!told || (talks && !(await comesFrom(run, plan, isHere)))) return askInstead(run, step);
+      await condition(isHere);
       if (run.interrupt !== null) throw new Interrupted();
       const { reason, by } = committed as unknown as Verdict;
+      run.memory.set(step, { value: null, exception: false });
       run.emit('step-done', { result: { reason } }, { step, by });
     },
   };
+}
+
+/** False: the plan is no more, and said nothing. Looked at as rarely as people are reminded, and not by signals, which fill its history. */
+async function comesFrom<O extends RunOrder>(run: Run<O>, plan: PartOf, isHere: () => boolean): Promise<boolean> {
+  for (let waitMs = run.order.reminderMs; ; waitMs = laterReminder(waitMs)) {
+    if (await condition(isHere, waitMs)) return true;
+    if (!(await isRunning({ workflowId: plan.workflowId }).catch(() => true))) return isHere();
+  }
 }
 
 /** One signal when something begins to wait and one when nothing does any more: 500 that stick at once are 500 signals. */
@@ -69,5 +88,6 @@ async function askInstead<O extends RunOrder>(run: Run<O>, step: string): Promis
   const question = 'Commit this by itself, or roll it back.';
   const because = 'It is proven, and the plan that it belongs to was ended from outside Muster.';
   await askPeople(run, { step, item: null }, question, because, ['commit', 'roll-back']);
+  run.memory.set(step, { value: null, exception: false });
   run.emit('step-done', { result: null }, { step });
 }

@@ -48,7 +48,7 @@ const now = (changes: Partial<RunbookNow> = {}): RunbookNow => ({
   parts: {},
   ...changes,
 });
-const judge = (is: RunbookNow, closed: Rehearsal[], at = nowMs) => verification(is, closed, at, () => ['waves.db']);
+const judge = (is: RunbookNow, closed: Rehearsal[], at = nowMs) => verification(is, closed, at, ['waves.db']);
 
 test('never rehearsed is said as such; a rehearsal of this text on these servers verifies until its age ends it', () => {
   expect(judge(now(), [])).toMatchObject({ state: 'never-rehearsed', rehearsal: null });
