@@ -18,8 +18,8 @@ export interface PartOptions {
   readonly args: readonly string[];
   readonly logFile: string;
   readonly env?: NodeJS.ProcessEnv;
-  /** true: it gets the secrets of the environment, too (MUSTER_SECRET_…). Default: it does not. */
-  readonly needsSecrets?: boolean;
+  /** Secrets of the environment (MUSTER_SECRET_…) that it gets, too: all, or these variables. Default: none. */
+  readonly secrets?: 'all' | readonly string[];
   readonly cwd?: string;
   /** What the kernel sends it when this process dies. */
   readonly deathSignal?: 'KILL' | 'TERM' | 'INT';
@@ -49,6 +49,11 @@ export function wrapCommand(options: Pick<PartOptions, 'file' | 'args' | 'deathS
   return [...becomeUser(options.user), ...withDeathSignal, options.file, ...options.args];
 }
 
+const withSecrets = (environment: NodeJS.ProcessEnv, names: readonly string[]): NodeJS.ProcessEnv => ({
+  ...withoutSecretVariables(environment),
+  ...Object.fromEntries(names.map((name) => [name, environment[name]])),
+});
+
 /** Starts the program. A program that cannot be started shows as `ended` with code 127 and a line in the log. */
 export function startPart(options: PartOptions): Part {
   const log = openSync(options.logFile, 'a', 0o600);
@@ -56,7 +61,7 @@ export function startPart(options: PartOptions): Part {
   const environment = options.env ?? process.env;
   const child = spawn(command!, args, {
     stdio: ['ignore', log, log],
-    env: options.needsSecrets === true ? environment : withoutSecretVariables(environment),
+    env: options.secrets === 'all' ? environment : withSecrets(environment, options.secrets ?? []),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     // A group of its own: Ctrl-C in a terminal reaches `muster up` alone, which then stops the parts in order.
     detached: true,

@@ -109,16 +109,23 @@ export function apiUrl(api: Configuration['api']): string {
   return `http://${name}:${api.port}`;
 }
 
-function startOwn({ ownProcess, env, folder }: PartsContext, name: 'worker' | 'api'): Part {
+function startOwn({ ownProcess, env, folder, configuration }: PartsContext, name: 'worker' | 'api'): Part {
   const [file, ...args] = ownProcess(name);
   return startPart({
     name: name === 'api' ? 'the API' : 'the worker',
     file: file!,
     args,
     env,
-    needsSecrets: name === 'worker',
+    // The worker resolves those of orders and sites, whatever they are called; the API those that its configuration names.
+    secrets: name === 'worker' ? 'all' : secretVariablesOf(configuration.notifications),
     logFile: join(folder.logs, `${name}.log`),
   });
+}
+
+/** Of the mail server and the webhooks. */
+function secretVariablesOf({ mail, webhooks }: Configuration['notifications']): string[] {
+  const refs = [mail?.password ?? null, ...webhooks.map(({ secret }) => secret)];
+  return refs.flatMap((ref) => (ref?.from === 'environment' ? [ref.name] : []));
 }
 
 async function ready(part: Part, check: () => Promise<boolean>, signal: AbortSignal): Promise<void> {
