@@ -1,4 +1,5 @@
 export { plan } from './plan';
+export { planCleanUp } from './plan-clean-up';
 export { pushButtonRecovery } from './push-button-recovery';
 export { rehearsalCleanUp } from './rehearsal';
 export { replicationSession } from './replication-session';

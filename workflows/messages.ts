@@ -183,6 +183,9 @@ export const lockOf = (order: Pick<RecoveryOrder, 'mode' | 'tenantId' | 'server'
 /** A rehearsal is cleaned up alone once at a time, whatever its server does meanwhile. */
 export const cleanUpWorkflowType = 'rehearsalCleanUp';
 export const cleanUpWorkflowId = (tenantId: string, runId: string): string => `${tenantId}/rehearsal-clean-up/${runId}`;
+/** The same for all servers of a plan, one after the other. */
+export const planCleanUpWorkflowType = 'planCleanUp';
+export const planCleanUpWorkflowId = (tenantId: string, runId: string): string => `${tenantId}/plan-clean-up/${runId}`;
 /** Temporal's own: smaller goes first, 3 is what nobody chose. Activities and runs of servers inherit it. */
 export const priorityOf = (mode: RecoveryOrder['mode']): { readonly priorityKey: number } => ({
   priorityKey: mode === 'recovery' ? 2 : 4,

@@ -4,8 +4,10 @@ import type { Provenance, RecoveryOrder } from '../../model/order';
 import { isRehearsal } from '../../model/rehearsal';
 import type { ApiDeps } from '../deps';
 import { notFound, Problem } from '../problems';
-import type { StartedRecovery } from '../schemas/recoveries';
+import type { StartedCleanUp } from '../schemas/recoveries';
+import type { RecoveryMemo } from '../temporal/recoveries';
 import { within } from '../within';
+import { startCleanUpOfPlan } from './clean-up-plan';
 
 export interface CleanUpPush {
   readonly runId: string;
@@ -18,8 +20,10 @@ export interface CleanUpPush {
  *
  * @throws Problem `not-found`; `conflict` for what is no rehearsal, and for one that still runs and cleans up by itself.
  */
-export async function startCleanUp(deps: ApiDeps, push: CleanUpPush): Promise<StartedRecovery> {
+export async function startCleanUp(deps: ApiDeps, push: CleanUpPush): Promise<StartedCleanUp> {
   const { store, temporal, config } = deps;
+  const row = await within(config.storeDeadlineMs, store.runs.get(push.runId));
+  if (row?.procedure === 'plan') return startCleanUpOfPlan(deps, row, push);
   const order = await within(config.storeDeadlineMs, store.order(push.runId));
   if (order === undefined) throw notFound('run', push.runId);
   if (!isRehearsal(order) || order.cleansUp !== undefined) {
@@ -34,11 +38,7 @@ export async function startCleanUp(deps: ApiDeps, push: CleanUpPush): Promise<St
     );
   }
   const cleaning = await cleaningOrder(deps, order, push);
-  const { runId, server, target } = cleaning;
-  const memo = {
-    ...{ runId, idempotencyKey: '', contentSha256: '', serverId: server.id, serverName: server.name },
-    ...{ machineName: target.machineName, requestedBy: push.by.actor.name },
-  };
+  const memo = memoOf(cleaning);
   const started = await temporal.startRecovery(cleaning, memo);
   const now = started.kind === 'started' ? memo : (started.other?.memo ?? memo);
   const { serverId, serverName, machineName } = now;
@@ -48,15 +48,28 @@ export async function startCleanUp(deps: ApiDeps, push: CleanUpPush): Promise<St
 const wordsOf = ({ mode, cleansUp }: RecoveryOrder): string =>
   cleansUp !== undefined ? 'clean-up itself' : mode === 'rehearsal' ? 'rehearsal of an earlier version' : mode;
 
+export function memoOf({ runId, server, target, requestedBy }: RecoveryOrder): RecoveryMemo {
+  return {
+    ...{ runId, idempotencyKey: '', contentSha256: '', serverId: server.id, serverName: server.name },
+    ...{ machineName: target.machineName, requestedBy: requestedBy.actor.name },
+  };
+}
+
 /** The networks of a plan that still runs are its servers'; nobody takes them away beneath them. */
-async function cleaningOrder(
-  { temporal, config, clock }: ApiDeps,
+async function cleaningOrder(deps: ApiDeps, order: RecoveryOrder, push: CleanUpPush): Promise<RecoveryOrder> {
+  const { partOf, isolation } = order;
+  const plan = partOf === undefined ? undefined : await deps.temporal.findPlan(deps.config.tenantId, partOf.runId);
+  return asCleanUp(deps, order, plan?.running === true ? [] : (isolation?.networks ?? []), push);
+}
+
+/** `networks`: those that go with it. */
+export function asCleanUp(
+  { clock }: Pick<ApiDeps, 'clock'>,
   order: RecoveryOrder,
+  networks: readonly string[],
   { reason, by }: CleanUpPush,
-): Promise<RecoveryOrder> {
-  const { partOf, tryOut: _tryOut, giveUpAfterMs: _giveUp, isolation, ...rest } = order;
-  const plan = partOf === undefined ? undefined : await temporal.findPlan(config.tenantId, partOf.runId);
-  const networks = plan?.running === true ? [] : (isolation?.networks ?? []);
+): RecoveryOrder {
+  const { partOf: _plan, tryOut: _tryOut, giveUpAfterMs: _giveUp, isolation, ...rest } = order;
   return {
     ...rest,
     ...(isolation === undefined ? {} : { isolation: { ...isolation, networks } }),

@@ -4,7 +4,13 @@ import { startCleanUp } from '../recoveries/clean-up';
 import { startRecovery } from '../recoveries/start';
 import { body, json, type Register } from '../register';
 import { runParam } from './runs';
-import { cleanUpSchema, idempotencyHeader, newRecoverySchema, startedRecoverySchema } from '../schemas/recoveries';
+import {
+  cleanUpSchema,
+  idempotencyHeader,
+  newRecoverySchema,
+  startedCleanUpSchema,
+  startedRecoverySchema,
+} from '../schemas/recoveries';
 
 export function recoveryRoutes(register: Register, deps: ApiDeps, servers: KnownServers): void {
   register(
@@ -37,11 +43,11 @@ export function recoveryRoutes(register: Register, deps: ApiDeps, servers: Known
       path: '/rehearsals/{runId}/clean-up',
       summary: 'Clean up a rehearsal that was ended before it had',
       description:
-        'Starts a run of its own that removes whatever has the rehearsal’s tag and proves that nothing is left; harmless where nothing is.',
+        'Starts a run of its own that removes whatever has the rehearsal’s tag and proves that nothing is left; harmless where nothing is. Of a plan: one for each server that is not cleaned up, the last first.',
       request: { params: runParam, body: body(cleanUpSchema) },
       responses: {
-        200: json(startedRecoverySchema, 'It is being cleaned up already'),
-        201: json(startedRecoverySchema, 'Started'),
+        200: json(startedCleanUpSchema, 'It is being cleaned up already'),
+        201: json(startedCleanUpSchema, 'Started'),
       },
     },
     async (c) => {

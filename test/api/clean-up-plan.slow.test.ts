@@ -1,0 +1,110 @@
+/** What the rehearsal of a runbook left behind, when somebody ended its workflows at Temporal, and cleaning it all up by one act. */
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { serveApi, type ServedApi } from '../../api/server';
+import { readEffects } from '../../platforms/simulated/effects';
+import { openSimulatedSite } from '../../platforms/simulated/open';
+import { planWorkflowId, rehearsalWorkflowId } from '../../workflows/messages';
+import { muster } from '../cli/muster';
+import { testTemporalAddress } from '../support/temporal';
+import {
+  caller,
+  eventually,
+  openTestStack,
+  recoveryTools,
+  siteId,
+  type Call,
+  type Reply,
+  type TestStack,
+} from './stack';
+
+let stack: TestStack;
+let call: Call;
+let tools: ReturnType<typeof recoveryTools>;
+let served: ServedApi;
+const ids = new Map<string, string>();
+
+beforeAll(async () => {
+  stack = await openTestStack({ planProof: { stableForMs: 100, heartbeatTimeoutMs: 5000 } });
+  call = caller(stack);
+  tools = recoveryTools(stack, call);
+  await stack.startWorkers();
+  served = await serveApi(stack.deps, { host: '127.0.0.1', port: 0 });
+  for (const name of ['db01', 'app01']) ids.set(name, await tools.protectedServer(name));
+}, 60_000);
+afterAll(async () => {
+  await served?.stop();
+  await stack?.close();
+}, 30_000);
+
+const text = `format: 1
+name: shop
+title: Shop
+networks: { recovery: { lan: lan }, rehearsal: { lan: isolated } }
+defaults: { hardware: vmware-pvscsi }
+waves:
+  - { name: data, servers: [{ name: db01 }] }
+  - { name: front, after: [data], servers: [{ name: app01 }] }
+gates:
+  tried: { title: Tried, question: Does it sell?, approvers: { roles: [coordinator] }, in: [rehearsal] }
+rehearsal: { tryOut: tried }
+`;
+const site = () => openSimulatedSite({ folder: join(stack.folder, 'site'), id: siteId }).platform;
+const rehearsed = async (): Promise<string[]> =>
+  (await site().list()).flatMap(({ name }) => (name.includes('rehearsal') ? [name] : []));
+const cleanUp = (runId: string): Promise<Reply> =>
+  call('POST', `/rehearsals/${runId}/clean-up`, { body: { reason: 'ended by hand' } });
+
+test('a plan’s rehearsal that was ended from outside is cleaned up by one act, last server first; again it does no harm', async () => {
+  await call('POST', '/runbooks', { body: { text } });
+  const started = await call('POST', '/runbooks/shop/runs', {
+    body: { mode: 'rehearsal', reason: 'Quarterly' },
+    headers: { 'idempotency-key': `key-${Math.random()}` },
+  });
+  const { runId } = started.body;
+  await eventually(async () => (await call('GET', `/runs/${runId}`)).body.view?.currentStep === 'try-out', 60_000);
+  expect(await rehearsed()).toHaveLength(2);
+  expect(await cleanUp(runId)).toMatchObject({ status: 409, body: { detail: expect.stringContaining('still runs') } });
+
+  const connection = await Connection.connect({ address: testTemporalAddress() });
+  const { workflow } = new Client({ connection, namespace: stack.namespace });
+  await workflow.getHandle(planWorkflowId('main', runId)).terminate('somebody at Temporal');
+  const orphaned = await cleanUp(runId);
+  expect(orphaned).toMatchObject({ status: 409 });
+  expect(orphaned.body.detail).toMatch(/db01 \(`muster abort .*app01 \(`muster abort /);
+  for (const id of ids.values()) await workflow.getHandle(rehearsalWorkflowId('main', id)).terminate('and again');
+  await connection.close();
+  expect(await rehearsed()).toHaveLength(2);
+
+  const first = await cleanUp(runId);
+  expect(first.status).toBe(201);
+  const runs = first.body.runs as { runId: string; serverName: string; rehearsal: string }[];
+  expect(runs.map(({ serverName }) => serverName)).toEqual(['app01', 'db01']);
+  for (const one of runs) {
+    await eventually(async () => (await call('GET', `/runs/${one.runId}`)).status === 200, 30_000);
+    expect((await tools.closed(one.runId)).view.state).toBe('succeeded');
+  }
+  expect([await rehearsed(), await site().networks()]).toEqual([[], []]);
+  const removed = (await readEffects(join(stack.folder, 'site'))).filter(({ what }) => what === 'platform.remove');
+  expect(removed.map(({ runId: of }) => of)).toEqual(runs.map(({ rehearsal }) => rehearsal));
+
+  const env = { MUSTER_URL: served.url, MUSTER_TOKEN: stack.tokens.operator };
+  const again = await muster(['rehearsal', 'clean-up', runId, '--reason', 'to be sure', '--watch'], env);
+  expect([again.exitCode, again.stdout]).toEqual([0, expect.stringMatching(/app01[^]*db01[^]*succeeded/)]);
+  expect([await rehearsed(), await site().networks()]).toEqual([[], []]);
+}, 180_000);
+
+test('a plan that recovered is not cleaned up', async () => {
+  const started = await call('POST', '/runbooks/shop/runs', {
+    body: { mode: 'recovery', intent: 'disaster', reason: 'To see' },
+    headers: { 'idempotency-key': `key-${Math.random()}` },
+  });
+  const { runId } = started.body;
+  await eventually(async () =>
+    (await call('GET', '/runs?limit=50')).body.items.some((one: Reply['body']) => one.runId === runId),
+  );
+  const refused = await cleanUp(runId);
+  expect([refused.status, refused.body.detail]).toEqual([409, expect.stringContaining('only a rehearsal')]);
+  await call('POST', `/runs/${runId}/abort`, { body: { reason: 'Seen' } });
+  await tools.closed(runId);
+}, 90_000);
