@@ -10,6 +10,7 @@ import type { Provenance } from '../model/order';
 import type { NotificationRule } from '../model/runbook/runbook';
 import { withoutSecrets } from '../programs/redact';
 import type { Store } from '../store/contract';
+import type { Parcel } from '../store/notifications-contract';
 import type { Sender } from './message';
 
 export interface DispatcherDeps {
@@ -36,6 +37,8 @@ export interface Pace {
 }
 
 const standardPace: Pace = { everyMs: 2_000, windowMs: 10_000, quietMs: 120_000, leaseMs: 180_000 };
+/** By channel: a receiver that hangs keeps its own messages waiting, and not the others'. */
+const messagesAtOnce = 8;
 /** A message that is on its way when the process stops gets so long to arrive. */
 const stopGraceMs = 4_000;
 
@@ -50,9 +53,7 @@ export function startDispatcher(deps: DispatcherDeps): Dispatcher {
   const cutting = new AbortController();
   const loops = [
     loop(deps, pace, stopping.signal, () => addressAll(deps, pace)),
-    ...channels.map((channel) =>
-      loop(deps, pace, stopping.signal, () => sendAll(deps, pace, channel, stopping.signal, cutting.signal)),
-    ),
+    ...channels.map((channel) => sendAll(deps, pace, channel, stopping.signal, cutting.signal)),
   ];
   return {
     async stop() {
@@ -83,28 +84,50 @@ async function addressAll({ store, defaults }: DispatcherDeps, { windowMs, quiet
   while ((await store.notifications.address({ defaults, windowMs, quietMs })) > 0);
 }
 
+/** Returns when it is stopped and nothing of it is on its way any more. */
 async function sendAll(
-  { store, senders, giveUpMs, log, by }: DispatcherDeps,
-  { leaseMs }: Pace,
+  deps: DispatcherDeps,
+  pace: Pace,
   channel: Channel,
   stopping: AbortSignal,
   cutting: AbortSignal,
 ): Promise<void> {
-  while (!stopping.aborted) {
-    const parcel = await store.notifications.take(channel, leaseMs);
-    if (parcel === undefined) return;
-    const about = { parcel: parcel.parcelId, channel, notices: parcel.notices.length };
-    try {
-      await senders[channel].send(parcel, cutting);
-    } catch (error) {
-      // What is wrong with the configuration is mended there, and then goes out.
-      const forGood = isMusterError(error) && error.family === 'PermanentError';
-      const text = withoutSecrets(error instanceof Error ? error.message : String(error));
-      log.warn({ ...about, reason: text, forGood }, 'A notification could not be sent');
-      await store.notifications.failed(parcel, by, { error: text, forGood, giveUpMs });
-      continue;
+  const onTheirWay = new Set<Promise<void>>();
+  await loop(deps, pace, stopping, async () => {
+    while (!stopping.aborted) {
+      if (onTheirWay.size >= messagesAtOnce) await Promise.race(onTheirWay);
+      const parcel = await deps.store.notifications.take(channel, pace.leaseMs);
+      if (parcel === undefined) return;
+      const sending = send(deps, channel, parcel, cutting).finally(() => onTheirWay.delete(sending));
+      onTheirWay.add(sending);
     }
-    await store.notifications.sent(parcel, by);
-    log.info(about, 'sent a notification');
+  });
+  await Promise.all(onTheirWay);
+}
+
+async function send(
+  { store, senders, giveUpMs, log, by }: DispatcherDeps,
+  channel: Channel,
+  parcel: Parcel,
+  cutting: AbortSignal,
+): Promise<void> {
+  const about = { parcel: parcel.parcelId, channel, notices: parcel.notices.length };
+  const failure = await senders[channel].send(parcel, cutting).then(
+    () => undefined,
+    (error: unknown) => ({ error }),
+  );
+  try {
+    if (failure === undefined) {
+      await store.notifications.sent(parcel, by);
+      return log.info(about, 'sent a notification');
+    }
+    const { error } = failure;
+    // What is wrong with the configuration is mended there, and then goes out.
+    const forGood = isMusterError(error) && error.family === 'PermanentError';
+    const text = withoutSecrets(error instanceof Error ? error.message : String(error));
+    log.warn({ ...about, reason: text, forGood }, 'A notification could not be sent');
+    await store.notifications.failed(parcel, by, { error: text, forGood, giveUpMs });
+  } catch (error) {
+    log.warn({ ...about, err: error }, 'What became of a notification could not be stored: it is sent again');
   }
 }
