@@ -185,6 +185,11 @@ export const cleanUpWorkflowType = 'rehearsalCleanUp';
 export const cleanUpWorkflowId = (tenantId: string, runId: string): string => `${tenantId}/rehearsal-clean-up/${runId}`;
 /** The same for all servers of a plan, one after the other. */
 export const planCleanUpWorkflowType = 'planCleanUp';
+/** One of them; the order has `cleansUp`. */
+export interface CleanUpOfServer {
+  readonly order: RecoveryOrder;
+  readonly memo: Readonly<Record<string, unknown>>;
+}
 export const planCleanUpWorkflowId = (tenantId: string, runId: string): string => `${tenantId}/plan-clean-up/${runId}`;
 /** Temporal's own: smaller goes first, 3 is what nobody chose. Activities and runs of servers inherit it. */
 export const priorityOf = (mode: RecoveryOrder['mode']): { readonly priorityKey: number } => ({

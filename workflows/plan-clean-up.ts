@@ -4,14 +4,7 @@
  */
 import { executeChild, ParentClosePolicy, sleep, WorkflowIdReusePolicy } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import type { RecoveryOrder } from '../model/order';
-import { cleanUpWorkflowId, cleanUpWorkflowType, workflowQueue } from './messages';
-
-export interface CleanUpOfServer {
-  /** With `cleansUp`. */
-  readonly order: RecoveryOrder;
-  readonly memo: Readonly<Record<string, unknown>>;
-}
+import { cleanUpWorkflowId, cleanUpWorkflowType, workflowQueue, type CleanUpOfServer } from './messages';
 
 export async function planCleanUp({ cleanUps }: { readonly cleanUps: readonly CleanUpOfServer[] }): Promise<void> {
   for (const one of cleanUps) await cleanUpOf(one);

@@ -89,6 +89,16 @@ export const startedRecoverySchema = z
   .openapi('StartedRecovery');
 export type StartedRecovery = z.infer<typeof startedRecoverySchema>;
 
+export const startedCleanUpSchema = startedRecoverySchema
+  .extend({
+    runs: z
+      .array(z.object({ runId: z.string(), serverName: z.string(), rehearsal: z.string() }))
+      .optional()
+      .openapi({ description: 'Of a plan: each begins when the one before has ended; the first is the one above' }),
+  })
+  .openapi('StartedCleanUp');
+export type StartedCleanUp = z.infer<typeof startedCleanUpSchema>;
+
 export const idempotencyHeader = z.object({
   'idempotency-key': z
     .string()

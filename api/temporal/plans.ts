@@ -10,9 +10,9 @@ import {
   planWorkflowType,
   priorityOf,
   workflowQueue,
+  type CleanUpOfServer,
   type HoldRequest,
 } from '../../workflows/messages';
-import type { CleanUpOfServer } from '../../workflows/plan-clean-up';
 import { payloadCodec } from '../../wire/payloads';
 import type { TemporalContext } from '../temporal';
 import { Problem } from '../problems';
