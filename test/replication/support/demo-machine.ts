@@ -57,6 +57,8 @@ export async function startDemoMachine(
 
 export interface CounterStatus {
   readonly recovered: number;
+  /** When the service started. */
+  readonly recoveredAt: string;
   readonly current: number;
   readonly chain: string;
 }

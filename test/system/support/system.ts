@@ -27,6 +27,10 @@ export interface System {
   /** Runs a command and returns what it printed. @throws when its exit code is another one. */
   muster(args: readonly string[], exitCode?: number): Promise<string>;
   json<T>(...args: string[]): Promise<T>;
+  /** The same commands, by whom the token is of. */
+  as(token: string): Pick<System, 'muster'>;
+  /** A document of the API, by its path behind /api/v1. */
+  get<T>(path: string): Promise<T>;
   view(runId: string): Promise<RunView>;
   /** The worker that polls now. */
   workerPid(): number;
@@ -67,7 +71,16 @@ export async function openSystem(machine: string, settings: SystemSettings = {})
   if (settings.sites !== undefined) writeFileSync(join(folder, 'muster.json'), JSON.stringify(settings.sites));
   const replica = (serverId: string) => placeOf(join(dataFolder, 'sites/recovery/replicas'), '/run/muster', serverId);
   let stack: ChildProcess | undefined;
-  const run = (args: readonly string[], exitCode = 0): Promise<string> => runMuster(env, args, exitCode);
+  const run = (args: readonly string[], exitCode?: number): Promise<string> => runMuster(env, args, exitCode);
+  const get = async <T>(path: string): Promise<T> => {
+    // Asked often: without a new process each time.
+    const token = readFileSync(join(dataFolder, 'admin-token'), 'utf8').trim();
+    const answer = await fetch(`http://127.0.0.1:${api}/api/v1${path}`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    if (!answer.ok) throw new Error(`The API answered ${answer.status}: ${await answer.text()}`);
+    return (await answer.json()) as T;
+  };
   const readJson = <T>(name: string): T => JSON.parse(readFileSync(join(dataFolder, name), 'utf8')) as T;
   return {
     folder,
@@ -78,15 +91,9 @@ export async function openSystem(machine: string, settings: SystemSettings = {})
     },
     muster: run,
     json: async <T>(...args: string[]) => JSON.parse(await run(['--json', ...args])) as T,
-    view: async (runId) => {
-      // Asked often: without a new process each time.
-      const token = readFileSync(join(dataFolder, 'admin-token'), 'utf8').trim();
-      const answer = await fetch(`http://127.0.0.1:${api}/api/v1/runs/${runId}`, {
-        headers: { authorization: `Bearer ${token}` },
-      });
-      if (!answer.ok) throw new Error(`The API answered ${answer.status}: ${await answer.text()}`);
-      return ((await answer.json()) as ServerDetail).view;
-    },
+    as: (token) => ({ muster: (args, exitCode) => runMuster({ ...env, MUSTER_TOKEN: token }, args, exitCode) }),
+    get,
+    view: async (runId) => (await get<ServerDetail>(`/runs/${runId}`)).view,
     workerPid: () => readJson<{ pid: number }>('worker.json').pid,
     replica,
     close: async () => {
@@ -113,7 +120,7 @@ function serverIds(dataFolder: string): string[] {
   return existsSync(replicas) ? readdirSync(replicas) : [];
 }
 
-function runMuster(env: NodeJS.ProcessEnv, args: readonly string[], exitCode: number): Promise<string> {
+function runMuster(env: NodeJS.ProcessEnv, args: readonly string[], exitCode = 0): Promise<string> {
   return new Promise((done, fail) => {
     execFile(process.execPath, [muster, ...args], { env, maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
       const code = error === null ? 0 : (error as { code?: unknown }).code;
@@ -143,9 +150,9 @@ async function end(stack: ChildProcess | undefined): Promise<void> {
   await Promise.race([ended, sleep(60_000, undefined, { ref: false })]);
 }
 
-/** Machines by their name, and the storage pools over the test's folder. */
+/** Machines by their name and by their owner, and the storage pools over the test's folder. */
 async function removeMachines(machine: string, folder: string): Promise<void> {
-  for (const name of await machinesNamed(machine)) {
+  for (const name of [...(await machinesNamed(machine)), ...(await machinesOf(machine))]) {
     await exitCodeOf('virsh', '-c', 'qemu:///system', 'destroy', name);
     await exitCodeOf('virsh', '-c', 'qemu:///system', 'undefine', name, '--checkpoints-metadata');
   }
@@ -154,7 +161,14 @@ async function removeMachines(machine: string, folder: string): Promise<void> {
 
 export async function machinesNamed(beginning: string): Promise<string[]> {
   const names = (await virsh('list', '--all', '--name')).split('\n').map((name) => name.trim());
-  return names.filter((name) => name.startsWith(beginning)).sort();
+  return names.filter((name) => name !== '' && name.startsWith(beginning)).sort();
+}
+
+/** Machines that Muster made for the tenant, whatever they are called. */
+export async function machinesOf(tenant: string): Promise<string[]> {
+  const names = await machinesNamed('');
+  const texts = await Promise.all(names.map((name) => virsh('dumpxml', name).catch(() => '')));
+  return names.filter((_, at) => texts[at]!.includes(`tenant="${tenant}"`));
 }
 
 export async function poolsIn(folder: string): Promise<string[]> {
