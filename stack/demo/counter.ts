@@ -1,7 +1,6 @@
 /** What the service in the demo's server app01 says of itself. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Platform } from '../../platforms/contract';
-import { answerOf } from './guest-answer';
+import { answerOf, untilAnswered } from './guest-answer';
 
 export const sourceName = 'app01';
 
@@ -19,10 +18,6 @@ export async function counter(platform: Platform): Promise<CounterStatus | undef
 }
 
 /** Ends when the guest's agent runs a program and the service answers. */
-export async function waitForCounter(platform: Platform): Promise<CounterStatus> {
-  for (;;) {
-    const status = await counter(platform);
-    if (status !== undefined) return status;
-    await sleep(1_000);
-  }
+export function waitForCounter(platform: Platform): Promise<CounterStatus> {
+  return untilAnswered(sourceName, () => counter(platform));
 }

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { quote } from '../../programs/run';
-import { sayCommand } from './telling';
+import { sayCommand, whileTold } from './telling';
 import type { DemoPlace } from './place';
 
 const program = join(__dirname, '..', '..', 'bin', 'muster');
@@ -17,7 +17,7 @@ export function showAndRun(place: DemoPlace, args: readonly string[]): Promise<n
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [program, ...args], { env: place.env, stdio: 'inherit' });
     child.once('error', reject);
-    child.once('exit', (code) => resolve(code ?? 1));
+    child.once('exit', (code) => resolve(whileTold(code ?? 1)));
   });
 }
 

@@ -61,7 +61,7 @@ async function tell(
 
   chapter(5, chapters, 'The result');
   await mustRun(place, ['show', runId]);
-  say(`The real shop, meanwhile: ${await waitForShop(sourcePlatform(place), 'shop-web')}`);
+  say(`The real shop, meanwhile: ${text(await waitForShop(sourcePlatform(place), 'shop-web'))}`);
   const report = join(place.configuration.dataFolder, 'report.html');
   await mustRun(place, ['report', runId, '--output', report]);
   // Verified by this rehearsal, and what would keep the shop from being recovered now: its exit code tells of that alone.
@@ -83,8 +83,11 @@ async function openShop(
     await startSource(folder, { name, imagePath: images[name], network: shopNetwork.name });
   say('A database, an application server that asks it, and a web server that asks the application server.');
   const open = await waitFor('The shop opens', usualBootMs, waitForShop(platform, 'shop-web'));
-  say(`Its page says: ${open}`);
+  say(`Its page says: ${text(open)}`);
 }
+
+/** Of the page, without its headings. */
+const text = (page: string): string => page.replace(/\s+/g, ' ').replace(/^(Shop )+/, '');
 
 async function protect(place: DemoPlace, { name }: ShopServer): Promise<void> {
   await mustRun(place, addShopServer(name));

@@ -6,7 +6,7 @@ import { startStack } from '../start';
 import type { RunningStack } from '../start';
 import { demoPlace, makeNew, removeMachines } from './place';
 import type { DemoPlace } from './place';
-import { say } from './telling';
+import { interruptStory, say } from './telling';
 
 /** 128 + SIGINT, as shells have it. */
 const interruptedExitCode = 130;
@@ -51,6 +51,7 @@ function cleanUpOnSignal(cleanUp: () => Promise<void>): { exitCode: Promise<numb
     onSignal = () => {
       times += 1;
       if (times > 1) return say('Everything is being taken away; this takes half a minute.');
+      interruptStory();
       resolve(interruptedExitCode);
       // What still waits in the story must not keep the process alive.
       void cleanUp().finally(() => process.exit(interruptedExitCode));

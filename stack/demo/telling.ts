@@ -5,6 +5,17 @@ import { formatDuration } from '../../model/durations';
 
 export const isTerminal = (): boolean => process.stdout.isTTY === true && process.stdin.isTTY === true;
 
+let interrupted = false;
+
+/** The story is over wherever it stands: nothing more is told while everything is taken away. */
+export function interruptStory(): void {
+  interrupted = true;
+}
+
+/** Ends with the result; once the story was interrupted, never. */
+export const whileTold = <T>(result: T): Promise<T> =>
+  interrupted ? new Promise(() => undefined) : Promise.resolve(result);
+
 export function chapter(number: number, of: number, title: string): void {
   console.log(`\n${pc.bold(pc.cyan(`${number}/${of}  ${title}`))}`);
 }
@@ -27,6 +38,7 @@ export async function waitFor<T>(label: string, usualMs: number, work: Promise<T
   const startedAt = Date.now();
   const redraws = process.stdout.isTTY === true;
   const show = (): void => {
+    if (interrupted) return;
     const passedMs = Date.now() - startedAt;
     const left = passedMs < usualMs ? `about ${formatDuration(usualMs - passedMs)} left` : 'longer than usual';
     if (!redraws) return say(`${label}: ${formatDuration(passedMs)} (${left})`);

@@ -116,6 +116,8 @@ function script(drives, work) {
       ...put('hosts', hosts(server), '/etc/hosts'),
       ...put('network', network(server), '/etc/systemd/network/10-lan.network'),
       ...put('shop.conf', config(server), '/etc/shop.conf'),
+      'mkdir-p /etc/systemd/system.conf.d',
+      ...put('patience.conf', patience, '/etc/systemd/system.conf.d/patience.conf'),
       `upload ${path.join(files, 'shop')} /usr/local/bin/shop`,
       'chmod 0755 /usr/local/bin/shop',
       `upload ${path.join(files, 'shop.service')} /etc/systemd/system/shop.service`,
@@ -133,6 +135,9 @@ const hosts = ({ name }) =>
   `127.0.0.1 localhost\n127.0.1.1 ${name}\n${shopServers.map((one) => `${one.address} ${one.name}\n`).join('')}`;
 
 const config = ({ tier, port, asks }) => `tier=${tier}\nport=${port}\n${asks === null ? '' : `ask=${asks}\n`}`;
+
+/** Three that boot at once on two emulated processors, which others use too, find their disks later than in systemd's 90 s. */
+const patience = '[Manager]\nDefaultTimeoutStartSec=15min\nDefaultDeviceTimeoutSec=15min\n';
 
 /** By the name of the card on the machine that it was made for, as the demo guest has it: other hardware needs inoculation. */
 const network = ({ address }) =>
