@@ -17,13 +17,16 @@ import { hardwareProfiles } from '../../model/server';
 import { demoGuest, type DemoGuest } from '../../tools/demo-guest/build.mjs';
 import { findVolumes, signaturesOf } from '../../disks/signatures';
 import { startVmwareLike } from './guest-machine';
+import { networkOf } from './guest-network';
 import { kernelDevices, watchHost, type HostWatch } from './host-watch';
 import { exportOverlay, type StorageDaemon } from './storage-daemon';
 
-jest.setTimeout(600_000);
+jest.setTimeout(1_200_000);
 
 const hardware = hardwareProfiles['vmware-pvscsi']!;
 const nics = [{ index: 0, macAddress: '52:54:00:12:34:56', model: 'e1000', network: 'prod' } as const];
+/** Another than QEMU's own network gives by DHCP (10.0.2.15). */
+const addresses = [{ macAddress: nics[0]!.macAddress, ip: '10.8.0.12/24', gateway: '10.8.0.1', dns: ['10.8.0.2'] }];
 let folder: string;
 let guest: DemoGuest;
 let overlay: string;
@@ -34,6 +37,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'muster-inoculation-'));
   guest = await demoGuest();
   overlay = newOverlay('run.qcow2');
+  daemon = await exportOverlay(overlay, join(folder, 'nbd.sock'), 'run-disk0');
 });
 
 afterAll(async () => {
@@ -86,10 +90,9 @@ test('a guest whose initramfs knows only AHCI ends in the initramfs shell on pvs
 });
 
 test('an inoculation aborted in mid-write leaves no program and an overlay that can be inoculated again', async () => {
-  daemon = await exportOverlay(overlay, join(folder, 'nbd.sock'), 'run-disk0');
   const controller = new AbortController();
   let programs: string[] = [];
-  const aborted = editor().inoculate([taken(daemon.editUri)], hardware, {
+  const aborted = editor().inoculate([taken(daemon!.editUri)], hardware, {
     nics,
     signal: controller.signal,
     onProgress: ({ done }) => {
@@ -113,6 +116,7 @@ test('a guest is inoculated over NBD, and the report says what was done', async 
   await editor().applySignatures({ ...disk, signatures });
   const report = await editor().inoculate([taken(daemon!.editUri)], hardware, {
     nics,
+    addresses,
     onProgress: ({ done }) => shares.push(done),
   });
   expect(report.operatingSystem).toContain('Debian GNU/Linux 12');
@@ -170,7 +174,7 @@ test('another program that opens a disk, and a kernel that uses one, would have 
 test('a second inoculation changes no byte of the disk', async () => {
   const before = join(folder, 'before.qcow2');
   copyFileSync(overlay, before);
-  const report = await editor().inoculate([taken(daemon!.editUri)], hardware, { nics });
+  const report = await editor().inoculate([taken(daemon!.editUri)], hardware, { nics, addresses });
   await daemon!.stop();
   expect(report.kernels.map(({ how }) => how)).toEqual(['already-fit']);
   expect(report.changes).toEqual([]);
@@ -179,7 +183,8 @@ test('a second inoculation changes no byte of the disk', async () => {
   );
 });
 
-test('other tools find the drivers behind the old archive and the lasting names in fstab', () => {
+test('other tools find the drivers behind the old archive and the lasting names in fstab', async () => {
+  await daemon!.stop();
   const path = `/boot/initrd.img-${guest.kernelRelease}`;
   const old = fileOnDisk(guest.imagePath, path);
   const now = fileOnDisk(overlay, path);
@@ -188,18 +193,26 @@ test('other tools find the drivers behind the old archive and the lasting names 
   const names = execFileSync('cpio', ['-t', '--quiet'], { input: archive, encoding: 'utf8' });
   expect(names).toContain('/kernel/drivers/scsi/vmw_pvscsi.ko');
   expect(names).toContain('/kernel/drivers/net/vmxnet3/vmxnet3.ko');
+  const network = fileOnDisk(overlay, '/etc/systemd/network/00-muster-52-54-00-12-34-56.network').toString();
+  expect(network).toContain('[Network]\nAddress=10.8.0.12/24\nGateway=10.8.0.1\nDNS=10.8.0.2\nDHCP=no\n');
   const fstab = fileOnDisk(overlay, '/etc/fstab').toString();
   expect(fstab).toContain(`UUID=${guest.dataUuid}`);
   expect(fstab).not.toMatch(/^\/dev\/sd/m);
   expect(fileOnDisk(overlay, '/etc/initramfs-tools/modules').toString()).toMatch(/^vmw_pvscsi$/m);
 });
 
-test('the inoculated guest boots on pvscsi and vmxnet3, and its network card keeps its name', async () => {
+test('the inoculated guest boots on pvscsi and vmxnet3, and its network card has its name and its new address', async () => {
+  await daemon!.stop();
   const machine = startVmwareLike(overlay, folder);
   try {
-    await machine.until('the guest agent', () => machine.agent('guest-ping'), 300_000);
+    await machine.until('the guest agent', () => machine.agent('guest-ping'), 900_000);
     expect(await machine.run('/usr/sbin/modinfo', ['-F', 'name', 'vmw_pvscsi'])).toContain('vmw_pvscsi');
     expect(await machine.run('/usr/bin/readlink', ['/sys/class/net/enp1s0/device/driver'])).toContain('vmxnet3');
+    const { whole, ...network } = await networkOf(machine, '10.8.0.12/24');
+    expect(network).toEqual({
+      ...{ addresses: ['enp1s0 10.8.0.12/24'], gateways: ['10.8.0.1'], nameServers: ['10.8.0.2'] },
+    });
+    expect(whole).not.toContain('10.0.2.');
     const status = async () => {
       const text = await machine.run('/usr/local/bin/counter-status', []);
       return text.includes('"chain":"ok"') ? text : undefined;
