@@ -19,6 +19,9 @@ interface Booting {
   readonly renewedAt: number;
 }
 
+/** Of a site: who changes its list of machines that boot. */
+export const bootsResource = (siteId: string): string => `boots/${siteId}`;
+
 export const bootSlotLifeMs = 3 * 60_000;
 const renewEveryMs = 20_000;
 /** The shortest wait between two looks; with many that wait in one process, each looks more rarely. */
@@ -113,7 +116,7 @@ async function change(
   to: (booting: readonly Booting[]) => readonly Booting[],
 ): Promise<void> {
   const { leaseFolder } = workAt(deps, order, attempt).site;
-  await withLease(leaseFolder, `boots/${order.target.siteId}`, attempt.effect, async () => {
+  await withLease(leaseFolder, bootsResource(order.target.siteId), attempt.effect, async () => {
     const next = to(await readBooting(leaseFolder, deps.now()));
     const file = bootingFile(leaseFolder);
     await writeFile(`${file}.new`, JSON.stringify(next), { mode: 0o600, flush: true });

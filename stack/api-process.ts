@@ -14,11 +14,15 @@ import { processLog } from './process-log';
 import { version } from './version';
 
 /**
- * Serves until SIGTERM or SIGINT. Comes up, and says what is missing, while Temporal or Postgres are down.
+ * Serves until SIGTERM or SIGINT. Comes up, and says what is missing, while Temporal or Postgres are down. `dress` changes what
+ * the process works with, as that of a worker does (worker/main.ts): tests prove boots sooner.
  *
  * @throws the system's error when the port cannot be listened on
  */
-export async function runApiProcess(configuration: Configuration): Promise<void> {
+export async function runApiProcess(
+  configuration: Configuration,
+  dress: (deps: ApiDeps) => ApiDeps = (deps) => deps,
+): Promise<void> {
   const { tenantId, coreId, evidenceFolder, temporal, sites, api, readiness } = configuration;
   const log = processLog('api', configuration.logLevel);
   const asked = new Promise<NodeJS.Signals>((resolve) => {
@@ -30,7 +34,7 @@ export async function runApiProcess(configuration: Configuration): Promise<void>
   const gateway = connectTemporal({ address: temporal.address, namespace: temporal.namespace });
   const notifying = startNotifying(configuration, store, log);
   try {
-    const deps: ApiDeps = {
+    const deps = dress({
       store,
       temporal: gateway,
       evidence: openEvidenceStore({ folder: evidenceFolder, tenantId, coreId }),
@@ -39,7 +43,7 @@ export async function runApiProcess(configuration: Configuration): Promise<void>
       clock: () => new Date(),
       log,
       messenger: notifying.messenger,
-    };
+    });
     const served = await serveApi(deps, { host: api.host, port: api.port });
     log.info({ url: served.url, version }, 'serving');
     const asking = startReadiness(deps, knownServers(deps));

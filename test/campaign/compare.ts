@@ -2,7 +2,10 @@
 import type { EndState } from './end-state';
 import type { Plan } from './plan';
 
-export function differences(plan: Plan, calm: EndState, storm: EndState): string[] {
+/** What of a seed says which differences are its own. */
+type Compared = Pick<Plan, 'ending' | 'finalCycle' | 'source'>;
+
+export function differences(plan: Compared, calm: EndState, storm: EndState): string[] {
   // Where a run is when an abort comes in passing is a matter of time; that nothing is left of it is not.
   const inPassing = plan.ending.kind === 'abort-in-passing';
   const parts: (keyof EndState)[] = inPassing
@@ -34,7 +37,7 @@ const pairs: readonly (readonly [string, string])[] = [
 /** Effects of the disk editor are logged after the bytes are written, so a kill in between loses the line, not the bytes. */
 const logMayLack = (effect: string): boolean => effect.startsWith('disks.');
 
-function effectsFindings(plan: Plan, calm: EndState['effects'], storm: EndState['effects']): string[] {
+function effectsFindings(plan: Compared, calm: EndState['effects'], storm: EndState['effects']): string[] {
   const findings: string[] = [];
   for (const effect of new Set([...Object.keys(calm), ...Object.keys(storm)])) {
     const [wanted, found] = [calm[effect] ?? 0, storm[effect] ?? 0];
@@ -60,7 +63,7 @@ function unpaired(effects: EndState['effects']): string[] {
 }
 
 /** A last cycle lets go and holds again, as often as it is tried; without one the holds are the same. */
-function holdFindings(plan: Plan, calm: readonly string[], storm: readonly string[]): string[] {
+function holdFindings(plan: Compared, calm: readonly string[], storm: readonly string[]): string[] {
   const repeated = storm.filter((what, index) => what === storm[index - 1]);
   const findings = repeated.map((what) => `${what} happened twice in a row`);
   const comparable = plan.finalCycle === 'never' && plan.ending.kind !== 'abort-in-passing';
@@ -69,14 +72,18 @@ function holdFindings(plan: Plan, calm: readonly string[], storm: readonly strin
   return findings;
 }
 
-function sourceAgainOn(plan: Plan, { source }: EndState): string[] {
+function sourceAgainOn(plan: Compared, { source }: EndState): string[] {
   const { power, switched } = source as { power: string; switched: string[] };
   const wanted = plan.source === 'lost' ? 'off' : 'on';
   return power === wanted ? [] : [`the source is ${power}, needed ${wanted} (${switched.join(', ')})`];
 }
 
 /** Files of the server at the site, in plain words. A lease's file stays: the lock is on its inode. */
-export function fileDifferences(plan: Plan, calm: readonly string[], storm: readonly string[]): string[] {
+export function fileDifferences(
+  plan: Pick<Plan, 'ending'>,
+  calm: readonly string[],
+  storm: readonly string[],
+): string[] {
   const inPassing = plan.ending.kind === 'abort-in-passing';
   const mayBeThere = (file: string): boolean =>
     calm.includes(file) || (inPassing && /^leases\/(machine|copies|networks)\/RUN\.lease/.test(file));

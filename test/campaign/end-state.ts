@@ -30,9 +30,9 @@ export interface EndState {
 
 export async function endStateOf(
   pair: SitePair,
-  plan: Plan,
+  plan: Pick<Plan, 'source'>,
   server: ProtectedServer,
-  run: PersonsRun,
+  run: Pick<PersonsRun, 'runId' | 'view'>,
   pointsBefore: readonly PointManifest[],
 ): Promise<EndState> {
   const plain = plainWords(server, run.runId);
@@ -58,7 +58,7 @@ export async function endStateOf(
     ),
     replica: await replicaOf(pair, server, plan.source === 'lost' ? pointsBefore : null),
     source: await sourceOf(pair, server),
-    effects: counted(effects.filter(({ what }) => !isHold(what))),
+    effects: countEffects(effects.filter(({ what }) => !isHold(what))),
     holds: effects.filter(({ what }) => isHold(what)).map(({ what }) => what),
   });
 }
@@ -106,7 +106,8 @@ async function sourceOf({ source }: SitePair, { spec }: ProtectedServer): Promis
   };
 }
 
-function counted(effects: readonly SiteEffect[]): Record<string, number> {
+/** Effect, with its disk where it has one -> how often. */
+export function countEffects(effects: readonly SiteEffect[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { what, disk } of effects) {
     const key = disk === null ? what : `${what} ${disk}`;

@@ -8,7 +8,7 @@ import { chainRows, emptyChain } from '../../record/row';
 import { failure, Story } from '../support/events';
 import { differences, fileDifferences } from './compare';
 import type { EndState } from './end-state';
-import type { Act } from './person';
+import type { Act } from './acts';
 import { planOf, type Plan } from './plan';
 import { attemptFindings, decisionFindings, recordFindings } from './record-findings';
 

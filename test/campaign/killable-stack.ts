@@ -38,8 +38,16 @@ export interface KillableStack {
 export const sitesInUse: readonly SiteName[] = ['calm', 'storm'];
 const entry = resolve(__dirname, 'process.ts');
 
+/** Where what people are told is sent to, with the secret that it is signed with; runbooks name it `watch`. */
+export interface StackOptions {
+  readonly webhook?: { readonly url: string; readonly secret: string };
+}
+
+export const webhookName = 'watch';
+const webhookVariable = 'MUSTER_SECRET_CAMPAIGN_WEBHOOK';
+
 /** Starts everything. @throws why a part did not come up in time; then nothing is left running */
-export async function startKillableStack(): Promise<KillableStack> {
+export async function startKillableStack(options: StackOptions = {}): Promise<KillableStack> {
   const folder = await mkdtemp(join(tmpdir(), 'muster-campaign-'));
   // Postgres runs as an unprivileged user when the tests run as root.
   await chmod(folder, 0o711);
@@ -47,7 +55,7 @@ export async function startKillableStack(): Promise<KillableStack> {
   const diary: string[] = [];
   const note = (line: string): void =>
     void diary.push(`${((performance.now() - begun) / 1000).toFixed(2).padStart(7)} s  ${line}`);
-  const env = await writeConfiguration(folder);
+  const env = await writeConfiguration(folder, options);
   const first = await contextOf(env);
   const second = await contextOf(await secondWorkersEnv(env, first));
   const parts = await bringUp(first, second, note);
@@ -101,16 +109,21 @@ async function bringUp(
   }
 }
 
-async function writeConfiguration(folder: string): Promise<NodeJS.ProcessEnv> {
+async function writeConfiguration(folder: string, { webhook }: StackOptions): Promise<NodeJS.ProcessEnv> {
   const site = (name: string, part: 'recovery' | 'source'): string =>
     `{ id: ${name}, kind: simulated, folder: ${JSON.stringify(siteFolder(folder, name, part))} }`;
   const file = join(folder, 'muster.yaml');
   const sites = sitesInUse.map((name) => site(name, 'recovery')).join(', ');
   const sources = sitesInUse.map((name) => site(`${name}-source`, 'source')).join(', ');
-  await writeFile(file, `sites: [${sites}]\nsources: [${sources}]\n`);
+  const told =
+    webhook === undefined
+      ? ''
+      : `{ name: ${webhookName}, url: ${webhook.url}, secret: environment:${webhookVariable} }`;
+  await writeFile(file, `sites: [${sites}]\nsources: [${sources}]\nwebhooks: [${told}]\n`);
   const [api, temporal, postgres] = [await freePort(), await freePort(), await freePort()];
   return {
     ...process.env,
+    ...(webhook === undefined ? {} : { [webhookVariable]: webhook.secret }),
     MUSTER_CONFIG: file,
     MUSTER_DATA_FOLDER: join(folder, 'data'),
     MUSTER_EVIDENCE_FOLDER: join(folder, 'evidence'),

@@ -5,6 +5,7 @@ import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import type { Client } from '@temporalio/client';
+import { bootsResource } from '../../activities/boot-slots';
 import { copiesResource, machineResource, networksResource, replicaResource } from '../../activities/common';
 import { plainWords } from './end-state';
 import type { ProtectedServer } from './server';
@@ -16,16 +17,20 @@ export interface Owned {
 }
 
 /** Files that belong to the site and not to a server. */
-const common = ['effects.log', 'settings.json'];
+const common = ['effects.log', 'settings.json', 'leases/booting.json'];
 const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 /** Whether replication has prepared an inoculation by then, and how often it merged, is a matter of time. */
 const prepared = /^replicas\/SERVER\/prepared\.json$/;
 const pointNumber = /points\/\d+\//g;
 
-/** seed's server -> its files at the recovery site in plain words; `nobodys`: files that belong to none of them. */
+/**
+ * seed's server -> its files at the recovery site in plain words; `nobodys`: files that belong to none of them. Of plans, whose run
+ * ids are `plans`, only the files of their leases are to be there.
+ */
 export async function filesAt(
   pair: SitePair,
   owned: readonly Owned[],
+  plans: readonly string[] = [],
 ): Promise<{ byServer: Map<string, string[]>; nobodys: string[] }> {
   const root = pair.recovery.site.folder;
   const entries = await readdir(root, { recursive: true, withFileTypes: true });
@@ -34,9 +39,11 @@ export async function filesAt(
     .map((entry) => relative(root, join(entry.parentPath, entry.name)));
   const byServer = new Map<string, string[]>(owned.map(({ server }) => [server.spec.name, []]));
   const nobodys: string[] = [];
+  const leases = leaseNames(pair, owned, plans);
+  const shared = [bootsResource(pair.name), ...plans.map(networksResource)];
   for (const file of files) {
-    if (common.includes(file)) continue;
-    const named = withLeaseNames(file, owned);
+    const named = file.replace(leaseFile, (digest) => leases.get(digest) ?? digest);
+    if (common.includes(file) || shared.some((resource) => named.startsWith(`leases/${resource}.lease`))) continue;
     const owner = owned.find(({ server, runId }) =>
       [server.spec.id, server.machineName, runId].some((id) => named.includes(id)),
     );
@@ -60,15 +67,19 @@ export async function filesAt(
 }
 
 /** Lease files are named after a digest of what they are about. */
-function withLeaseNames(file: string, owned: readonly Owned[]): string {
-  if (!file.startsWith('leases/')) return file;
-  for (const { server, runId } of owned) {
-    const ofRun = [copiesResource(runId), machineResource(runId), networksResource(runId)];
-    for (const resource of [replicaResource(server.spec.id), ...ofRun]) {
-      file = file.replace(createHash('sha256').update(resource).digest('hex').slice(0, 32), resource);
-    }
-  }
-  return file;
+const leaseFile = /(?<=^leases\/)[0-9a-f]{32}/;
+
+function leaseNames(pair: SitePair, owned: readonly Owned[], plans: readonly string[]): Map<string, string> {
+  const resources = [
+    bootsResource(pair.name),
+    ...plans.map(networksResource),
+    ...owned.flatMap(({ server, runId }) => [
+      replicaResource(server.spec.id),
+      ...[copiesResource(runId), machineResource(runId), networksResource(runId)],
+    ]),
+  ];
+  const digestOf = (resource: string): string => createHash('sha256').update(resource).digest('hex').slice(0, 32);
+  return new Map(resources.map((resource) => [digestOf(resource), resource]));
 }
 
 /** Lease files whose kernel lock somebody still has. */

@@ -49,6 +49,8 @@ export type Moment =
       readonly method: string;
       readonly when: 'before' | 'after';
       readonly about: Fault['about'];
+      /** Calls that pass first. Default: none. */
+      readonly passing?: number;
     };
 
 export interface Kill {

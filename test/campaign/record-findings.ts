@@ -6,7 +6,7 @@ import type { EvidenceStore } from '../../record/evidence';
 import type { LedgerRow } from '../../record/ledger';
 import { eventOfRow, type JournalRow } from '../../record/row';
 import { lostWorkersBeforeParking } from '../../workflows/runner/failures';
-import type { Act } from './person';
+import type { Act } from './acts';
 
 /** `live`: the events as the workflow itself still tells them. */
 export async function recordFindings(

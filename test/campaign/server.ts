@@ -1,8 +1,9 @@
 /** A server of the campaign: seeded at a source, protected through the API, lost when the plan says so. */
 import type { ServerSpec } from '../../model/server';
+import { withFileLock } from '../../platforms/file-lock';
 import { seedMachine } from '../../platforms/simulated/seed';
+import { lockName } from '../../platforms/simulated/site';
 import { until, type ApiClient } from './api-client';
-import type { Plan } from './plan';
 import type { SiteName, SitePair } from './sites';
 
 export interface ProtectedServer {
@@ -14,15 +15,20 @@ export interface ProtectedServer {
 
 const smallDiskBytes = 128 * 1024;
 
+export interface WantedServer {
+  readonly name: string;
+  readonly disks: number;
+  readonly pointEveryMs: number;
+}
+
 /** Seeds it, adds it, protects it, and waits for its first recovery point. */
 export async function protectServer(
   api: ApiClient,
   pair: SitePair,
-  plan: Plan,
+  { name, disks, pointEveryMs }: WantedServer,
   deadline: AbortSignal,
 ): Promise<ProtectedServer> {
-  const name = `${pair.name}-${String(plan.seed).padStart(4, '0')}`;
-  const diskSizesBytes = Array.from({ length: plan.disks }, () => smallDiskBytes);
+  const diskSizesBytes = Array.from({ length: disks }, () => smallDiskBytes);
   await seedMachine(pair.source.site.folder, { name, diskSizesBytes });
   const added = await api.call('POST', '/servers', {
     body: {
@@ -30,38 +36,22 @@ export async function protectServer(
       source: { siteId: `${pair.name}-source`, machineName: name },
       recoverySiteId: pair.name,
       objectives: { rpoMs: 15_000, rtoMs: 600_000 },
-      cadence: { pointEveryMs: 5_000, keepPoints: 4 },
+      cadence: { pointEveryMs, keepPoints: 4 },
       probes: [{ name: 'counter', command: ['/usr/local/bin/counter-status'], expectOutput: '"chain":"ok"' }],
     },
   });
-  if (added.status !== 201) throw new Error(`${name} was not added: ${JSON.stringify(added.body)}`);
-  const spec = added.body as ServerSpec;
+  // Names are the campaign's own: one that is taken was added by a call whose answer was lost.
+  const known = added.status === 409 ? await api.call('GET', `/servers/${name}`) : added;
+  if (known.status > 201) throw new Error(`${name} was not added: ${JSON.stringify(added.body)}`);
+  const spec = known.body as ServerSpec;
   await api.call('POST', `/servers/${name}/protection`);
   const first = async () => ((await pair.recovery.replicas.points(spec.id)).length > 0 ? true : undefined);
   await until(`a first point of ${name}`, first, deadline);
   return { site: pair.name, spec, machineName: `${name}-back` };
 }
 
-/** The server is gone, or goes on, as the plan says. */
-export async function beginDisaster(pair: SitePair, plan: Plan, server: ProtectedServer): Promise<void> {
-  if (plan.source === 'lost') await pair.source.platform.power({ name: server.spec.name, owner: null }, 'off');
-}
-
-/** Replication is paused and resumed, so that a session that rests after errors looks again at once. */
-export async function wakeSession(api: ApiClient, server: ProtectedServer): Promise<void> {
-  for (const change of ['pause', 'resume']) await changeSession(api, server, change);
-}
-
-export async function pauseSession(api: ApiClient, server: ProtectedServer): Promise<void> {
-  await changeSession(api, server, 'pause');
-}
-
-/** 409: the session has ended (a commit took the replica), or is ending. 202: not done yet, asked again. */
-async function changeSession(api: ApiClient, server: ProtectedServer, change: string): Promise<void> {
-  for (;;) {
-    const reply = await api.call('POST', `/servers/${server.spec.name}/protection/${change}`, {
-      body: { reason: 'the campaign looks' },
-    });
-    if (reply.status !== 202) return;
-  }
+/** The server is gone; a cycle that was under way may still complete its point, and has by then. */
+export async function loseSource({ source, recovery }: SitePair, { spec }: ProtectedServer): Promise<void> {
+  await source.platform.power({ name: spec.name, owner: null }, 'off');
+  await withFileLock(lockName(recovery.site, `cycle ${spec.id}`), () => Promise.resolve());
 }

@@ -7,9 +7,12 @@ import type { Fault, Kill, PartName, Plan } from './plan';
 import type { ProtectedServer } from './server';
 import { faultsFile, type SitePair } from './sites';
 
+/** What of a seed says who is killed when. */
+export type Killing = Pick<Plan, 'seed' | 'kills'>;
+
 export interface Storm {
-  /** What the person of this plan reports, so that kills can wait for it. */
-  listenersOf(plan: Plan): Omit<Listeners, 'onLook'>;
+  /** What the person of this seed reports, so that kills can wait for it. */
+  listenersOf(plan: Killing): Omit<Listeners, 'onLook'>;
   /** No more kills from now on. Resolves with how many parts were killed. */
   calmDown(): Promise<number>;
 }
@@ -39,13 +42,20 @@ export function rulesOf(plan: Plan, server: ProtectedServer, withKills: boolean)
           },
         ]
       : [];
-  const kills = plan.kills.flatMap(({ moment }) =>
-    moment.kind === 'call' && withKills
-      ? [{ method: moment.method, when: moment.when, kill: true, times: 1, ...subjectOf(moment.about, server) }]
-      : [],
-  );
   // The first rule that is due fires: a kill comes before the faults of the same call.
-  return [...kills, ...faults, ...lasting];
+  return [...(withKills ? killRules(plan, (about) => subjectOf(about, server)) : []), ...faults, ...lasting];
+}
+
+/** The kills that a call of the worker's own triggers. */
+export function killRules(
+  { kills }: Killing,
+  subject: (about: Fault['about']) => Pick<FaultRule, 'machine'> = () => ({}),
+): FaultRule[] {
+  return kills.flatMap(({ moment }) => {
+    if (moment.kind !== 'call') return [];
+    const { method, when, about, passing: after = 0 } = moment;
+    return [{ method, when, after, kill: true, times: 1, ...subject(about) }];
+  });
 }
 
 export async function setFaults(pair: SitePair, rules: readonly FaultRule[]): Promise<void> {
@@ -57,9 +67,9 @@ export function raiseStorm(stack: KillableStack, pair: SitePair): Storm {
   let over = false;
   let killed = 0;
   const timers = new Set<NodeJS.Timeout>();
-  const byEffects: { runId: string; plan: Plan; kill: Kill; count: number }[] = [];
+  const byEffects: { runIds: readonly string[]; plan: Killing; kill: Kill; count: number }[] = [];
 
-  function strike(plan: Plan, { parts, downMs }: Kill, why: string): void {
+  function strike(plan: Killing, { parts, downMs }: Kill, why: string): void {
     if (over) return;
     const hit = parts.filter((name: PartName) => stack.parts[name].kill(downMs));
     killed += hit.length;
@@ -84,9 +94,10 @@ export function raiseStorm(stack: KillableStack, pair: SitePair): Storm {
           if (runId !== null) counts.set(runId, (counts.get(runId) ?? 0) + 1);
         }
         for (const waiting of [...byEffects]) {
-          if ((counts.get(waiting.runId) ?? 0) < waiting.count) continue;
+          const seen = waiting.runIds.reduce((sum, runId) => sum + (counts.get(runId) ?? 0), 0);
+          if (seen < waiting.count) continue;
           byEffects.splice(byEffects.indexOf(waiting), 1);
-          strike(waiting.plan, waiting.kill, `after effect ${waiting.count} of its run`);
+          strike(waiting.plan, waiting.kill, `after effect ${waiting.count}`);
         }
       }
       await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
@@ -105,9 +116,9 @@ export function raiseStorm(stack: KillableStack, pair: SitePair): Storm {
       };
       return {
         onStart: () => atMoment('start'),
-        onRun(runId) {
+        onRun(runIds) {
           for (const kill of plan.kills) {
-            if (kill.moment.kind === 'effects') byEffects.push({ runId, plan, kill, count: kill.moment.count });
+            if (kill.moment.kind === 'effects') byEffects.push({ runIds, plan, kill, count: kill.moment.count });
           }
         },
         onDecision() {

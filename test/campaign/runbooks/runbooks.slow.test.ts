@@ -1,0 +1,21 @@
+/**
+ * Three seeds of the campaign's runbooks: twenty servers each, with a worker, Temporal, Postgres and the API killed meanwhile, end
+ * as they do undisturbed, with every effect once and nothing left behind. `npm run test:campaign` plays 200.
+ */
+import { describeNight, nightLimitMs, runbooks, runCampaign } from '../campaign';
+
+const seeds = 3;
+
+test(
+  'three runbooks among kills end as they do undisturbed',
+  async () => {
+    const options = { subject: runbooks, firstSeed: 1, count: seeds, abreast: seeds, say: () => undefined };
+    const reports = await runCampaign(options);
+    const bad = reports.filter((report) => report.findings.length > 0);
+    expect(bad.map((report) => describeNight(report, options)).join('\n')).toBe('');
+    // Four kills a seed; a part that is down already is not killed again.
+    const killed = reports.reduce((sum, report) => sum + report.killed, 0);
+    expect(killed).toBeGreaterThanOrEqual(seeds * 2);
+  },
+  nightLimitMs + 120_000,
+);
