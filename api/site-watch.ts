@@ -38,15 +38,18 @@ export function createSiteWatch(deps: Pick<ApiDeps, 'temporal' | 'store' | 'conf
       known.set(siteId, withoutStore(known.get(siteId), lastPollAt, clock()));
     }
   };
+  /** Whoever asks meanwhile gets the same answer: a door that is open to everybody asks, too. */
+  let looking: Promise<void> | undefined;
+  const lookAtAll = async (): Promise<void> => {
+    const looks = config.siteIds.map((siteId) =>
+      lookAt(siteId).catch((error: unknown) => log.warn({ err: error, siteId }, 'Temporal did not say who polls')),
+    );
+    await Promise.all(looks);
+  };
   const absences = () => new Map(config.siteIds.map((id) => [id, known.get(id)?.absentSince ?? null]));
   return {
     absences,
-    async look() {
-      const looks = config.siteIds.map((siteId) =>
-        lookAt(siteId).catch((error: unknown) => log.warn({ err: error, siteId }, 'Temporal did not say who polls')),
-      );
-      await Promise.all(looks);
-    },
+    look: () => (looking ??= lookAtAll().finally(() => (looking = undefined))),
     parts: () =>
       [...absences()].map(([id, since]) => ({
         name: `site ${id}`,
