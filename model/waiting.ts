@@ -19,6 +19,8 @@ export interface HalfDecision extends Approval {
   readonly decision: DecisionKind;
   readonly from: string | null;
   readonly input: CorrectableInput | null;
+  /** The second has come: whether the first still may is being looked up. */
+  readonly checking?: true;
 }
 
 /** What a gate of a runbook adds to what waits. */

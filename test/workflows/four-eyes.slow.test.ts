@@ -1,6 +1,7 @@
 /** Decisions on one server's run that a runbook lets only some people take, or only two together; and claims. */
 import type { Provenance, RecoveryOrder } from '../../model/order';
 import type { FourEyesAct } from '../../model/runbook/runbook';
+import { abortUpdate } from '../../workflows/messages';
 import { ines } from '../support/order';
 import { known, refusalOf, until } from '../support/people';
 import { decide, live, openWorld, parked, type RunHandle, type World } from '../support/world';
@@ -67,8 +68,33 @@ test('a destructive recovery is committed by two; a roll-back is the other answe
 }, 60_000);
 
 test('four eyes on power-on ask two people before every power-on of a recovery', async () => {
-  const handle = await run('powered', ['power-on']);
+  const handle = await run('powered', ['power-on', 'abort']);
   const gate = await parked(handle);
+  const leave = async (name: string, act: (by: Provenance) => Promise<unknown>): Promise<void> => {
+    const { by, tokenIds } = await known(world.store, name, 'operator');
+    await act(by);
+    for (const id of tokenIds) await world.store.tokens.revoke(id);
+  };
+  const abort = (by: Provenance, more: object = {}) =>
+    handle.executeUpdate(abortUpdate, { args: [{ reason: 'Wrong server', by, ...more }] });
+
+  // Who decided first and has left since does not count: the second becomes the first.
+  await leave('Dora', abort);
+  expect(await abort(ben)).toMatchObject({ standing: expect.stringContaining('1 of 2') });
+  expect((await live(handle)).halfAbort).toMatchObject({ by: { name: 'Ben' } });
+  await abort(ben, { withdraw: true });
+  await leave('Emma', (by) => decide(handle, gate, 'approve', { by }));
+  expect(await decide(handle, gate, 'approve', { by: cora })).toMatchObject({
+    standing: expect.stringContaining('1 of 2'),
+  });
+  expect((await parked(handle)).half).toMatchObject({ decision: 'approve', by: { name: 'Cora' } });
+  const dropped = (await live(handle)).events.flatMap((event) =>
+    event.kind === 'approval-withdrawn' && event.data.of !== undefined ? [event.data.reason] : [],
+  );
+  expect(dropped).toEqual(
+    ['Dora', 'Emma'].map((name) => `The decision of ${name} does not count: all tokens of this person were revoked.`),
+  );
+  await decide(handle, gate, 'withdraw', { by: cora });
   expect(gate).toMatchObject({ step: 'power-on', kind: 'gate', allowed: ['approve', 'abort'] });
   await decide(handle, gate, 'approve', { by: anna });
   expect((await world.recovery.platform.find('powered-recovered'))?.power).toBe('off');

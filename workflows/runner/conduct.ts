@@ -11,7 +11,15 @@ import type { ProcedureDeclaration, RunState } from '../../model/steps';
 import { abortUpdate, decideUpdate, holdUpdate, liveRunQuery } from '../messages';
 import { rulesOfRecovery, type RunRules } from './access';
 import { settle } from './attempts';
-import { checkAbort, checkDecision, checkWithdrawAbort, takeAbort, takeDecision, withdrawAbort } from './decisions';
+import {
+  checkAbort,
+  checkDecision,
+  checkWithdrawAbort,
+  takeAbort,
+  takeDecision,
+  withdrawAbort,
+  type Taken,
+} from './decisions';
 import { Interrupted, Run } from './run';
 import { refuse } from './parkings';
 import type { Interrupt, RunOrder, Undo } from './run';
@@ -120,18 +128,19 @@ function openRun<O extends RunOrder>(order: O, declaration: ProcedureDeclaration
   setHandler(
     decideUpdate,
     (request) => {
-      const standing = takeDecision(run, request);
       const { step, epoch, decision } = request;
-      return { runId: order.runId, step, epoch, decision, standing };
+      return answered(takeDecision(run, request), (standing) => ({
+        ...{ runId: order.runId, step, epoch, decision, standing },
+      }));
     },
     { validator: (request) => void checkDecision(run, request) },
   );
   setHandler(
     abortUpdate,
-    ({ reason, by, withdraw }) => ({
-      accepted: true as const,
-      standing: withdraw === true ? withdrawAbort(run, reason, by) : takeAbort(run, reason, by),
-    }),
+    ({ reason, by, withdraw }) =>
+      answered(withdraw === true ? withdrawAbort(run, reason, by) : takeAbort(run, reason, by), (standing) => ({
+        ...{ accepted: true as const, standing },
+      })),
     {
       validator: ({ reason, by, withdraw }) =>
         withdraw === true ? checkWithdrawAbort(run, reason, by) : checkAbort(run, reason, by),
@@ -139,6 +148,11 @@ function openRun<O extends RunOrder>(order: O, declaration: ProcedureDeclaration
   );
   kind.open(run);
   return run;
+}
+
+/** At once where nobody had to be looked up: the order of what a history holds stays as it was. */
+function answered<T>(taken: Taken, answer: (standing: string | null) => T): T | Promise<T> {
+  return taken instanceof Promise ? taken.then(answer) : answer(taken);
 }
 
 /** The procedure, again from its top after every rewind; null when it was aborted. */

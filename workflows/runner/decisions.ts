@@ -2,11 +2,12 @@
  * What people do at something that waits: decide, claim, release, withdraw. Validator and handler ask the same check,
  * because two updates may come in one task.
  */
+import { patched } from '@temporalio/workflow';
 import type { Provenance } from '../../model/order';
 import type { HalfDecision } from '../../model/waiting';
 import type { DecisionRequest } from '../messages';
 import { refuseElsewhere, refuseUnlessMay } from './access';
-import { half, isSame, needsFourEyes, refuseTwice, secondWords } from './four-eyes';
+import { half, isSame, needsFourEyes, refuseTwice, refuseWhileChecked, secondWords, whyFirstIsOut } from './four-eyes';
 import { checkApproval, takeApproval } from './gates';
 import { nameOf, placeOf, refuse, whoOf, type Parked } from './parkings';
 import type { Run, RunOrder } from './run';
@@ -40,14 +41,18 @@ function checkPerson<O extends RunOrder>(run: Run<O>, parked: Parked, request: D
     default:
       if (parked.gate !== null && decision === 'approve') return checkApproval(run, parked.gate, request);
       refuseUnlessMay(run.rules, by, what);
+      refuseWhileChecked(decision === 'abort' ? run.halfAbort : parked.parking.half);
       if (decision === 'abort' && needsFourEyes(run.rules, decision, request.step))
         return refuseTwice(run.halfAbort, request);
       if (needsFourEyes(run.rules, decision, request.step)) refuseTwice(parked.parking.half, request);
   }
 }
 
-/** Acts on what checkDecision lets pass. What it still waits for, in words; null: it has taken effect. */
-export function takeDecision<O extends RunOrder>(run: Run<O>, request: DecisionRequest): string | null {
+/** What it still waits for, in words; null: it has taken effect. At once, except where people have to be looked up. */
+export type Taken = string | null | Promise<string | null>;
+
+/** Acts on what checkDecision lets pass. */
+export function takeDecision<O extends RunOrder>(run: Run<O>, request: DecisionRequest): Taken {
   const parked = checkDecision(run, request);
   switch (request.decision) {
     case 'claim':
@@ -63,15 +68,72 @@ export function takeDecision<O extends RunOrder>(run: Run<O>, request: DecisionR
       break;
     case 'abort':
       if (isFirstAbort(run)) return abortByHalf(run, request);
+      if (run.halfAbort !== null && patched(lookUpFirst)) {
+        const door = { check: () => checkDecision(run, request), act: () => settle(run, parked, request) };
+        return secondAbort(run, run.halfAbort, request, door);
+      }
       break;
   }
   if (request.decision !== 'abort' && needsFourEyes(run.rules, request.decision, request.step)) {
     const before = parked.parking.half ?? null;
     if (before === null || !isSame(before, request)) return decideByHalf(run, parked, before, request);
+    if (patched(lookUpFirst)) return secondDecision(run, parked, before, request);
   } else if (parked.parking.half != null) {
     replace(run, parked, parked.parking.half, request);
   }
   return settle(run, parked, request);
+}
+
+const lookUpFirst = 'four-eyes-look-up-the-first';
+
+/** Takes effect when the first still may; else the second is the first from now on. */
+async function secondDecision<O extends RunOrder>(
+  run: Run<O>,
+  parked: Parked,
+  before: HalfDecision,
+  request: DecisionRequest,
+): Promise<string | null> {
+  const { step, item } = placeOf(request);
+  change(parked, { half: { ...before, checking: true } });
+  const lost = await whyFirstIsOut(run, before, { step, item });
+  change(parked, { half: before });
+  // Others may have acted meanwhile: what is undone or decided stays so.
+  checkDecision(run, request);
+  if (lost === null) return settle(run, parked, request);
+  change(parked, { half: null });
+  drop(run, before, lost, { epoch: request.epoch, step, item });
+  return decideByHalf(run, parked, null, request);
+}
+
+/** The same of an abort; `check` and `act` are of the door that the second came through. */
+async function secondAbort<O extends RunOrder>(
+  run: Run<O>,
+  before: HalfDecision,
+  request: Pick<DecisionRequest, 'reason' | 'by'>,
+  door: { readonly check: () => unknown; readonly act: () => void },
+): Promise<string | null> {
+  run.halfAbort = { ...before, checking: true };
+  const lost = await whyFirstIsOut(run, before, {});
+  if (run.halfAbort !== null) run.halfAbort = before;
+  door.check();
+  if (lost !== null) {
+    run.halfAbort = null;
+    drop(run, before, lost, { epoch: 0 });
+    return abortByHalf(run, request);
+  }
+  door.act();
+  return null;
+}
+
+/** The first decision of two does not count. */
+function drop<O extends RunOrder>(
+  run: Run<O>,
+  { by }: HalfDecision,
+  because: string,
+  { epoch, ...place }: { readonly epoch: number; readonly step?: string; readonly item?: string },
+): void {
+  const reason = `The decision of ${by.name} does not count: ${because}.`;
+  run.emit('approval-withdrawn', { epoch, reason, approvals: 0, needed: 2, of: by }, place);
 }
 
 function settle<O extends RunOrder>(run: Run<O>, parked: Parked, request: DecisionRequest): null {
@@ -132,6 +194,7 @@ function checkRelease({ parking }: Parked, { actor }: Provenance): void {
 function checkWithdraw<O extends RunOrder>(run: Run<O>, { parking, gate }: Parked, { actor }: Provenance): void {
   if (gate?.verifying === true)
     refuse('AlreadyDecided', `${nameOf(parking)} has all its approvals; nothing can be taken back.`);
+  refuseWhileChecked(parking.half);
   if (ownHere({ parking }, actor.id) || run.halfAbort?.by.id === actor.id) return;
   refuse('NotAllowed', `You have approved nothing at ${nameOf(parking)} that could be taken back.`);
 }
@@ -165,12 +228,21 @@ function abortByHalf<O extends RunOrder>(run: Run<O>, request: Pick<DecisionRequ
 export function checkAbort<O extends RunOrder>(run: Run<O>, reason: string, by: Provenance): void {
   run.checkAbort(reason);
   refuseUnlessMay(run.rules, by, 'abort the run');
+  refuseWhileChecked(run.halfAbort);
   refuseTwice(run.halfAbort, { decision: 'abort', reason, from: null, input: null, by });
 }
 
-export function takeAbort<O extends RunOrder>(run: Run<O>, reason: string, by: Provenance): string | null {
+export function takeAbort<O extends RunOrder>(run: Run<O>, reason: string, by: Provenance): Taken {
   checkAbort(run, reason, by);
   if (isFirstAbort(run)) return abortByHalf(run, { reason, by });
+  if (run.halfAbort !== null && patched(lookUpFirst)) {
+    return secondAbort(
+      run,
+      run.halfAbort,
+      { reason, by },
+      { check: () => checkAbort(run, reason, by), act: () => run.abort(reason, by) },
+    );
+  }
   run.abort(reason, by);
   return null;
 }
@@ -178,6 +250,7 @@ export function takeAbort<O extends RunOrder>(run: Run<O>, reason: string, by: P
 export function checkWithdrawAbort<O extends RunOrder>({ halfAbort }: Run<O>, reason: string, by: Provenance): void {
   if (reason.trim() === '') refuse('NoReason', 'Taking something back needs a reason: it stands in the record.');
   if (halfAbort === null) refuse('NotAllowed', 'No abort waits for a second pair of eyes.');
+  refuseWhileChecked(halfAbort);
   if (halfAbort.by.id !== by.actor.id)
     refuse('NotAllowed', `${halfAbort.by.name} asked for the abort: only they can take it back.`);
 }

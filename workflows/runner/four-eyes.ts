@@ -1,6 +1,6 @@
 /**
  * Four eyes: a decision that a runbook wants to see twice takes effect when a second person gives the same at the same
- * place. The first stays open and can be withdrawn; at 3 a.m. with one person there it waits, and everybody can see it.
+ * place, and the first still may. The first stays open and can be withdrawn; at 3 a.m. with one person there it waits, and everybody can see it.
  */
 import type { FourEyesAct } from '../../model/runbook/runbook';
 import type { DecisionKind } from '../../model/steps';
@@ -8,6 +8,8 @@ import type { HalfDecision } from '../../model/waiting';
 import type { DecisionRequest } from '../messages';
 import type { RunRules } from './access';
 import { refuse } from './parkings';
+import { peopleNow, whyNot } from './people-now';
+import type { Run, RunOrder } from './run';
 
 type Decided = Pick<DecisionRequest, 'decision' | 'reason' | 'from' | 'input' | 'by'>;
 
@@ -55,6 +57,39 @@ export function refuseTwice(before: HalfDecision | null | undefined, request: De
   refuse(
     'AlreadyDecided',
     `You have decided "${before.decision}" here; it takes effect when a second person does the same. You can withdraw it.`,
+  );
+}
+
+/** While the first is being looked up nobody comes or goes. @throws the refusal `AlreadyDecided` */
+export function refuseWhileChecked(before: HalfDecision | null | undefined): void {
+  if (before?.checking !== true) return;
+  refuse(
+    'AlreadyDecided',
+    `A second person has decided "${before.decision}" here, too; whether both still may is being looked up.`,
+  );
+}
+
+/**
+ * Why the first of two does not count any more, now that the second has come: a role may have been taken away meanwhile. null: it
+ * counts, also where Postgres does not answer, and then the record says so.
+ */
+export async function whyFirstIsOut<O extends RunOrder>(
+  run: Run<O>,
+  { by, decision }: HalfDecision,
+  place: { readonly step?: string; readonly item?: string },
+): Promise<string | null> {
+  const people = await peopleNow([by.id]);
+  if (run.phase === 'closed') return null;
+  if (people === null) {
+    const message = `Postgres did not answer: whether ${by.name} still may decide here could not be checked. "${decision}" takes effect by what they were when they decided.`;
+    run.emit('noted', { message }, place);
+    return null;
+  }
+  const { decide, places } = run.rules;
+  return whyNot(
+    decide,
+    places,
+    people.find(({ id }) => id === by.id),
   );
 }
 

@@ -3,24 +3,17 @@
  * does not count, nobody counts twice, and who has lost the role meanwhile does not count: people are looked up when the
  * quorum is reached. Where Postgres does not answer, the gate passes on what the record says, and says so (law 5).
  */
-import { condition, proxyActivities } from '@temporalio/workflow';
-import type { PeopleActivities, PersonNow } from '../../activities/contract';
-import { bothPeople, holdsAt, isAmong, peopleWords } from '../../model/access';
+import { condition } from '@temporalio/workflow';
+import { bothPeople, isAmong, peopleWords } from '../../model/access';
 import { formatDuration } from '../../model/durations';
 import type { Gate, People } from '../../model/runbook/runbook';
 import type { GateStanding } from '../../model/waiting';
-import { journalQueue, type DecisionRequest } from '../messages';
+import type { DecisionRequest } from '../messages';
 import { refuseElsewhere } from './access';
 import { laterReminder } from './reminders';
 import { nameOf, placeOf, refuse, whoOf, type Parked } from './parkings';
+import { peopleNow, whyNot } from './people-now';
 import { Interrupted, type Place, type Run, type RunOrder } from './run';
-
-const { readPeople } = proxyActivities<PeopleActivities>({
-  taskQueue: journalQueue,
-  startToCloseTimeout: '3s',
-  scheduleToCloseTimeout: '8s',
-  retry: { maximumAttempts: 2, initialInterval: '500ms' },
-});
 
 /** What an approver needs beside the gate's own question. */
 export interface GateFacts {
@@ -171,7 +164,7 @@ export function takeApproval<O extends RunOrder>(
 /** Whether all who approved still may, by what the store says of them now; who may not does not count. */
 async function allStand<O extends RunOrder>(run: Run<O>, place: Place, parked: Parked): Promise<boolean> {
   const open = parked.gate!;
-  const people = await readPeople({ ids: open.requests.map(({ by }) => by.actor.id) }).catch(() => null);
+  const people = await peopleNow(open.requests.map(({ by }) => by.actor.id));
   open.verifying = false;
   if (run.interrupt !== null) throw new Interrupted();
   if (people === null) {
@@ -180,24 +173,14 @@ async function allStand<O extends RunOrder>(run: Run<O>, place: Place, parked: P
     return true;
   }
   for (const request of [...open.requests]) {
-    const lost = whyNot(
-      run,
-      open,
-      people.find(({ id }) => id === request.by.actor.id),
-    );
+    const person = people.find(({ id }) => id === request.by.actor.id);
+    const lost = whyNot(open.approvers, run.rules.places, person);
     if (lost !== null) dropApproval(run, place, parked, request, lost);
   }
   return open.isFull;
 }
 
 const describe = ({ by: { actor } }: DecisionRequest): string => `${actor.name} (${actor.role ?? 'no role'})`;
-
-function whyNot<O extends RunOrder>(run: Run<O>, open: OpenGate, person: PersonNow | undefined): string | null {
-  if (person === undefined) return 'nobody of this id is known any more';
-  if (!person.mayEnter) return 'all tokens of this person were revoked';
-  if (!holdsAt(person.scopes, run.rules.places)) return 'the role does not hold here any more';
-  return isAmong(open.approvers, person) ? null : `the role is ${person.role} now`;
-}
 
 function dropApproval<O extends RunOrder>(
   run: Run<O>,

@@ -1,0 +1,27 @@
+/**
+ * Whether people still may do here what they did a while ago, by what the store says of them now. A run must not hang on it: where
+ * Postgres does not answer in seconds, what the record says counts, and that is said (law 5).
+ */
+import { proxyActivities } from '@temporalio/workflow';
+import type { PeopleActivities, PersonNow } from '../../activities/contract';
+import { holdsAt, isAmong, type Places } from '../../model/access';
+import type { People } from '../../model/runbook/runbook';
+import { journalQueue } from '../messages';
+
+const { readPeople } = proxyActivities<PeopleActivities>({
+  taskQueue: journalQueue,
+  startToCloseTimeout: '3s',
+  scheduleToCloseTimeout: '8s',
+  retry: { maximumAttempts: 2, initialInterval: '500ms' },
+});
+
+/** null: Postgres did not answer. */
+export const peopleNow = (ids: readonly string[]): Promise<PersonNow[] | null> => readPeople({ ids }).catch(() => null);
+
+/** Why who was among `who` is not any more; null: still is. `who` null: whoever the door lets in. */
+export function whyNot(who: People | null, places: Places, person: PersonNow | undefined): string | null {
+  if (person === undefined) return 'nobody of this id is known any more';
+  if (!person.mayEnter) return 'all tokens of this person were revoked';
+  if (!holdsAt(person.scopes, places)) return 'the role does not hold here any more';
+  return who === null || isAmong(who, person) ? null : `the role is ${person.role} now`;
+}
