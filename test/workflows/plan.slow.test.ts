@@ -5,13 +5,14 @@ import {
   decideUpdate,
   abortUpdate,
   liveRunQuery,
+  lockOf,
   planWorkflowId,
   workflowQueue,
   type Parking,
 } from '../../workflows/messages';
 import { ines } from '../support/order';
 import { planOfLost, type Planned } from '../support/plan';
-import { describeEvents, openWorld, type World } from '../support/world';
+import { describeEvents, keepHistory, openWorld, type World } from '../support/world';
 
 let world: World;
 beforeAll(async () => {
@@ -63,6 +64,8 @@ test('servers come back wave by wave, wait for each other, and are committed tog
   expect((await orderOf(handle)).at(-1)).toBe('app01');
   await decide(handle, gate, 'commit');
   expect(await handle.result()).toMatchObject({ state: 'succeeded', summary: 'Web shop: 3 of 3 servers recovered.' });
+  await keepHistory(handle, 'plan-committed');
+  await keepHistory(world.client.workflow.getHandle(lockOf(order.servers[2]!.order)), 'recovered-in-plan');
   for (const name of ['web01', 'db01', 'app01']) expect(await stateOf(name)).toBe('on');
   const row = await world.store.runs.get(order.servers[0]!.order.runId);
   expect(row).toMatchObject({ state: 'succeeded', serverName: 'web01' });

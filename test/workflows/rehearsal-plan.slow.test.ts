@@ -11,7 +11,7 @@ import {
 import { ines } from '../support/order';
 import { planOfRehearsed } from '../support/plan';
 import { filesOfSite } from '../support/rehearsal';
-import { openWorld, type World } from '../support/world';
+import { keepHistory, openWorld, type World } from '../support/world';
 
 let world: World;
 beforeAll(async () => {
@@ -53,6 +53,8 @@ test('two servers are rehearsed in one network of the plan, which goes with its 
     args: [{ step, item, epoch, decision: 'approve', reason: 'go', from: null, input: null, by: ines }],
   });
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+  await keepHistory(handle, 'plan-rehearsed');
+  await keepHistory(second, 'rehearsed-in-plan');
   expect(await filesOfSite(world)).toEqual(before);
   expect(await world.recovery.platform.networks()).toEqual([]);
 }, 60_000);
@@ -79,6 +81,7 @@ test.each([
     expect(state).toBe('aborted');
     expect(summary).toContain(`A recovery of ${lost} has begun (run ${recovery.runOrder.runId})`);
     expect(await recovery.result()).toMatchObject({ state: 'succeeded' });
+    await keepHistory(handle, 'plan-gave-way');
     const { events } = await handle.query(liveRunQuery);
     expect(events.filter(({ kind }) => kind === 'parked' || kind === 'gate-opened')).toEqual([]);
     const machines = (await world.recovery.platform.list()).map(({ name }) => name);

@@ -7,7 +7,16 @@ import { abortUpdate, workflowQueue, type LiveRun, type Parking } from '../../wo
 import { declarationOf } from '../../workflows/push-button-recovery.steps';
 import { ines } from '../support/order';
 import { filesOfSite, rehearsalOrder, startRun } from '../support/rehearsal';
-import { decide, describeEvents, live, openWorld, parked, type RunHandle, type World } from '../support/world';
+import {
+  decide,
+  describeEvents,
+  keepHistory,
+  live,
+  openWorld,
+  parked,
+  type RunHandle,
+  type World,
+} from '../support/world';
 
 let world: World;
 beforeAll(async () => {
@@ -55,6 +64,7 @@ test('a rehearsal runs isolated, lets replication go on, is tried out, cleaned u
 
   await decide(handle, parking, 'approve');
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+  await keepHistory(handle, 'rehearsed');
   expect(await filesOfSite(world)).toEqual(before);
   expect(await platform().find(machineName)).toBeUndefined();
   expect(await platform().networks()).toEqual([]);
@@ -159,6 +169,7 @@ test('a destructive recovery that is started meanwhile goes through; the rehears
     state: 'aborted',
     summary: expect.stringContaining(`run ${recovery.runOrder.runId}`),
   });
+  await keepHistory(rehearsal, 'gave-way');
   await decide(recovery, commit, 'commit');
   expect(await recovery.result()).toMatchObject({ state: 'succeeded' });
   expect(await platform().find('r6-recovered')).toMatchObject({ power: 'on' });
@@ -212,6 +223,7 @@ test('a rehearsal whose workflow was ended from outside is cleaned up by a run o
       ...{ taskQueue: workflowQueue, workflowId: `clean-up/${alone.runId}`, args: [alone] },
     });
     expect(await cleaning.result()).toMatchObject({ state });
+    await keepHistory(cleaning, 'cleaned-up');
   }
   expect(await filesOfSite(world)).toEqual(before);
   const effects = await readEffects(join(world.folder, 'recovery'));
