@@ -209,7 +209,11 @@ export interface Platform {
     action: 'on' | 'off' | 'shutdown',
     options?: CallOptions & { deadlineMs?: number },
   ): Promise<void>;
-  /** Runs a program in the guest through its agent; TransientError while the agent does not answer. */
+  /**
+   * Runs a program in the guest through its agent; TransientError while the agent does not answer. A program that is not done
+   * in its time is ended with what it started, and so it is by an abort, as far as the agent answers: TransientError, with
+   * what it printed as its detail.
+   */
   runInGuest(name: string, command: GuestCommand, options?: CallOptions): Promise<GuestResult>;
   /** What the machine shows: a PNG, and its serial console's last 64 KiB (printable text, escapes removed). */
   look(name: string, options?: CallOptions): Promise<{ png: Buffer | null; consoleText: string | null }>;

@@ -24,7 +24,7 @@ const basics: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 /**
  * Waits for the agent as the proof of boot does, then runs the program to its end.
  *
- * @throws OperatorError when this machine has no agent or is off; TransientError when the agent or the program takes too long.
+ * @throws OperatorError when this machine has no agent or is off; TransientError when the agent takes too long.
  */
 export async function runInMachine(
   { script, order }: ScriptInput,
@@ -44,7 +44,14 @@ export async function runInMachine(
   const { program, args } = script.run;
   const command = { path: program, args, timeoutMs: script.timeoutMs, environment };
   const startedMs = elapsedMs();
-  return endOf(await platform.runInGuest(machineName, command, callOptions(attempt)), elapsedMs() - startedMs);
+  try {
+    return endOf(await platform.runInGuest(machineName, command, callOptions(attempt)), elapsedMs() - startedMs);
+  } catch (error) {
+    const durationMs = elapsedMs() - startedMs;
+    if (!isMusterError(error) || error.family !== 'TransientError' || durationMs < script.timeoutMs) throw error;
+    const printed = { exitCode: 0, stdout: error.facts.detail ?? '', stderr: '', truncated: false };
+    return { ...endOf(printed, durationMs), exitCode: null, timedOut: true };
+  }
 }
 
 async function untilAgentAnswers(

@@ -1,13 +1,16 @@
 /** Programs in a guest through qemu-guest-agent (guest-exec), without any route to the guest. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { TransientError, isMusterError } from '../../model/errors';
+import { TransientError, isMusterError, type MusterError } from '../../model/errors';
 import { printable } from '../../model/names';
 import type { CallOptions, GuestCommand, GuestResult } from '../contract';
 import { requireDomain, type Host } from './host';
+import { typeToVirsh } from './virsh';
 
 const agentTimeoutSeconds = 10;
 const firstPollMs = 50;
 const longestPollMs = 500;
+/** How long an ended program may take to be gone, for what it printed. */
+const endedWithinMs = 5_000;
 const longestOutputBytes = 64 * 1024;
 /** What a shell answers for a program that is not there. */
 const notFound = 127;
@@ -43,22 +46,68 @@ export async function execInGuest(
   const deadline = Date.now() + command.timeoutMs;
   const started = await start(host, uuid, name, command, options);
   if (typeof started !== 'number') return started;
+  const status = () => statusOf(host, uuid, name, started, options);
+  try {
+    const done = await doneBy(deadline, status, options);
+    if (done !== null) return done;
+  } catch (error) {
+    if (options.signal?.aborted === true) await endInGuest(host, uuid, name, started);
+    throw error;
+  }
+  await endInGuest(host, uuid, name, started);
+  const ended = await doneBy(Date.now() + endedWithinMs, status, options).catch(() => null);
+  throw new TransientError({
+    what: `${command.path} in ${name} is not done`,
+    found: `still running after ${command.timeoutMs} ms`,
+    needed: 'an end within its time limit',
+    ...(ended === null ? {} : { detail: `${ended.stdout}${ended.stderr}` }),
+  });
+}
+
+/** Null: the program has not ended by then. */
+async function doneBy(
+  deadline: number,
+  status: () => Promise<Readonly<Record<string, unknown>>>,
+  { signal }: CallOptions,
+): Promise<GuestResult | null> {
   for (let pollMs = firstPollMs; ; pollMs = Math.min(pollMs * 2, longestPollMs)) {
-    const status = await ask(host, uuid, name, { execute: 'guest-exec-status', arguments: { pid: started } }, options);
-    if (status['exited'] === true) return resultOf(status);
-    if (Date.now() > deadline) {
-      throw new TransientError({
-        what: `${command.path} in ${name} is not done`,
-        found: `still running after ${command.timeoutMs} ms`,
-        needed: 'an end within its time limit',
-      });
-    }
-    await sleep(pollMs, undefined, options.signal ? { signal: options.signal } : {}).catch((error: unknown) => {
-      options.signal?.throwIfAborted();
+    const answer = await status();
+    if (answer['exited'] === true) return resultOf(answer);
+    if (Date.now() > deadline) return null;
+    await sleep(pollMs, undefined, signal ? { signal } : {}).catch((error: unknown) => {
+      signal?.throwIfAborted();
       throw error;
     });
   }
 }
+
+const statusOf = (host: Host, uuid: string, name: string, processId: number, options: CallOptions) =>
+  ask(host, uuid, name, { execute: 'guest-exec-status', arguments: { pid: processId } }, options);
+
+/** A process and what it started, however it is named: children are asked for while their parent stands still. */
+const endTree =
+  'end() (kill -STOP "$1" 2>/dev/null; of=$(cat /proc/"$1"/task/*/children 2>/dev/null); kill -KILL "$1" 2>/dev/null; ' +
+  'for one in $of; do end "$one"; done); end "$1"';
+const enders = (processId: number): readonly { path: string; arg: string[] }[] => [
+  { path: '/bin/sh', arg: ['-c', endTree, 'sh', String(processId)] },
+  { path: 'C:\\Windows\\System32\\taskkill.exe', arg: ['/F', '/T', '/PID', String(processId)] },
+];
+
+/** Best effort: whoever waited is told why, also where the agent no longer answers. */
+async function endInGuest(host: Host, uuid: string, name: string, processId: number): Promise<void> {
+  for (const program of enders(processId)) {
+    const error = await ask(host, uuid, name, { execute: 'guest-exec', arguments: program }, {}).then(
+      () => null,
+      (caught: unknown) => caught,
+    );
+    if (error === null || !isNotThere(error)) return;
+  }
+}
+
+/** The agent answered that the guest has no such program. */
+const isNotThere = (error: unknown): boolean =>
+  isMusterError(error) &&
+  /Failed to execute child process|Guest agent command failed.*No such file/i.test(error.facts.detail ?? '');
 
 async function start(
   host: Host,
@@ -79,9 +128,8 @@ async function start(
     }
     return processId(name, await ask(host, uuid, name, request, options));
   } catch (error) {
-    const detail = isMusterError(error) ? (error.facts.detail ?? '') : '';
-    if (!/Failed to execute child process|Guest agent command failed.*No such file/i.test(detail)) throw error;
-    const stderr = Buffer.from(`${detail.trim()}\n`);
+    if (!isNotThere(error)) throw error;
+    const stderr = Buffer.from(`${((error as MusterError).facts.detail ?? '').trim()}\n`);
     const shown = stderr.subarray(0, longestOutputBytes).toString('utf8');
     return { exitCode: notFound, stdout: '', stderr: shown, truncated: stderr.length > longestOutputBytes };
   }
@@ -105,10 +153,7 @@ async function ask(
   }
 }
 
-/**
- * The same with a request that may hold secrets: virsh reads it from its input, and prints it before the answer, so nothing of
- * what it prints is shown but the answer's own line.
- */
+/** The same with a request that may hold secrets: of what virsh prints, nothing is shown but the agent's answer or refusal. */
 async function askUnseen(
   host: Host,
   uuid: string,
@@ -116,15 +161,16 @@ async function askUnseen(
   request: unknown,
   options: CallOptions,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const args = agentArgs(uuid, request).map((argument) => `'${argument.replaceAll("'", '\\u0027')}'`);
   const what = `the guest agent of ${name} does not take the program`;
-  const text = await host.virsh.run(what, [], { ...options, commands: `${args.join(' ')}\n` });
-  const answer = text.split('\n').findLast((line) => line.startsWith('{'));
+  const { stdout, stderr } = await typeToVirsh(host.virsh.uri, what, agentArgs(uuid, request), options);
+  const answer = stdout.split('\n').findLast((line) => line.startsWith('{'));
   if (answer !== undefined) return answerIn(name, answer.replace(/virsh # ?$/, ''));
+  const refusal = stderr.split('\n').find((line) => line.startsWith('error: ') && !line.includes('{')) ?? '';
   throw new TransientError({
     what,
-    found: 'no answer; no agent, or no such program in the guest',
+    found: refusal === '' ? 'no answer' : printable(refusal.slice('error: '.length)),
     needed: 'an answer of qemu-guest-agent with the number of a process',
+    ...(refusal === '' ? {} : { detail: refusal }),
   });
 }
 

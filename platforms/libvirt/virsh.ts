@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ProgramError, runProgram } from '../../programs/run';
+import { ProgramError, runProgram, type RunOptions } from '../../programs/run';
 import { explainFailure } from './errors';
 
 export interface Virsh {
@@ -16,8 +16,6 @@ export interface VirshOptions {
   readonly timeoutMs?: number;
   /** Text of the file that stands as `xmlFile` among the arguments. */
   readonly xml?: string;
-  /** Commands for virsh to read, in place of its arguments: what stands there is seen by nobody else and kept nowhere. */
-  readonly commands?: string;
 }
 
 const defaultTimeoutMs = 60_000;
@@ -56,6 +54,30 @@ export function virshArgs(uri: string, args: readonly string[]): string[] {
   return ['--connect', uri, '--quiet', ...args];
 }
 
+/**
+ * Lets virsh read one command instead of being given it: what stands there is seen by nobody else and kept nowhere. It also
+ * prints it, and ends well whatever came of it.
+ */
+export async function typeToVirsh(
+  uri: string,
+  what: string,
+  words: readonly string[],
+  options: VirshOptions = {},
+): Promise<{ stdout: string; stderr: string }> {
+  const input = `${words.map(typedWord).join(' ')}\n`;
+  // Without the variable virsh writes what it read into a history file.
+  return native(what, 'virsh', virshArgs(uri, []), { ...options, input, env: { VIRSH_HISTSIZE: '0' } });
+}
+
+/**
+ * A word as virsh reads it from its input. It reads by readline, which takes the delete character as a key, so what is not
+ * printable ASCII has to stand in JSON texts, where it can be written as an escape.
+ */
+export function typedWord(word: string): string {
+  const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return `'${word.replace(/[^ -~]|'/g, escaped)}'`;
+}
+
 /** Runs a program of libvirt or QEMU with the same treatment of failures. */
 export async function runNative(
   what: string,
@@ -63,14 +85,22 @@ export async function runNative(
   args: readonly string[],
   options: VirshOptions = {},
 ): Promise<string> {
+  return (await native(what, program, args, options)).stdout;
+}
+
+async function native(
+  what: string,
+  program: string,
+  args: readonly string[],
+  options: VirshOptions & Pick<RunOptions, 'input' | 'env'>,
+): Promise<{ stdout: string; stderr: string }> {
   try {
-    const result = await runProgram(program, args, {
+    return await runProgram(program, args, {
       timeoutMs: options.timeoutMs ?? defaultTimeoutMs,
       ...(options.signal ? { signal: options.signal } : {}),
-      // Without the variable virsh writes what it read into a history file.
-      ...(options.commands === undefined ? {} : { input: options.commands, env: { VIRSH_HISTSIZE: '0' } }),
+      ...(options.input === undefined ? {} : { input: options.input }),
+      ...(options.env === undefined ? {} : { env: options.env }),
     });
-    return result.stdout;
   } catch (error) {
     options.signal?.throwIfAborted();
     if (error instanceof ProgramError || (error as Error).name === 'ProgramError') {

@@ -15,7 +15,7 @@ import { printable } from '../../platforms/libvirt/look';
 import { removeArgs } from '../../platforms/libvirt/machines';
 import { parseJob } from '../../platforms/libvirt/merge';
 import { commandFor } from '../../platforms/libvirt/power';
-import { virshArgs } from '../../platforms/libvirt/virsh';
+import { typeToVirsh, virshArgs } from '../../platforms/libvirt/virsh';
 import { ProgramError } from '../../programs/run';
 
 const expected = (name: string) => readFileSync(join(__dirname, `${name}.expected.xml`), 'utf8');
@@ -93,6 +93,16 @@ test('argument lists are exactly these', () => {
     ...['qemu-agent-command', '--domain', 'u', '--timeout', '10', '--cmd', '{"execute":"guest-ping"}'],
   ]);
   expect(probeArgs('kvm', '/tmp/a,b.img')).toContain('file=/tmp/a,,b.img,format=raw,if=ide');
+});
+
+test('a request that virsh reads from its input reaches the other side as it is, whatever characters are in it', async () => {
+  const request = JSON.stringify({
+    env: ['A=it’s "1" \\n\u007f\u0001 $(id) `id`;\n\t\r é 東京 🚒', "B='"],
+    path: '/bin/a b',
+  });
+  const { stdout } = await typeToVirsh('test:///default', 'echo', ['echo', request]);
+  const line = stdout.split('\n').findLast((one) => one.startsWith('{'))!;
+  expect(JSON.parse(line.replace(/virsh # ?$/, ''))).toEqual(JSON.parse(request));
 });
 
 test('power commands follow from the state', () => {
