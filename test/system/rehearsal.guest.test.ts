@@ -2,10 +2,12 @@
  * A rehearsal of a real guest, seen from outside: virsh, the bridge, the replica's files. The source runs on, replication goes
  * on, the guest that was started from its point reaches nobody, and afterwards everything is as it was.
  */
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { demoGuest } from '../../tools/demo-guest/build.mjs';
 import { newMachineName, startDemoMachine, virsh } from '../replication/support/demo-machine';
 import { sh } from '../replication/support/tools';
+import { expectScriptsToRun } from './support/guest-script';
 import { eventually, machinesNamed, manifests, openSystem, poolsIn, waiting, type System } from './support/system';
 
 jest.setTimeout(900_000);
@@ -82,6 +84,8 @@ test('a guest is rehearsed beside its source: isolated, proven, tried out, and g
   expect(await guestExitCode(machine, '/bin/true', [])).toBe(0);
   const reach = '(exec 3<>/dev/tcp/10.0.2.2/22) 2>/dev/null';
   expect(await guestExitCode(machine, '/usr/bin/timeout', ['5', '/bin/bash', '-c', reach])).not.toBe(0);
+
+  await expectScriptsToRun(machine, runId, mkdtempSync(join(system.folder, 'scripts-')));
 
   const during = sequence();
   await eventually('a point is taken while it stands', 60_000, () => (sequence() > during ? true : undefined));
