@@ -9,6 +9,7 @@ import type { GuestVolume } from '../../../disks/linux/device-names';
 import { findWindows } from '../../../disks/windows/find-windows';
 import { inoculateWindows } from '../../../disks/windows/inoculate';
 import { volumeRecordPlace } from '../../../disks/windows/ntfs-record';
+import { inoculateIfWindows } from '../../../disks/windows/on-disks';
 import { updateWindowsRegistry } from '../../../disks/windows/update-registry';
 import { hardwareProfiles } from '../../../model/server';
 import { exportKey, setSequences } from './hive-file';
@@ -118,6 +119,14 @@ async function failure(work: Promise<unknown>): Promise<string> {
     (error: Error) => `${error.name}: ${error.message}`,
   );
 }
+
+test('other addresses for its cards are refused before anything is written, with two ways that remain', async () => {
+  const { system: _system, ...asked } = await request(volumes.gpt, 'kvm-virtio');
+  const addresses = [{ macAddress: '52:54:00:12:34:56', ip: '10.8.0.12/24', gateway: null, dns: [] }];
+  const said = await failure(inoculateIfWindows(asked, [volumes.gpt], addresses));
+  expect(said).toMatch(/^OperatorError: the cards of a Windows cannot be given other addresses/);
+  expect(said).toMatch(/by a script in the guest after power-on, or let DHCP/);
+});
 
 test('a registry is not told of a driver whose files are not on the disk', async () => {
   const said = await failure(updateWindowsRegistry(await request(volumes.gpt, 'kvm-virtio')));
