@@ -6,6 +6,7 @@ import { openEvidenceStore } from '../../record/evidence';
 import { ledgerRow } from '../../record/ledger';
 import { chainRows, emptyChain } from '../../record/row';
 import { failure, Story } from '../support/events';
+import { ines } from '../support/order';
 import { differences, fileDifferences } from './compare';
 import type { EndState } from './end-state';
 import type { Act } from './acts';
@@ -91,6 +92,15 @@ test('it finds a decision that took effect twice, one that was lost, and one tha
   expect(decisionFindings(story.events, [])).toEqual([expect.stringContaining('nobody sent retry')]);
   story.decide(epoch, 'retry', 'mended');
   expect(decisionFindings(story.events, [act])).toEqual([expect.stringContaining('took effect 2 times')]);
+});
+
+test('what a plan decides of its runs nobody has to have sent, and it takes effect once', () => {
+  const story = new Story();
+  const by = { ...ines, actor: { kind: 'workflow', id: 'plan-1', name: 'plan shop' } } as const;
+  story.decide(0, 'abort', 'The plan is undone.', { by });
+  expect(decisionFindings(story.events, [])).toEqual([]);
+  story.decide(0, 'abort', 'The plan is undone.', { by });
+  expect(decisionFindings(story.events, [])).toEqual(["the plan's abort took effect once more"]);
 });
 
 describe('of a record', () => {

@@ -103,7 +103,9 @@ function longer({ failures, lost }: typeof fresh, family: string): typeof fresh 
 
 /** What was answered "accepted" stands in the record once; nothing stands there that nobody sent. */
 export function decisionFindings(events: readonly RunEvent[], acts: readonly Act[]): string[] {
-  const recorded = events.flatMap((event) => (event.kind === 'decided' ? [event.data] : []));
+  const decided = events.filter((event) => event.kind === 'decided');
+  const ofPlan = decided.filter(({ by }) => by.actor.kind === 'workflow').map(({ data }) => data);
+  const recorded = decided.filter(({ by }) => by.actor.kind !== 'workflow').map(({ data }) => data);
   const same = (act: Act) => recorded.filter(({ epoch, decision }) => epoch === act.epoch && decision === act.decision);
   const findings = acts.flatMap((act) => {
     const accepted = act.answers.includes('accepted');
@@ -114,7 +116,9 @@ export function decisionFindings(events: readonly RunEvent[], acts: readonly Act
   });
   const sent = acts.flatMap(same);
   const unsent = recorded.filter((one) => !sent.includes(one));
-  return [...findings, ...unsent.map((one) => `nobody sent ${one.decision} of parking ${one.epoch}`)];
+  // A plan tells each of its runs once to undo itself.
+  const repeated = ofPlan.slice(1).map((one) => `the plan's ${one.decision} took effect once more`);
+  return [...findings, ...repeated, ...unsent.map((one) => `nobody sent ${one.decision} of parking ${one.epoch}`)];
 }
 
 async function evidenceFindings(events: readonly RunEvent[], evidence: EvidenceStore): Promise<string[]> {
