@@ -5,7 +5,7 @@ import { run } from '../../../tools/shared/programs.mjs';
 import { guestfish, makeBtrfs, makeExt4, place } from './file-systems.mjs';
 import { toQcow2 } from './images.mjs';
 import { encryptInto } from './luks.mjs';
-import { refuseDrivers, updateInitramfs, write } from './trees.mjs';
+import { refuseDrivers, updateInitramfs, withoutNetworkd, write } from './trees.mjs';
 
 /** Only the zoo's: it stands in this file. */
 export const passphrase = 'tiger-in-the-zoo';
@@ -13,6 +13,18 @@ const uuids = { root: '5b000000-0000-4000-8000-000000000001', boot: '5b000000-00
 /** What MODULES=dep finds on an AHCI machine with this root. */
 const hostDrivers = ['ahci', 'sd_mod', 'ext4', 'btrfs', 'dm_crypt', 'xts', 'aesni_intel', 'sha256_generic', 'ecb'];
 const oldDisk = '/dev/disk/by-id/ata-QEMU_HARDDISK_QM00001';
+
+/** The name is the one of the old machine's card. */
+const interfaces = `auto lo
+iface lo inet loopback
+
+allow-hotplug ens18
+iface ens18 inet static
+    address 192.0.2.20/24
+    gateway 192.0.2.1
+    dns-nameservers 192.0.2.53
+    mtu 1400
+`;
 
 const grubConfig = (release) => `set default="0"
 set timeout=0
@@ -40,6 +52,9 @@ export async function biosLuks({ work, target, release, logPath, step }, tree) {
     '/dev/mapper/sda2_crypt / btrfs defaults,subvol=@rootfs 0 0\n/dev/sda1 /boot ext4 defaults 0 2\n',
   );
   write(tree, 'etc/hostname', 'zoo-bios\n');
+  withoutNetworkd(tree);
+  write(tree, 'etc/network/interfaces', interfaces);
+  write(tree, 'etc/resolv.conf', 'search example.org\nnameserver 192.0.2.53\n');
   write(tree, 'etc/cryptsetup-initramfs/conf-hook', 'CRYPTSETUP=y\n');
   const hook = path.join(tree, 'etc/initramfs-tools/hooks/zoo');
   writeFileSync(hook, cryptHook);

@@ -90,8 +90,12 @@ async function makeTrees({ work, release, logPath }, imagePath) {
   await thinModules(plain, release, logPath);
   await fetchLists(plain, logPath);
   const dracut = await copyTree(plain, path.join(work, 'dracut'), logPath);
-  await installPackages(plain, ['cryptsetup-initramfs', 'btrfs-progs'], logPath);
-  await installPackages(dracut, ['dracut', 'lvm2', 'xfsprogs', 'grub-efi-amd64-signed', 'shim-signed'], logPath);
+  await installPackages(plain, ['cryptsetup-initramfs', 'btrfs-progs', 'ifupdown'], logPath);
+  await installPackages(
+    dracut,
+    ['dracut', 'lvm2', 'xfsprogs', 'grub-efi-amd64-signed', 'shim-signed', 'network-manager'],
+    logPath,
+  );
   return { plain, dracut };
 }
 

@@ -7,6 +7,7 @@ import { createDiskEditor } from '../../../disks/editor';
 import type { InoculationReport } from '../../../disks/contract';
 import { hardwareProfiles, type NicSpec } from '../../../model/server';
 import { startMachine, type GuestMachine } from '../guest-machine';
+import { networkOf } from '../guest-network';
 import { zoo, type Zoo, type ZooGuest } from './build.mjs';
 import * as make from './layouts';
 
@@ -22,6 +23,10 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const editor = () => createDiskEditor({ scratchFolder: join(folder, 'scratch') });
 const nics: NicSpec[] = [{ index: 0, macAddress: '52:54:00:12:34:56', model: 'e1000', network: 'prod' }];
+/** In place of fixed ones within 192.0.2.0/24. */
+const addresses = [
+  { macAddress: nics[0]!.macAddress, ip: '10.8.0.12/24', gateway: '10.8.0.1', dns: ['10.8.0.2', '10.8.0.3'] },
+];
 
 function overlays(guest: ZooGuest): string[] {
   return guest.images.map((image) => {
@@ -51,6 +56,15 @@ function asRaw(image: string): string {
 /** Every line that `findmnt` prints of /, /boot and the like: what the guest really runs on. */
 const mounts = (machine: GuestMachine) => machine.run('/usr/bin/findmnt', ['-rn', '-o', 'TARGET,SOURCE,FSTYPE']);
 
+/** `counts`: of the addresses and gateways that it has. */
+async function expectNewAddress(machine: GuestMachine, card: string, counts: (ip: string) => boolean): Promise<void> {
+  const { whole, addresses, gateways, nameServers } = await networkOf(machine, '10.8.0.12/24');
+  expect({ addresses: addresses.filter(counts), gateways: gateways.filter(counts), nameServers }).toEqual({
+    ...{ addresses: [`${card} 10.8.0.12/24`], gateways: ['10.8.0.1'], nameServers: ['10.8.0.2', '10.8.0.3'] },
+  });
+  expect(whole).not.toContain('192.0.2.');
+}
+
 describe('UEFI, GPT, /boot apart, XFS on a volume group across two disks, two kernels, dracut: onto NVMe', () => {
   let disks: string[];
   let report: InoculationReport;
@@ -58,7 +72,7 @@ describe('UEFI, GPT, /boot apart, XFS on a volume group across two disks, two ke
   test('both kernels get their drivers, one of them from dracut itself, and the firmware its loader', async () => {
     disks = overlays(built.uefiLvm);
     disks[0] = withoutInitramfs(disks[0]!, built.uefiLvm.olderKernel);
-    report = await editor().inoculate(asDisks(disks), hardwareProfiles['physical-nvme']!, { nics });
+    report = await editor().inoculate(asDisks(disks), hardwareProfiles['physical-nvme']!, { nics, addresses });
     expect(report.inoculator).toBe('dracut');
     expect(report.kernels.map(({ release, how }) => [release, how])).toEqual([
       [built.kernelRelease, 'archive-appended'],
@@ -66,6 +80,7 @@ describe('UEFI, GPT, /boot apart, XFS on a volume group across two disks, two ke
     ]);
     expect(report.changes).toContainEqual(expect.stringMatching(/BOOTX64\.EFI: copied from .*shimx64\.efi$/));
     expect(report.warnings).toEqual([]);
+    expect(report.verified).toContain('NetworkManager: 52:54:00:12:34:56 has 10.8.0.12/24');
   });
 
   test('other tools find them behind the archive of dracut and in the one it built, and the loader where firmware looks', () => {
@@ -126,6 +141,7 @@ describe('BIOS, MBR, LUKS, btrfs in a subvolume, MODULES=dep: onto virtio', () =
     const seen: string[] = [];
     const report = await editor().inoculate(asDisks(disks), hardwareProfiles['kvm-virtio']!, {
       nics,
+      addresses,
       unlockKeys: [Buffer.from('not this one'), Buffer.from(passphrase)],
       onProgress: (progress) =>
         void seen.push(JSON.stringify(progress), execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })),
@@ -133,6 +149,7 @@ describe('BIOS, MBR, LUKS, btrfs in a subvolume, MODULES=dep: onto virtio', () =
     expect(report.kernels).toEqual([expect.objectContaining({ how: 'archive-appended' })]);
     expect(report.changes).toContainEqual(expect.stringMatching(/^\/etc\/crypttab: .*QM00001-part2 -> UUID=/));
     expect(report.changes).toContainEqual(expect.stringMatching(/^\/boot\/grub\/device\.map: .* commented out$/));
+    expect(report.verified).toContain('ifupdown: 52:54:00:12:34:56 has 10.8.0.12/24');
     expect(seen.join('\n')).toContain('guestfish');
     expect(seen.join('\n') + JSON.stringify(report)).not.toContain(passphrase);
   });
@@ -150,6 +167,9 @@ describe('BIOS, MBR, LUKS, btrfs in a subvolume, MODULES=dep: onto virtio', () =
       const text = await mounts(machine);
       expect(text).toMatch(/^\/ \/dev\/(mapper\/sda2_crypt|dm-0)\[\/@rootfs\] btrfs$/m);
       expect(text).toMatch(/^\/boot \/dev\/vda1 ext4$/m);
+      // QEMU's network advertises a prefix, which the kernel takes.
+      await expectNewAddress(machine, 'ens18', (ip) => !ip.includes(':'));
+      expect(await machine.run('/usr/bin/cat', ['/sys/class/net/ens18/mtu'])).toBe('1400\n');
     } finally {
       await machine.kill();
     }

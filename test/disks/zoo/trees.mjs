@@ -73,6 +73,13 @@ export async function addKernel(tree, release, name, modules, logPath) {
   await run('depmod', ['-b', tree, name], { logPath });
 }
 
+/** The demo guest's own way of configuring its network, for another one to take its place. */
+export function withoutNetworkd(tree) {
+  const units = path.join(tree, 'etc/systemd');
+  for (const name of ['system/multi-user.target.wants/systemd-networkd.service', 'network/10-lan.network'])
+    rmSync(path.join(units, name));
+}
+
 export const write = (tree, file, text) => {
   mkdirSync(path.dirname(path.join(tree, file)), { recursive: true });
   writeFileSync(path.join(tree, file), text);
