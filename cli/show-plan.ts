@@ -8,12 +8,13 @@ import { serverStages } from '../model/plan-view/server-of-plan';
 import type { StageCounts, WaveView } from '../model/plan-view/waves';
 import type { PlanDetail } from './documents';
 import { paragraph, table, type Output } from './output';
-import { waitingLines } from './show-run';
+import { halfAbortLines, waitingLines } from './show-run';
 
 export function showPlan(out: Output, detail: Pick<PlanDetail, 'view' | 'notice' | 'timeLeft'>): void {
   const { view, notice, timeLeft } = detail;
   heading(out, view);
   if (timeLeft !== null) out.line(paragraph(out, 'left', timeLeftWords(timeLeft)));
+  for (const line of halfAbortLines(out, view)) out.line(line);
   if (notice !== null) out.line(paragraph(out, 'note', notice));
   for (const hold of view.holds.filter(({ until }) => until === null))
     out.line(paragraph(out, 'held', holdWords(hold)));

@@ -12,6 +12,7 @@ import { paragraph, table, type Output } from './output';
 export function showRun(out: Output, { view, notice, timeLeft, progress, acts }: ServerDetail): void {
   heading(out, view);
   if (timeLeft !== null) out.line(paragraph(out, 'left', timeLeftWords(timeLeft)));
+  for (const line of halfAbortLines(out, view)) out.line(line);
   if (notice !== null) out.line(paragraph(out, 'note', notice));
   const open = view.parkings.filter((parking) => parking.until === null);
   for (const parking of open) {
@@ -43,6 +44,18 @@ function heading(out: Output, view: RunView): void {
   );
   line('RPO', objectiveWords(objectives.rpo));
   line('RTO', objectiveWords(objectives.rto));
+}
+
+/** An abort that one of two has asked for. */
+export function halfAbortLines(
+  out: Pick<Output, 'width'>,
+  { halfAbort, runId }: Pick<RunView, 'halfAbort' | 'runId'>,
+): string[] {
+  if (halfAbort === null) return [];
+  const { by, reason } = halfAbort;
+  const run = runId.slice(-8);
+  const words = `1 of 2, by ${by.name}: ${reason}; a second person is needed (muster abort ${run} --reason '…'), or ${by.name} takes it back (muster withdraw ${run} --abort --reason '…')`;
+  return [paragraph(out, 'abort', words)];
 }
 
 export function objectiveWords({ actualMs, targetMs, verdict, because }: ObjectiveResult): string {

@@ -8,6 +8,7 @@ import { millisecondsBetween } from './durations';
 import type { DecisionView, EvidenceView, NoteView, ParkingView, RefusalView } from './run-view';
 import { endUnfinishedStep, evidenceView, newStep, setState, takeStepEvent } from './step-fold';
 import type { Mutable, Of, StepFold } from './step-fold';
+import type { HalfDecision } from './waiting';
 import { foldStanding } from './waiting-fold';
 
 export interface RunFold {
@@ -19,6 +20,7 @@ export interface RunFold {
   readonly notes: NoteView[];
   undoBecause: string | null;
   held: boolean;
+  halfAbort: HalfDecision | null;
   /** Places that people hold, of a plan. */
   readonly holds: Set<string>;
   /** Tokens of attempts that run. */
@@ -41,6 +43,7 @@ export function foldRun(
     notes: [],
     undoBecause: null,
     held: false,
+    halfAbort: null,
     holds: new Set(),
     running: new Set(),
     closed: null,
@@ -48,6 +51,7 @@ export function foldRun(
   for (const event of events) {
     takeOpened(run, event, declaration);
     takeRunEvent(run, event, parkings);
+    run.halfAbort = nextHalfAbort(run.halfAbort, event);
     if (event.step !== null) takeStepEvent(stepOf(run, event.step), event);
   }
   return run;
@@ -110,6 +114,22 @@ function takeRunEvent(run: RunFold, event: RunEvent, clocks: readonly ParkingClo
     case 'run-closed':
       run.closed = event;
       return endUnfinished(run, event.at);
+  }
+}
+
+/** The abort stands beside the parkings: its epoch is 0, and what is said of it is folded as what is said of one. */
+function nextHalfAbort(before: HalfDecision | null, event: RunEvent): HalfDecision | null {
+  switch (event.kind) {
+    case 'approved':
+    case 'approval-withdrawn':
+      return event.data.epoch === 0 ? (foldStanding({ half: before }, event).half ?? null) : before;
+    case 'decided':
+      return event.data.decision === 'abort' ? null : before;
+    case 'undo-started':
+    case 'run-closed':
+      return null;
+    default:
+      return before;
   }
 }
 

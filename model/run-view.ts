@@ -15,7 +15,7 @@ import { objectivesOf } from './objectives';
 import type { ObjectiveResults } from './objectives';
 import { foldRun } from './run-fold';
 import type { RunFold } from './run-fold';
-import type { Standing } from './waiting';
+import type { HalfDecision, Standing } from './waiting';
 import { stepViews } from './step-view';
 
 export interface AttemptView {
@@ -147,6 +147,8 @@ export interface RunView {
   readonly clocks: Clocks;
   readonly objectives: ObjectiveResults;
   readonly steps: readonly StepView[];
+  /** An abort that needs four eyes and has two; null: none waits. */
+  readonly halfAbort: HalfDecision | null;
   /** Open and answered, in the order in which they were opened. */
   readonly parkings: readonly ParkingView[];
   readonly decisions: readonly DecisionView[];
@@ -200,6 +202,7 @@ export function runBase(
     closedAt: fold.closed?.at ?? null,
     clocks: clocks.run,
     steps,
+    halfAbort: fold.halfAbort,
     parkings: fold.parkings,
     decisions: fold.decisions,
     refusals: fold.refusals,

@@ -62,8 +62,8 @@ export function runbookRoutes(register: Register, deps: ApiDeps): void {
     },
     async (c) => {
       const imported = await importText(deps, c.req.valid('json').text, c.get('person'));
-      await scheduleImported(deps, imported.name);
-      return c.json(imported, imported.seenBefore ? 200 : 201);
+      const notScheduled = await scheduleImported(deps, imported.name);
+      return c.json({ ...imported, notScheduled }, imported.seenBefore ? 200 : 201);
     },
   );
 

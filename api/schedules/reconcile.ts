@@ -27,22 +27,34 @@ export async function reconcileSchedules(deps: Deps): Promise<void> {
   }
 }
 
-/** After an import: at once, and if that fails by the next reconciliation. Never throws. */
-export async function scheduleImported(deps: Deps, runbook: string): Promise<void> {
+/**
+ * After an import: at once, and if that fails by the next reconciliation. Never throws: why the schedule is not as the text has it;
+ * null: it is.
+ */
+export async function scheduleImported(deps: Deps, runbook: string): Promise<string | null> {
   try {
     const stored = await within(deps.config.storeDeadlineMs, deps.store.runbooks.find(runbook));
-    if (stored === undefined) return;
+    if (stored === undefined) return null;
     const { schedule } = (await readStored(stored)).runbook.rehearsal;
-    if (schedule === null) await deps.temporal.removeSchedule(deps.config.tenantId, runbook);
-    else await save(deps, runbook, schedule);
+    if (schedule !== null) return await save(deps, runbook, schedule);
+    await deps.temporal.removeSchedule(deps.config.tenantId, runbook);
+    return null;
   } catch (error) {
     deps.log.warn({ err: error, runbook }, 'The schedule of a runbook could not be changed; it is tried again');
+    return `The schedule of ${runbook} could not be changed: ${wordsOf(error)}. It is tried again by itself; look at \`muster schedule list\``;
   }
 }
 
-async function save({ temporal, config, log }: Deps, runbook: string, schedule: Schedule): Promise<void> {
+/** Why Temporal does not take it; null: it has. */
+async function save({ temporal, config, log }: Deps, runbook: string, schedule: Schedule): Promise<string | null> {
   const { tenantId, coreId } = config;
-  await temporal.saveSchedule({ tenantId, coreId, runbook }, schedule).catch((error: unknown) => {
+  try {
+    await temporal.saveSchedule({ tenantId, coreId, runbook }, schedule);
+    return null;
+  } catch (error) {
     log.error({ err: error, runbook, cron: schedule.cron }, 'Temporal does not take the schedule of a runbook');
-  });
+    return `Temporal does not take the schedule "${schedule.cron}" of ${runbook}: ${wordsOf(error)}. No rehearsal starts by itself until it does; correct rehearsal.schedule and import it again`;
+  }
 }
+
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : 'unknown');

@@ -135,6 +135,10 @@ export const runViewSchema = z
     openedAt: time,
     closedAt: time.nullable(),
     clocks,
+    halfAbort: z
+      .looseObject({ by: z.object({ id: z.string(), name: z.string() }), at: time, reason: z.string() })
+      .nullable()
+      .openapi({ description: 'An abort that needs four eyes and has two' }),
     steps: z.array(stepSchema),
     parkings: z.array(parkingSchema),
     decisions: z.array(decision),

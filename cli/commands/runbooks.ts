@@ -73,6 +73,7 @@ async function importFile({ client, out }: Context, _options: object, file: stri
     ? `This very text is version ${version} of ${name} already`
     : `Imported ${name}, version ${version}`;
   for (const line of wrap(`${what} (SHA-256 ${sha256.slice(0, 12)}…).`, out.width)) out.line(line);
+  if (imported.notScheduled !== null) out.error(`muster: ${imported.notScheduled}`);
 }
 
 /** The text alone goes to standard output, so that it can go into a file. */

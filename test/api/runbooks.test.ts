@@ -186,6 +186,26 @@ describe('a hostile text', () => {
   }, 60_000);
 });
 
+test('a schedule that Temporal does not take is said where the runbook is imported', async () => {
+  const scheduled = text(
+    'nightly',
+    '{ name: db01 }',
+    "rehearsal: { schedule: { cron: '0 3 * * 6', timezone: Europe/Berlin } }\n",
+  );
+  const importWith = (saveSchedule: ApiDeps['temporal']['saveSchedule']) =>
+    caller({ ...stack, deps: { ...stack.deps, temporal: { ...stack.deps.temporal, saveSchedule } } })(
+      'POST',
+      '/runbooks',
+      {
+        body: { text: scheduled },
+      },
+    );
+  const refused = await importWith(() => Promise.reject(new Error('too many schedules')));
+  expect(refused.status).toBe(201);
+  expect(refused.body.notScheduled).toMatch(/does not take the schedule "0 3 \* \* 6" of nightly: too many schedules/);
+  expect(await importWith(() => Promise.resolve())).toMatchObject({ status: 200, body: { notScheduled: null } });
+});
+
 describe('the preview', () => {
   const plan = (body: object) => call('POST', '/runbooks/plan', { body, token: stack.tokens.viewer });
   const shop = (more = '') =>

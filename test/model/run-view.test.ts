@@ -6,7 +6,7 @@ import type { RunView, StepView } from '../../model/run-view';
 import { pushButtonDeclaration } from '../../workflows/push-button-recovery.steps';
 import { storyDeclaration } from '../support/declaration';
 import { failure, Story } from '../support/events';
-import { makeOrder } from '../support/order';
+import { ines, makeOrder, tomas } from '../support/order';
 import {
   abortedStory,
   hostileStory,
@@ -30,6 +30,21 @@ describe('the view of a run', () => {
     expect(run.steps.map(({ id }) => id)).toEqual(storyDeclaration.steps.map(({ id }) => id));
     expect(new Set(run.steps.map(({ state }) => state))).toEqual(new Set(['pending']));
     expect(run).toMatchObject({ state: 'running', currentStep: null });
+  });
+
+  test('an abort that one of two asked for stands beside the run until it is taken back or takes effect', () => {
+    const story = new Story();
+    const asked = { epoch: 0, reason: 'Wrong server', approvals: 1, needed: 2, decision: 'abort' } as const;
+    story.emit('approved', asked, { by: ines });
+    expect(view(story)).toMatchObject({ state: 'running', halfAbort: { by: { name: ines.actor.name }, at: story.at } });
+    story.emit(
+      'approval-withdrawn',
+      { epoch: 0, reason: 'It is the right one', approvals: 0, needed: 2 },
+      { by: ines },
+    );
+    expect(view(story).halfAbort).toBeNull();
+    story.emit('approved', asked, { by: ines });
+    expect(view(story.abort('Wrong server', tomas)).halfAbort).toBeNull();
   });
 
   test('the steps of the real procedure are those of the stories', () => {
