@@ -6,8 +6,9 @@ import { mkdtempSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { demoGuest } from '../../tools/demo-guest/build.mjs';
 import { newMachineName, startDemoMachine, virsh } from '../replication/support/demo-machine';
-import { sh } from '../replication/support/tools';
 import { expectScriptsToRun } from './support/guest-script';
+import { runInGuest } from './support/in-guest';
+import { isolated, networksOf, removeNetworksOf, seeNetwork } from './support/networks';
 import { eventually, machinesNamed, manifests, openSystem, poolsIn, waiting, type System } from './support/system';
 
 jest.setTimeout(900_000);
@@ -33,12 +34,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await system?.close();
-  // After a failure: what this test's tenant made, and nobody else's.
-  for (const network of await networks()) {
-    if (!(await virsh('net-dumpxml', '--network', network)).includes(`tenant="${name}"`)) continue;
-    await virsh('net-destroy', network).catch(() => undefined);
-    await virsh('net-undefine', network);
-  }
+  await removeNetworksOf(name);
 });
 
 const place = () => system.replica(serverId);
@@ -49,8 +45,6 @@ const sequence = () => {
     return 0;
   }
 };
-const networks = async () =>
-  (await virsh('net-list', '--all', '--name')).split('\n').filter((line) => line.trim() !== '');
 /** What lies there beside replication's own: inoculations are prepared while points are taken. */
 const filesBeside = () => ({
   replica: readdirSync(place().folder).filter((name) => !name.startsWith('prepar')),
@@ -60,7 +54,7 @@ const filesBeside = () => ({
 test('a guest is rehearsed beside its source: isolated, proven, tried out, and gone without a trace', async () => {
   const before = {
     machines: await machinesNamed(name),
-    networks: await networks(),
+    networks: await networksOf(name),
     pools: await poolsIn(place().folder),
     files: filesBeside(),
   };
@@ -70,20 +64,17 @@ test('a guest is rehearsed beside its source: isolated, proven, tried out, and g
   expect(parking).toMatchObject({ step: 'try-out', kind: 'gate' });
 
   const machine = (await machinesNamed(name)).find((one) => one.includes('rehearsal'))!;
-  const made = (await networks()).filter((network) => !before.networks.includes(network));
+  const made = (await networksOf(name)).filter((network) => !before.networks.includes(network));
   expect(made).toHaveLength(1);
-  const xml = await virsh('net-dumpxml', '--network', made[0]!);
-  expect(xml).not.toMatch(/<forward|<ip |<ip>|<route/);
-  const bridge = /<bridge name='([^']+)'/.exec(xml)![1]!;
-  const cards = (await virsh('domiflist', machine)).split('\n').map((line) => line.trim().split(/\s+/));
-  expect(cards.map(([, type, source]) => [type, source])).toEqual([['network', made[0]]]);
   // The only thing in the bridge is the guest's own tap, and the host has no address there.
-  expect(readdirSync(`/sys/class/net/${bridge}/brif`)).toEqual([cards[0]![0]]);
-  expect(await sh('ip', '-brief', 'address', 'show', 'dev', bridge)).not.toMatch(/\d+\.\d+\.\d+\.\d+|fe80|::/);
+  const seen = await seeNetwork(made[0]!, [machine]);
+  expect(seen.cards).toHaveLength(1);
+  expect(seen).toEqual(isolated(made[0]!, seen));
   // From inside: nobody gives it an address, and nothing answers at the one that user-mode networks have.
-  expect(await guestExitCode(machine, '/bin/true', [])).toBe(0);
+  expect(await runInGuest(machine, '/bin/true')).toMatchObject({ exitCode: 0 });
   const reach = '(exec 3<>/dev/tcp/10.0.2.2/22) 2>/dev/null';
-  expect(await guestExitCode(machine, '/usr/bin/timeout', ['5', '/bin/bash', '-c', reach])).not.toBe(0);
+  const { exitCode } = await runInGuest(machine, '/usr/bin/timeout', '5', '/bin/bash', '-c', reach);
+  expect(exitCode).not.toBe(0);
 
   await expectScriptsToRun(machine, runId, mkdtempSync(join(system.folder, 'scripts-')));
 
@@ -96,7 +87,7 @@ test('a guest is rehearsed beside its source: isolated, proven, tried out, and g
   const view = await system.view(runId);
   expect(view.state).toBe('succeeded');
   expect(await machinesNamed(name)).toEqual(before.machines);
-  expect(await networks()).toEqual(before.networks);
+  expect(await networksOf(name)).toEqual(before.networks);
   expect(await poolsIn(place().folder)).toEqual(before.pools);
   expect(filesBeside()).toEqual(before.files);
   const clean = view.steps.find(({ id }) => id === 'prove-clean')!.result as {
@@ -117,17 +108,3 @@ test('a guest is rehearsed beside its source: isolated, proven, tried out, and g
   );
   expect((await system.view(again.runId)).state).toBe('succeeded');
 });
-
-/** Through the guest's agent, by virsh alone. */
-async function guestExitCode(machine: string, path: string, args: readonly string[]): Promise<number> {
-  const ask = async (execute: string, more: object): Promise<Record<string, unknown>> => {
-    const command = JSON.stringify({ execute, arguments: more });
-    return (JSON.parse(await virsh('qemu-agent-command', machine, command)) as { return: Record<string, unknown> })
-      .return;
-  };
-  const { pid } = await ask('guest-exec', { path, arg: args });
-  return eventually('the program in the guest has ended', 60_000, async () => {
-    const status = await ask('guest-exec-status', { pid });
-    return status['exited'] === true ? ((status['exitcode'] as number | undefined) ?? 128) : undefined;
-  });
-}
