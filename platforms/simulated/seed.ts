@@ -20,13 +20,15 @@ export interface SeedOptions {
   readonly power?: 'on' | 'off';
   /** Default: a Debian whose initramfs has the drivers of its own hardware only; null: an empty disk. */
   readonly distribution?: string | null;
+  /** Milliseconds since 1970, when it is switched on. Default: the clock of this process. */
+  readonly now?: () => number;
 }
 
 const kernelRelease = '6.1.0-simulated';
 
 /** Makes the machine, once; there already: left as it is. Returns its name, as `source.discover` takes it. */
 export async function seedMachine(folder: string, options: SeedOptions): Promise<string> {
-  const site = siteAt({ folder, id: 'seed' });
+  const site = siteAt({ folder, id: 'seed', ...(options.now === undefined ? {} : { now: options.now }) });
   const hardware = hardwareProfiles[options.hardware ?? 'pc-ahci']!;
   const distribution = options.distribution === undefined ? 'debian' : options.distribution;
   const sizes = options.diskSizesBytes ?? [256 * 1024];

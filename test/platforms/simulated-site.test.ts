@@ -41,8 +41,7 @@ beforeEach(async () => {
     ...{ folder: join(folder, 'recovery'), id: 'recovery', now },
     sources: { production: production.source },
   });
-  await seedMachine(production.site.folder, { name: 'app01', diskSizesBytes: [128 * 1024, 64 * 1024] });
-  clock = Date.now();
+  await seedMachine(production.site.folder, { name: 'app01', diskSizesBytes: [128 * 1024, 64 * 1024], now });
   server = {
     ...(await production.source.discover('app01')),
     id: 'server-1',
