@@ -10,7 +10,11 @@ import { noSuchRunbook, textRefused } from './refused';
  *
  * @throws Problem `runbook-errors` with every problem that was found; `part-unavailable` while Postgres is down.
  */
-export async function importText(deps: CheckParts, text: string, person: Person): Promise<Omit<ImportedDocument, 'notScheduled'>> {
+export async function importText(
+  deps: CheckParts,
+  text: string,
+  person: Person,
+): Promise<Omit<ImportedDocument, 'notScheduled'>> {
   const { file, problems, notChecked, asked } = await checkText(deps, text);
   if (file === undefined || hasErrors(problems)) throw textRefused('Nothing was imported', problems);
   if (asked?.inventory == null) throw new Problem('part-unavailable', `Nothing was imported: ${notChecked.join('; ')}`);

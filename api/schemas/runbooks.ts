@@ -76,13 +76,10 @@ export const importedSchema = runbookSummarySchema
     seenBefore: z.boolean().openapi({ description: 'This very text was imported before; nothing was added' }),
     warnings: z.array(runbookProblemSchema),
     notChecked: z.array(z.string()),
-    notScheduled: z
-      .string()
-      .nullable()
-      .openapi({
-        description:
-          'Why its rehearsals do not start by themselves as the text says; null: they do, or it has no schedule',
-      }),
+    notScheduled: z.string().nullable().openapi({
+      description:
+        'Why its rehearsals do not start by themselves as the text says; null: they do, or it has no schedule',
+    }),
   })
   .openapi('ImportedRunbook');
 export type ImportedDocument = z.infer<typeof importedSchema>;

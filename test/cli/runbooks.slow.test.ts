@@ -107,7 +107,10 @@ test('a runbook for leaving a site is printed as it can be imported', async () =
   expect([printed.exitCode, printed.stderr]).toEqual([0, '']);
   expect(longestLine(printed.stdout)).toBeLessThanOrEqual(80);
   const imported = await run('import', await file('leave.yaml', printed.stdout));
-  expect([imported.exitCode, imported.stdout]).toEqual([0, expect.stringMatching(/^Imported evacuation-of-\S+, version 1/)]);
+  expect([imported.exitCode, imported.stdout]).toEqual([
+    0,
+    expect.stringMatching(/^Imported evacuation-of-\S+, version 1/),
+  ]);
   const nowhere = await run('evacuation', 'nowhere');
   expect([nowhere.exitCode, nowhere.stdout]).toEqual([3, '']);
 });
