@@ -1,17 +1,13 @@
 /** Runbooks: checked, imported, listed, shown. */
-import { z } from '@hono/zod-openapi';
 import type { ApiDeps } from '../deps';
 import { ofRunbook, sees } from '../reach';
 import { body, json, type Register } from '../register';
 import { checkDocument, checkText } from '../runbooks/check';
-import { evacuationFor } from '../runbooks/evacuation';
 import { importText, showRunbook, summary } from '../runbooks/import';
 import { scheduleImported } from '../schedules/reconcile';
 import { planRunbook } from '../runbooks/plan';
 import { planRunbookSchema, runbookPlanSchema } from '../schemas/runbook-plan';
-import { siteId } from '../schemas/common';
 import {
-  evacuationSchema,
   importedSchema,
   runbookCheckSchema,
   runbookParam,
@@ -92,19 +88,5 @@ export function runbookRoutes(register: Register, deps: ApiDeps): void {
       responses: { 200: json(runbookSchema, 'The version, and which others there are') },
     },
     async (c) => c.json(await showRunbook(deps, c.req.valid('param').name, c.req.valid('query').version), 200),
-  );
-
-  register(
-    'planEvacuation',
-    {
-      method: 'get',
-      path: '/sites/{site}/evacuation',
-      summary: 'A runbook for leaving a site',
-      description:
-        'Every imported runbook that recovers a server of the site, in the order of their tiers, as a text to import. Nothing is stored.',
-      request: { params: z.object({ site: siteId }) },
-      responses: { 200: json(evacuationSchema, 'The text, what it includes, and what it leaves at the site') },
-    },
-    async (c) => c.json(await evacuationFor(deps, c.req.valid('param').site), 200),
   );
 }
