@@ -56,6 +56,7 @@ test('a hostile run is shown on the terminal and in the watch without a control 
     source: 'live',
     notice: null,
     view,
+    timeLeft: null,
     progress: [],
     acts: [],
   } as never);

@@ -112,5 +112,5 @@ test('a runbook for leaving a site is printed as it can be imported', async () =
     expect.stringMatching(/^Imported evacuation-of-\S+, version 1/),
   ]);
   const nowhere = await run('evacuation', 'nowhere');
-  expect([nowhere.exitCode, nowhere.stdout]).toEqual([3, '']);
+  expect([nowhere.exitCode, nowhere.stdout]).toEqual([5, '']);
 });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { serveApi, type ServedApi } from '../../api/server';
 import type { Role } from '../../store/contract';
-import { caller, openTestStack, recoveryTools, type RecoveryTools, type TestStack } from '../api/stack';
+import { caller, eventually, openTestStack, recoveryTools, type RecoveryTools, type TestStack } from '../api/stack';
 import { at, batch, event, newRunId, opened, serverSpec } from '../store/run-events';
 import { longestLine, muster, type Ran } from './muster';
 
@@ -46,6 +46,10 @@ async function printed(run: string, verb: string): Promise<string[]> {
 const listed = async (runId: string, ...args: string[]): Promise<boolean> =>
   (await as('operator', 'stuck', ...args)).stdout.includes(`run …${runId.slice(-8)}`);
 
+/** The list is of the journal, which follows the run a moment later. */
+const becomes = (expected: boolean, runId: string, ...args: string[]): Promise<true> =>
+  eventually(async () => (await listed(runId, ...args)) === expected, 30_000);
+
 test('every waiting is shown in 80 columns, with commands that name run, step and item; an old run is found by them, too', async () => {
   const runId = newRunId();
   const server = serverSpec({ id: 's-old', name: 'a-server-with-a-name-that-is-rather-long-01' });
@@ -76,13 +80,14 @@ test('what waits is claimed, seen as taken, kept from strangers, released and an
   const { body } = await tools.push('app01', { networks: { lan: 'nowhere' } });
   const { runId } = body as { runId: string };
   await tools.inState(runId, 'stuck');
-  expect(await listed(runId, '--unclaimed')).toBe(true);
+  await becomes(true, runId, '--unclaimed');
   expect((await as('viewer', ...(await printed(runId, 'claim')))).exitCode).toBe(6);
   expect(await as('operator', ...(await printed(runId, 'claim')))).toMatchObject({
     exitCode: 0,
     stdout: expect.stringContaining('Accepted: claim at preflight, by operator'),
   });
-  expect([await listed(runId, '--mine'), await listed(runId, '--unclaimed')]).toEqual([true, false]);
+  await becomes(true, runId, '--mine');
+  await becomes(false, runId, '--unclaimed');
   expect((await as('viewer', 'stuck')).stdout).toMatch(/^ {2}taken +by operator$/m);
   const { token } = await stack.store.tokens.issue({ name: 'Otto', role: 'operator' }, null);
   const stranger = await muster(['release', runId], { MUSTER_URL: served.url, MUSTER_TOKEN: token });
@@ -92,10 +97,11 @@ test('what waits is claimed, seen as taken, kept from strangers, released and an
     exitCode: 0,
     stdout: expect.stringContaining('Accepted: release'),
   });
-  expect([await listed(runId, '--mine'), await listed(runId, '--unclaimed')]).toEqual([false, true]);
+  await becomes(false, runId, '--mine');
+  await becomes(true, runId, '--unclaimed');
   expect(await as('operator', ...(await printed(runId, 'abort')))).toMatchObject({ exitCode: 0 });
   await tools.closed(runId);
-  expect(await listed(runId)).toBe(false);
+  await becomes(false, runId);
 }, 120_000);
 
 const shop = `format: 1
