@@ -171,9 +171,18 @@ export async function orphansOf(site: Site, serverId: ServerId): Promise<OrphanV
   return orphans;
 }
 
-/** Complete points with an unbroken chain below them, oldest first. */
+/** Complete points with an unbroken chain below them, oldest first; read again when a merge took the lowest of them meanwhile. */
 export async function completePoints(site: Site, serverId: ServerId): Promise<PointManifest[]> {
-  const mergedThrough = (await readReplica(site, serverId))?.mergedThrough ?? null;
+  const merged = async (): Promise<string | null> => (await readReplica(site, serverId))?.mergedThrough ?? null;
+  for (let before = await merged(); ;) {
+    const points = await pointsAbove(site, serverId, before);
+    const after = await merged();
+    if (after === before) return points;
+    before = after;
+  }
+}
+
+async function pointsAbove(site: Site, serverId: ServerId, mergedThrough: string | null): Promise<PointManifest[]> {
   const whole: PointManifest[] = [];
   for (const manifest of await manifests(site, serverId)) {
     if (manifest.pointId === mergedThrough) continue;
