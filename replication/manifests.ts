@@ -60,8 +60,20 @@ export async function readMerge(place: ReplicaPlace): Promise<MergeRecord | unde
   return readDocument(place.merge, mergeRecord);
 }
 
-/** Reads all manifests; a damaged one costs the points that stand on it, nothing else. */
+/**
+ * Reads all manifests; a damaged one costs the points that stand on it, nothing else. Who looks without the replica's lease may
+ * look while a merge goes on, and then find a chain without its lowest point: what is wrong counts when it is found twice.
+ */
 export async function readPoints(place: ReplicaPlace): Promise<PointSet> {
+  for (let before: string | null = null; ; ) {
+    const set = await readOnce(place);
+    const wrong = set.problems.join('\n');
+    if (wrong === '' || wrong === before) return set;
+    before = wrong;
+  }
+}
+
+async function readOnce(place: ReplicaPlace): Promise<PointSet> {
   const orphans: Orphan[] = [];
   const problems: string[] = [];
   const names = (await namesIn(place.points)).filter((name) => !name.endsWith(temporarySuffix));
