@@ -83,7 +83,7 @@ export function problemOf(status: number, text: string, url: string): CliError {
   if (!problem) {
     return new CliError('unreachable', `${url} answered ${status} and not as Muster does: is another program there?`);
   }
-  return new CliError(exitProblem(problem.type, status), problem.detail);
+  return new CliError(exitProblem(problem.type, status), problem.detail, { answered: true });
 }
 
 function exitProblem(type: string, status: number): CliProblem {

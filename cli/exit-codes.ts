@@ -20,10 +20,14 @@ export class CliError extends Error {
   constructor(
     readonly problem: CliProblem,
     message: string,
-    options?: ErrorOptions,
+    options?: ErrorOptions & { readonly answered?: boolean },
   ) {
     super(message, options);
+    this.answered = options?.answered ?? false;
   }
+
+  /** Muster itself said so: of `unreachable`, that a part of it does not answer now. */
+  readonly answered: boolean;
 }
 
 export function exitCodeOf(problem: CliProblem): number {

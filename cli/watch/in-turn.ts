@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { StartedCleanUp } from '../../api/schemas/recoveries';
 import type { Context } from '../context';
 import { CliError } from '../exit-codes';
+import { askPatiently } from './patience';
 import { watchRun } from './watch';
 
 const lookEveryMs = 500;
@@ -32,7 +33,7 @@ export async function tellInTurn(
 async function untilThere(client: Context['client'], runId: string): Promise<void> {
   for (;;) {
     try {
-      await client.get(`/runs/${runId}`);
+      await askPatiently(() => client.get(`/runs/${runId}`));
       return;
     } catch (error) {
       if (!(error instanceof CliError) || error.problem !== 'not-found') throw error;

@@ -8,6 +8,7 @@ import { planObjectiveWords } from '../show-plan';
 import { objectiveWords } from '../show-run';
 import { paragraph } from '../output';
 import { readEvents } from './events';
+import { askPatiently, mostBreaks, pauseAfterBreakMs } from './patience';
 import { createScreen, type Screen } from './screen';
 
 export interface WatchOptions {
@@ -15,10 +16,6 @@ export interface WatchOptions {
   /** Sequence number of the last event that is not shown. */
   readonly after?: number;
 }
-
-/** Broken connections in a row before the API counts as gone. */
-const mostBreaks = 20;
-const pauseAfterBreakMs = 1_000;
 
 type End = 'ended' | 'waits' | 'broken';
 
@@ -63,7 +60,8 @@ async function followToEnd(context: Context, runId: string, options: WatchOption
     } catch (error) {
       screen.progress([]);
       if (error instanceof CliError && error.problem !== 'unreachable') throw error;
-      if (breaks >= mostBreaks || (last === first && breaks === 0)) throw error;
+      const neverThere = last === first && breaks === 0 && !(error instanceof CliError && error.answered);
+      if (breaks >= mostBreaks || neverThere) throw error;
     }
     if (end !== 'broken') break;
     breaks = last > before ? 0 : breaks + 1;
@@ -112,12 +110,13 @@ const isWait = (event: NumberedEvent): event is Wait =>
 
 /** An old waiting, seen again from the beginning of the stream, may have been answered long ago. */
 async function waitsStill(client: Context['client'], runId: string, { data }: Wait): Promise<boolean> {
-  const { view } = await client.get<RunDetail>(`/runs/${'runId' in data ? data.runId : runId}`);
+  const of = 'runId' in data ? data.runId : runId;
+  const { view } = await askPatiently(() => client.get<RunDetail>(`/runs/${of}`));
   return view.parkings.some(({ until, epoch }) => until === null && (!('epoch' in data) || epoch === data.epoch));
 }
 
 async function finish({ client, out }: Context, runId: string, end: End): Promise<void> {
-  const detail = await client.get<RunDetail>(`/runs/${runId}`);
+  const detail = await askPatiently(() => client.get<RunDetail>(`/runs/${runId}`));
   const { view } = detail;
   const closed = isClosedRun(view.state);
   if (end === 'waits' || !closed) process.exitCode = exitCodeOf('waits-for-people');
