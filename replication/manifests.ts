@@ -65,7 +65,7 @@ export async function readMerge(place: ReplicaPlace): Promise<MergeRecord | unde
  * look while a merge goes on, and then find a chain without its lowest point: what is wrong counts when it is found twice.
  */
 export async function readPoints(place: ReplicaPlace): Promise<PointSet> {
-  for (let before: string | null = null; ; ) {
+  for (let before: string | null = null; ;) {
     const set = await readOnce(place);
     const wrong = set.problems.join('\n');
     if (wrong === '' || wrong === before) return set;
