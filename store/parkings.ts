@@ -1,16 +1,18 @@
 /** What waits for people, of all runs: a row from the event that opens it to the one that ends it, written with the journal. */
 import type { Knex } from 'knex';
+import { z } from 'zod';
 import type { RunEvent } from '../model/events';
-import { OperatorError } from '../model/errors';
 import type { AccessScope } from '../model/people';
 import type { RunProjection } from '../model/run-projection';
 import { epochOf, factsOf, nextItem, urgencyOf, type WaitingItem } from '../model/stuck';
 import { storableText } from '../record/canonical';
 import type { ChainId } from '../record/row';
 import type { Page, Parkings, Told, WaitingRow } from './contract';
+import { cursorOf, integerPart, positionOf, textPart } from './cursor';
 import { select, type Database, type Scope } from './database';
 
 const maxLimit = 500;
+const sortKey = z.tuple([integerPart, integerPart, textPart, textPart, integerPart]);
 
 export function createParkings(database: Database, scope: Scope): Parkings {
   return {
@@ -29,7 +31,7 @@ async function list(db: Knex, scope: Scope, filter: Filter): Promise<Page<Waitin
     `select count(*)::int as total from muster.parkings where ${where}`,
     bindings,
   );
-  const after = filter.after === undefined ? [] : positionOf(filter.after);
+  const after = filter.after === undefined ? [] : positionOf(filter.after, sortKey);
   const rows = await select<{ waiting: string }>(
     db,
     `select waiting from muster.parkings where ${where}
@@ -94,29 +96,7 @@ async function toldOf(db: Knex, scope: Scope, items: readonly WaitingItem[]): Pr
 
 function cursorAt(item: WaitingItem): string {
   const { tier, since, runId, epoch } = item;
-  return Buffer.from(JSON.stringify([urgencyOf(item), tier, since, runId, epoch])).toString('base64url');
-}
-
-/** @throws OperatorError for text that no list has given out. */
-function positionOf(cursor: string): (string | number)[] {
-  try {
-    const position: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
-    const types = ['number', 'number', 'string', 'string', 'number'];
-    if (
-      Array.isArray(position) &&
-      position.length === types.length &&
-      position.every((part, at) => typeof part === types[at] && (typeof part === 'string' || Number.isInteger(part)))
-    )
-      return (position as (string | number)[]).map((part) => (typeof part === 'string' ? storableText(part) : part));
-  } catch {
-    // Not JSON: the same refusal as any other text.
-  }
-  throw new OperatorError({
-    what: 'the list cannot be continued',
-    found: `the position ${JSON.stringify(cursor.slice(0, 80))}`,
-    needed: 'the `next` of an earlier page',
-    remedy: 'List again from the start.',
-  });
+  return cursorOf([urgencyOf(item), tier, since, runId, epoch]);
 }
 
 const endings: readonly RunEvent['kind'][] = ['rewound', 'undo-started', 'run-closed'];

@@ -1,7 +1,7 @@
 /** One row per run: written with the journal's batches, listed newest first. */
 import type { Knex } from 'knex';
+import { z } from 'zod';
 import type { RunEvent } from '../model/events';
-import { OperatorError } from '../model/errors';
 import type { ChildRun } from '../model/plan-view/child-run';
 import { nextFacts, type RunFacts } from '../model/run-facts';
 import { projectRun, type RunProjection } from '../model/run-projection';
@@ -9,10 +9,12 @@ import { closedRunStates, runStates } from '../model/steps';
 import { storableText } from '../record/canonical';
 import type { ChainId } from '../record/row';
 import type { OpenRuns, Page, RunCounts, RunRow, Runs } from './contract';
+import { cursorOf, positionOf, textPart } from './cursor';
 import { select, type Database, type Scope } from './database';
 import { within } from './parkings';
 
 const maxLimit = 500;
+const sortKey = z.tuple([textPart, textPart]);
 const openStates = runStates.filter((state) => !(closedRunStates as readonly string[]).includes(state));
 const columns = `run_id as "runId", parent_run_id as "parentRunId", procedure, mode, server_id as "serverId",
   server_name as "serverName", runbook, runbook_version as "runbookVersion", runbook_sha256 as "runbookSha256", state,
@@ -72,7 +74,7 @@ async function list(db: Knex, scope: Scope, filter: Parameters<Runs['list']>[0])
   if (filter.topLevel === true) narrow('parent_run_id is null');
   const held = within(filter.scopes);
   if (held !== null) narrow(held.condition, ...held.bindings);
-  if (filter.after !== undefined) narrow('(started_at, run_id) < (?, ?)', ...positionOf(filter.after));
+  if (filter.after !== undefined) narrow('(started_at, run_id) < (?, ?)', ...positionOf(filter.after, sortKey));
   const rows = await select<RunRow>(
     db,
     `select ${columns} from muster.runs where ${conditions.join(' and ')}
@@ -81,7 +83,9 @@ async function list(db: Knex, scope: Scope, filter: Parameters<Runs['list']>[0])
   );
   const items = rows.slice(0, limit);
   const last = items.at(-1);
-  return rows.length > limit && last !== undefined ? { items, next: cursorAt(last) } : { items };
+  return rows.length > limit && last !== undefined
+    ? { items, next: cursorOf([last.startedAt, last.runId]) }
+    : { items };
 }
 
 async function counts(db: Knex, scope: Scope, runIds: readonly string[]): Promise<RunCounts[]> {
@@ -114,28 +118,6 @@ async function below(db: Knex, scope: Scope, runId: string): Promise<ChildRun[]>
     [scope.tenantId, scope.coreId, storableText(runId)],
   );
   return rows.map(({ facts, ...row }) => ({ ...row, facts: facts === null ? null : (JSON.parse(facts) as RunFacts) }));
-}
-
-function cursorAt(row: RunRow): string {
-  return Buffer.from(JSON.stringify([row.startedAt, row.runId])).toString('base64url');
-}
-
-/** @throws OperatorError for text that no list has given out. */
-function positionOf(cursor: string): [string, string] {
-  try {
-    const position: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
-    if (Array.isArray(position) && position.length === 2 && position.every((part) => typeof part === 'string')) {
-      return [storableText(position[0] as string), storableText(position[1] as string)];
-    }
-  } catch {
-    // Not JSON: the same refusal as any other text.
-  }
-  throw new OperatorError({
-    what: 'the list cannot be continued',
-    found: `the position ${JSON.stringify(cursor.slice(0, 80))}`,
-    needed: 'the `next` of an earlier page',
-    remedy: 'List again from the start.',
-  });
 }
 
 /** Brings the run's row up to a batch; called under the chain's lock, in its transaction. Returns the run as it is then. */

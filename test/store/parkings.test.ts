@@ -75,7 +75,9 @@ test('most urgent first: recovery before rehearsal, stuck before gate, tier, the
       if ((after = page.next) === undefined) break;
     }
     expect(pages).toEqual(sorted);
-    await expect(store.parkings.list({ limit: 2, after: 'nonsense' })).rejects.toMatchObject({ name: 'OperatorError' });
+    const tooLarge = Buffer.from(JSON.stringify([0, 1e300, '', '', 0])).toString('base64url');
+    for (const after of ['nonsense', tooLarge])
+      await expect(store.parkings.list({ limit: 2, after })).rejects.toMatchObject({ name: 'OperatorError' });
   }));
 
 test('an item says why and what to do, and goes when it is decided, gone back on, undone or closed', () =>
