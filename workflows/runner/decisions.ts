@@ -95,8 +95,7 @@ async function secondDecision<O extends RunOrder>(
 ): Promise<string | null> {
   const { step, item } = placeOf(request);
   change(parked, { half: { ...before, checking: true } });
-  const lost = await whyFirstIsOut(run, before, { step, item });
-  change(parked, { half: before });
+  const lost = await whyFirstIsOut(run, before, { step, item }).finally(() => change(parked, { half: before }));
   // Others may have acted meanwhile: what is undone or decided stays so.
   checkDecision(run, request);
   if (lost === null) return settle(run, parked, request);
@@ -113,8 +112,9 @@ async function secondAbort<O extends RunOrder>(
   door: { readonly check: () => unknown; readonly act: () => void },
 ): Promise<string | null> {
   run.halfAbort = { ...before, checking: true };
-  const lost = await whyFirstIsOut(run, before, {});
-  if (run.halfAbort !== null) run.halfAbort = before;
+  const lost = await whyFirstIsOut(run, before, {}).finally(() => {
+    if (run.halfAbort !== null) run.halfAbort = before;
+  });
   door.check();
   if (lost !== null) {
     run.halfAbort = null;
