@@ -14,7 +14,16 @@ import { changeSettings } from '../../platforms/simulated/site';
 import { muster, type Ran } from '../cli/muster';
 import { testTemporalAddress } from '../support/temporal';
 import { faultsOf, killSiteWorker, siteFolder, siteNames, startSiteWorker } from '../support/two-sites-worker';
-import { caller, eventually, openTestStack, recoveryTools, type Call, type Reply, type TestStack } from './stack';
+import {
+  caller,
+  eventually,
+  openTestStack,
+  planProof,
+  recoveryTools,
+  type Call,
+  type Reply,
+  type TestStack,
+} from './stack';
 
 let stack: TestStack;
 let call: Call;
@@ -29,7 +38,6 @@ const restart = async (): Promise<void> => {
 };
 
 beforeAll(async () => {
-  const planProof = { stableForMs: 100, heartbeatTimeoutMs: 5000 };
   stack = await openTestStack({ siteIds: [...siteNames], planProof });
   call = caller(stack);
   tools = recoveryTools(stack, call);
@@ -88,11 +96,7 @@ const read = (path: string, text: string): Promise<string> =>
     return buffer.toString();
   });
 
-const start = async (name: string): Promise<Reply> =>
-  call('POST', `/runbooks/${name}/runs`, {
-    body: { mode: 'recovery', intent: 'disaster', reason: 'As rehearsed' },
-    headers: { 'idempotency-key': `key-${Math.random()}` },
-  });
+const start = (name: string): Promise<Reply> => tools.startRunbook(name, { mode: 'recovery', intent: 'disaster' });
 
 async function committed(runId: string): Promise<Reply['body']> {
   const atCommit = async () => {
@@ -132,7 +136,7 @@ networks: { recovery: { shop-lan: user } }
 defaults: { hardware: vmware-pvscsi, option: backup-and-recover }
 waves: [{ name: all, servers: [{ name: shop-db, option: destructive }, { name: shop-app }] }]
 `;
-  expect((await call('POST', '/runbooks', { body: { text: forward } })).status).toBe(201);
+  await tools.imported(forward);
   for (const name of servers) await site('production').platform.power({ name, owner: null }, 'off');
   const lost = await start('shop');
   expect((await committed(lost.body.runId)).view.state).toBe('succeeded');

@@ -9,6 +9,7 @@ import {
   eventually,
   newServer,
   openTestStack,
+  planProof,
   recoveryTools,
   siteId,
   type Call,
@@ -25,7 +26,7 @@ let call: Call;
 let tools: ReturnType<typeof recoveryTools>;
 
 beforeAll(async () => {
-  stack = await openTestStack({ planProof: { stableForMs: 100, heartbeatTimeoutMs: 5000 } });
+  stack = await openTestStack({ planProof });
   call = caller(stack);
   tools = recoveryTools(stack, call);
   const nics = [{ ...storyServer.nics[0]!, network: 'lan' }];
@@ -79,12 +80,8 @@ async function stuckList(): Promise<Reply['body'][]> {
 }
 
 test('all are listed once, one mail names them, another run works meanwhile, and the one that is mended recovers', async () => {
-  const imported = await call('POST', '/runbooks', { body: { text } });
-  expect([imported.status, imported.body.detail]).toEqual([201, undefined]);
-  const started = await call('POST', '/runbooks/many/runs', {
-    body: { mode: 'recovery', intent: 'disaster', reason: 'The site is gone' },
-    headers: { 'idempotency-key': 'many-at-once' },
-  });
+  await tools.imported(text);
+  const started = await tools.startRunbook('many', { mode: 'recovery', intent: 'disaster' });
   expect(started).toMatchObject({ status: 201, body: { servers: count } });
   const { runId } = started.body;
   await eventually(async () => (await call('GET', '/stuck?limit=1')).body.total >= count, 240_000);

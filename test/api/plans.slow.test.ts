@@ -6,14 +6,23 @@ import { isUuidV7 } from '../../model/ids';
 import { defaultScope } from '../../store/contract';
 import { makeOrder } from '../support/order';
 import { succeededStory } from '../support/stories';
-import { caller, eventually, openTestStack, recoveryTools, type Call, type Reply, type TestStack } from './stack';
+import {
+  caller,
+  eventually,
+  openTestStack,
+  planProof,
+  recoveryTools,
+  type Call,
+  type Reply,
+  type TestStack,
+} from './stack';
 
 let stack: TestStack;
 let call: Call;
 let tools: ReturnType<typeof recoveryTools>;
 
 beforeAll(async () => {
-  stack = await openTestStack({ planProof: { stableForMs: 100, heartbeatTimeoutMs: 5000 } });
+  stack = await openTestStack({ planProof });
   call = caller(stack);
   tools = recoveryTools(stack, call);
   await stack.startWorkers();
@@ -39,17 +48,8 @@ gates:
   data-is-good: { title: Data, question: Are the data good?, approvers: { roles: [coordinator] } }
 `);
 
-const start = (name: string, body: object, key = `key-${Math.random()}`, token?: string): Promise<Reply> =>
-  call('POST', `/runbooks/${name}/runs`, {
-    body: { mode: 'recovery', intent: 'planned', reason: 'Site A is moved', ...body },
-    headers: { 'idempotency-key': key },
-    ...(token === undefined ? {} : { token }),
-  });
-
-const imported = async (text: string): Promise<void> => {
-  const answer = await call('POST', '/runbooks', { body: { text } });
-  expect([200, 201]).toContain(answer.status);
-};
+const start = (name: string, body: object, key?: string, token?: string): Promise<Reply> =>
+  tools.startRunbook(name, { mode: 'recovery', intent: 'planned', ...body }, { key, token });
 
 const shown = (runId: string, fits: (run: Reply['body']) => unknown): Promise<Reply['body']> => {
   let last: Reply['body'];
@@ -81,7 +81,7 @@ async function pastRun(): Promise<number> {
 }
 
 test('a plan is started once, shown as a tree, let through its gate and committed', async () => {
-  await imported(shop());
+  await tools.imported(shop());
   const usualMs = await pastRun();
   const key = `key-${Math.random()}`;
   const [first, second] = await Promise.all([start('shop', {}, key), start('shop', {}, key)]);
@@ -150,7 +150,7 @@ test('a plan is started once, shown as a tree, let through its gate and committe
 describe('a start is refused', () => {
   test('for a server that was removed since the import, by name', async () => {
     await stack.saveServer('gone01');
-    await imported(
+    await tools.imported(
       shop('fading', (text) => text.replace('name: db01', 'name: gone01').replace('lan: lan', 'lan: lan, prod: lan')),
     );
     await call('DELETE', '/servers/gone01');
@@ -160,7 +160,7 @@ describe('a start is refused', () => {
   });
 
   test('for people whom the runbook does not name, which is recorded', async () => {
-    await imported(shop('guarded', (text) => `${text}access: { start: { roles: [admin] } }\n`));
+    await tools.imported(shop('guarded', (text) => `${text}access: { start: { roles: [admin] } }\n`));
     const answer = await start('guarded', {}, undefined, stack.tokens.coordinator);
     expect(answer).toMatchObject({ status: 403 });
     expect(answer.body.detail).toMatch(/found coordinator as coordinator, needed anybody who is admin/);
@@ -179,7 +179,7 @@ describe('a start is refused', () => {
     ['a text of another name', () => start('shop', { text: shop('other') }), 400, /of runbook "other", not of "shop"/],
     ['a loss to come', () => start('shop', { lostAt: '2100-01-01T00:00:00.000Z' }), 400, /not one to come/],
   ])('%s', async (_what, push, status, words) => {
-    await imported(shop());
+    await tools.imported(shop());
     const answer = await push();
     expect(answer.status).toBe(status);
     expect(answer.body.detail).toMatch(words);
@@ -187,7 +187,7 @@ describe('a start is refused', () => {
 });
 
 test('a text that nobody imported is run only by who may import: it could leave out the gates of its namesake', async () => {
-  await imported(shop('gated'));
+  await tools.imported(shop('gated'));
   const without = shop('gated', (text) => text.replace('    gate: data-is-good\n', ''));
   const refused = await start('gated', { text: without }, undefined, stack.tokens.operator);
   expect([refused.status, refused.body.detail]).toEqual([403, expect.stringContaining('is of no imported version')]);
@@ -223,7 +223,7 @@ test('with Postgres down a plan is started from its text, once', async () => {
 }, 60_000);
 
 test('a key that Postgres did not keep stands for one run all the same, though Postgres answers all else', async () => {
-  await imported(shop('twice'));
+  await tools.imported(shop('twice'));
   const remember = () => Promise.reject(new Error('no answer'));
   const forgetful = { ...stack.store, idempotency: { ...stack.store.idempotency, remember } };
   const other = caller({ ...stack, deps: { ...stack.deps, store: forgetful } });

@@ -276,6 +276,13 @@ export interface RecoveryTools {
   firstPoint(name: string): Promise<void>;
   push(server: string, changes?: object, key?: string): Promise<Reply>;
   decide(runId: string, decision: object, token?: string): Promise<Reply>;
+  /** Stores a runbook's text. @throws when the API does not take it. */
+  imported(text: string): Promise<Reply['body']>;
+  startRunbook(
+    name: string,
+    body: object,
+    options?: { readonly key?: string; readonly token?: string },
+  ): Promise<Reply>;
   /** Waits; returns the run as the API shows it. */
   inState(runId: string, state: string): Promise<Reply['body']>;
   /** Waits until the journal has the run's end. */
@@ -310,10 +317,24 @@ export function recoveryTools(stack: TestStack, call: Call): RecoveryTools {
       call('POST', '/recoveries', { body: newRecovery(server, changes), headers: { 'idempotency-key': key } }),
     decide: (runId, decision, token) =>
       call('POST', `/runs/${runId}/decisions`, { body: decision, ...(token === undefined ? {} : { token }) }),
+    async imported(text) {
+      const { status, body } = await call('POST', '/runbooks', { body: { text } });
+      if (status !== 200 && status !== 201) throw new Error(`The runbook was not imported: ${JSON.stringify(body)}`);
+      return body;
+    },
+    startRunbook: (name, body, { key = `key-${Math.random()}`, token } = {}) =>
+      call('POST', `/runbooks/${name}/runs`, {
+        body: { reason: 'Site A lost power', ...body },
+        headers: { 'idempotency-key': key },
+        ...(token === undefined ? {} : { token }),
+      }),
     inState: (runId, state) => runWhere(runId, (run) => run.view.state === state),
     closed: (runId) => runWhere(runId, (run) => run.view.closedAt !== null && run.source === 'journal'),
   };
 }
+
+/** For runbooks on simulated machines: how long a proven one has to stay so, and how long its first sign may take. */
+export const planProof = { stableForMs: 100, heartbeatTimeoutMs: 5000 };
 
 export const newServer = (name: string): object => ({
   name,
@@ -328,7 +349,7 @@ export const newRecovery = (server: string, changes: object = {}): object => ({
   reason: 'Site A lost power',
   hardware: 'vmware-pvscsi',
   networks: { lan: 'lan' },
-  proof: { stableForMs: 100, heartbeatTimeoutMs: 5000 },
+  proof: planProof,
   retry: { maxAttempts: 1 },
   ...changes,
 });

@@ -4,7 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { serveApi, type ServedApi } from '../../api/server';
 import type { Role } from '../../store/contract';
-import { caller, eventually, openTestStack, recoveryTools, type RecoveryTools, type TestStack } from '../api/stack';
+import {
+  caller,
+  eventually,
+  openTestStack,
+  planProof,
+  recoveryTools,
+  type RecoveryTools,
+  type TestStack,
+} from '../api/stack';
 import { at, batch, event, newRunId, opened, serverSpec } from '../store/run-events';
 import { longestLine, muster, type Ran } from './muster';
 
@@ -14,7 +22,7 @@ let tools: RecoveryTools;
 let folder: string;
 
 beforeAll(async () => {
-  stack = await openTestStack({ planProof: { stableForMs: 100, heartbeatTimeoutMs: 5_000 } });
+  stack = await openTestStack({ planProof });
   served = await serveApi(stack.deps, { host: '127.0.0.1', port: 0 });
   tools = recoveryTools(stack, caller(stack));
   folder = await mkdtemp(join(tmpdir(), 'muster-stuck-'));
