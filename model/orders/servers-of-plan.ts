@@ -85,7 +85,7 @@ function wantedOf(
   networks: Readonly<Record<string, string>>,
   { context }: Build,
 ): WantedRecovery {
-  const { target, option, inoculate, powerOn, name } = planned;
+  const { target, option, inoculate, powerOn, proof, name } = planned;
   const { mode, lostAt, reason } = context;
   return {
     mode,
@@ -102,7 +102,7 @@ function wantedOf(
     inoculate,
     powerOn,
     ...(lostAt === null ? {} : { lostAt }),
-    ...(context.proof === undefined ? {} : { proof: context.proof }),
+    proof: { ...context.proof, ...proof },
     reason,
   };
 }

@@ -4,7 +4,7 @@
  */
 import type { RecoveryOption } from '../replica';
 import type { ServiceProbe } from '../server';
-import type { Mode } from '../order';
+import type { Mode, ProofOrder } from '../order';
 import type { Role } from '../people';
 
 export const runbookFormat = 1;
@@ -70,6 +70,8 @@ export interface PlannedServer {
   readonly addresses: readonly Readdressing[];
   readonly powerOn: 'automatic' | 'decision';
   readonly inoculate: boolean;
+  /** What it says other than the installation. */
+  readonly proof: Partial<Pick<ProofOrder, 'heartbeatTimeoutMs' | 'stableForMs'>>;
   readonly probes: readonly ServiceProbe[];
   readonly objectives: { readonly rpoMs: number; readonly rtoMs: number } | null;
   readonly failure: FailureRule;

@@ -73,6 +73,7 @@ function serverOf({ defaults, networks }: RunbookFile, wave: WaveFile, server: S
     addresses: server.addresses.map(readdressingOf),
     powerOn: own.powerOn ?? 'automatic',
     inoculate: own.inoculate ?? true,
+    proof: proofOf({ ...defaults.proof, ...server.proof }),
     probes: server.verify.map(({ timeout, expectOutput, ...probe }) => ({
       ...probe,
       ...(expectOutput === undefined ? {} : { expectOutput }),
@@ -80,6 +81,13 @@ function serverOf({ defaults, networks }: RunbookFile, wave: WaveFile, server: S
     })),
     objectives: server.objectives ? { rpoMs: server.objectives.rpo, rtoMs: server.objectives.rto } : null,
     failure: failureOf(own.failure),
+  };
+}
+
+function proofOf({ within, stableFor }: NonNullable<ServerFile['proof']>): PlannedServer['proof'] {
+  return {
+    ...(within === undefined ? {} : { heartbeatTimeoutMs: within }),
+    ...(stableFor === undefined ? {} : { stableForMs: stableFor }),
   };
 }
 

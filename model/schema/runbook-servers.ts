@@ -49,6 +49,19 @@ const failure = z
   )
   .meta({ examples: ['critical', { giveUpAfter: '30m' }] });
 
+const proof = z
+  .strictObject({
+    within: duration
+      .optional()
+      .describe('Longest time from power-on until its system is heard of; without it 5 minutes.')
+      .meta({ examples: ['20m'] }),
+    stableFor: duration
+      .optional()
+      .describe('How long it must then stay up without a reboot; without it 30 seconds.')
+      .meta({ examples: ['2m'] }),
+  })
+  .describe('What counts as a boot, for a server that takes longer than others.');
+
 export const serverKeys = {
   option: z
     .enum(['destructive', 'copy-and-recover', 'backup-and-recover'])
@@ -77,6 +90,7 @@ export const serverKeys = {
     .boolean()
     .describe('Whether its system is given the drivers of the hardware; without it true.')
     .meta({ examples: [false] }),
+  proof,
   failure,
 };
 

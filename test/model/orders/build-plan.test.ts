@@ -130,6 +130,19 @@ test('what a runbook says of probes and objectives stands with the server', () =
   expect(spec.probes.map(({ name }) => name)).toEqual(['ledger', 'http']);
 });
 
+test('what counts as a boot is the server’s own word, then the defaults’, then the installation’s', () => {
+  const text = shop
+    .replace('defaults: {', 'defaults: { proof: { within: 20m, stableFor: 1m },')
+    .replace('machineName: app01-dr', 'machineName: app01-dr\n        proof: { stableFor: 3m }');
+  const proof = { heartbeatTimeoutMs: 7_000, stableForMs: 100, screenshot: false };
+  const proofs = (order: PlanOrder) => [of(order, 'app01').proof, of(order, 'db01').proof];
+  expect(proofs(built(text, { proof }))).toEqual([
+    { heartbeatTimeoutMs: 1_200_000, stableForMs: 180_000, screenshot: false },
+    { heartbeatTimeoutMs: 1_200_000, stableForMs: 60_000, screenshot: false },
+  ]);
+  expect(proofs(built(shop, { proof }))).toEqual([proof, proof]);
+});
+
 test('programs go to the servers at whose steps they run, and those of a wave stay with the plan', () => {
   const order = built(shop);
   expect(of(order, 'app01').scripts?.map(({ name }) => name)).toEqual(['warm']);
