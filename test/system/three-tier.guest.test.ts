@@ -21,6 +21,9 @@ import { eventually, manifests, machinesOf, openSystem, poolsIn, type System } f
 // Seven guests are booted by two cores that others use, too.
 jest.setTimeout(2_400_000);
 
+/** The example; three guests are not watched for half a minute each. */
+const textOfShop = readFileSync(shopRunbook.file, 'utf8').replace('within: 10m', 'within: 20m, stableFor: 5s');
+const asRehearsed = (): string => join(system.folder, 'shop.yaml');
 const name = newMachineName();
 const long = 1_200_000;
 /** Every question to a guest is a program that takes processor time from it. */
@@ -102,12 +105,13 @@ test('three guests are rehearsed by the runbook while the shop sells, although t
   const before = await leavings();
   untouched = await shop.seen();
   orders = await counterStatus(shop.machine('shop-db'));
-  await system.muster(['runbook', 'import', shopRunbook.file]);
+  writeFileSync(asRehearsed(), textOfShop);
+  await system.muster(['runbook', 'import', asRehearsed()]);
   const started = await system.json<StartedPlan>(
     ...['run', shopRunbook.name, '--mode', 'rehearsal', '--reason', 'quarterly rehearsal'],
   );
   runId = started.runId;
-  const sha256 = createHash('sha256').update(readFileSync(shopRunbook.file)).digest('hex');
+  const sha256 = createHash('sha256').update(textOfShop).digest('hex');
   expect(started.runbook).toEqual({ name: shopRunbook.name, version: 1, sha256 });
 
   const at = await until('the first is proven and the second is inoculated', (view) =>
@@ -177,7 +181,7 @@ test('then the runbook is verified with this text and these servers, and with an
     },
   ]);
   const edited = join(system.folder, 'three-tier.yaml');
-  writeFileSync(edited, readFileSync(shopRunbook.file, 'utf8').replace('giveUpAfter: 30m', 'giveUpAfter: 45m'));
+  writeFileSync(edited, textOfShop.replace('giveUpAfter: 30m', 'giveUpAfter: 45m'));
   await system.muster(['runbook', 'import', edited]);
   expect(await readiness()).toMatchObject([
     {
