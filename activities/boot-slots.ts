@@ -2,10 +2,14 @@
  * How many machines of a site boot at the same time: a small host boots one after the other. Who boots stands in one file beside
  * the leases, on storage that all workers of the site share; it is changed under a lease, and an entry that nobody renews ends,
  * so that a run whose worker is gone for good keeps nobody waiting. Too many at once is slow, never wrong.
+ *
+ * Recovery goes before rehearsal. A recovery counts other recoveries alone: it boots beside the rehearsals that have places, however
+ * many, because a boot takes minutes and it must not wait for one that nobody needs today; what that costs is that both boot more slowly.
+ * A rehearsal counts all, with the first of the recoveries that wait: it cannot take the place that becomes free next.
  */
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { RecoveryOrder } from '../model/order';
+import type { Mode, RecoveryOrder } from '../model/order';
 import type { Attempt } from './attempt';
 import { pause, workAt } from './common';
 import { withLease } from './lease';
@@ -17,6 +21,10 @@ interface Booting {
   readonly name: string;
   /** UTC milliseconds. */
   readonly renewedAt: number;
+  /** Absent: of an earlier version, which did not tell them apart; counted as a recovery. */
+  readonly mode?: Mode;
+  /** A recovery that does not boot yet, and has the next place. */
+  readonly waits?: true;
 }
 
 /** Of a site: who changes its list of machines that boot. */
@@ -57,8 +65,10 @@ async function takeBootSlot(deps: ActivityDeps, order: RecoveryOrder, attempt: A
   try {
     for (;;) {
       attempt.signal.throwIfAborted();
-      const others = (await readBooting(site.leaseFolder, deps.now())).filter(({ runId }) => runId !== order.runId);
+      const booting = await readBooting(site.leaseFolder, deps.now());
+      const others = inTheWay(order, booting);
       if (others.length < bootsAtOnce && (await enter(deps, order, attempt, bootsAtOnce))) return;
+      if (isUnseen(order, booting, deps.now())) await change(deps, order, attempt, standFirst(order, deps.now()));
       sayWhat(attempt, bootsAtOnce, others);
       await pause(lookEveryMs * waiting, attempt.signal);
     }
@@ -66,6 +76,25 @@ async function takeBootSlot(deps: ActivityDeps, order: RecoveryOrder, attempt: A
     waiting -= 1;
   }
 }
+
+/** Those that this one waits for. */
+const inTheWay = ({ runId, mode }: RecoveryOrder, booting: readonly Booting[]): Booting[] =>
+  booting.filter((one) => one.runId !== runId && (mode === 'rehearsal' || (one.mode !== 'rehearsal' && !one.waits)));
+
+/** Whether a recovery waits of which rehearsals cannot know: one entry stands for all, so that many write no more than one does. */
+function isUnseen({ runId, mode }: RecoveryOrder, booting: readonly Booting[], nowMs: number): boolean {
+  if (mode === 'rehearsal') return false;
+  const known = booting.find(({ waits }) => waits);
+  return known === undefined || (known.runId === runId && nowMs - known.renewedAt >= renewEveryMs);
+}
+
+const standFirst =
+  ({ runId, target }: RecoveryOrder, renewedAt: number) =>
+  (booting: readonly Booting[]): readonly Booting[] => {
+    const others = booting.filter((one) => one.runId !== runId);
+    if (others.some(({ waits }) => waits)) return booting;
+    return [...others, { runId, name: target.machineName, renewedAt, mode: 'recovery', waits: true }];
+  };
 
 /** Keeps the slot, where there is one, while `work` runs, and gives it back when that has ended, well or not. */
 export async function whileBooting<T>(
@@ -96,10 +125,10 @@ export async function releaseBootSlot(deps: ActivityDeps, order: RecoveryOrder, 
 async function enter(deps: ActivityDeps, order: RecoveryOrder, attempt: Attempt, atOnce: number): Promise<boolean> {
   let entered = false;
   await change(deps, order, attempt, (booting) => {
-    const others = booting.filter(({ runId }) => runId !== order.runId);
-    entered = others.length < atOnce;
-    const mine = { runId: order.runId, name: order.target.machineName, renewedAt: deps.now() };
-    return entered ? [...others, mine] : booting;
+    const { runId, target, mode } = order;
+    entered = inTheWay(order, booting).length < atOnce;
+    const mine = { runId, name: target.machineName, renewedAt: deps.now(), mode };
+    return entered ? [...booting.filter((one) => one.runId !== runId), mine] : booting;
   });
   return entered;
 }
@@ -140,11 +169,15 @@ async function readBooting(folder: string, nowMs: number): Promise<Booting[]> {
 
 const namesShown = 5;
 
-function sayWhat(attempt: Attempt, atOnce: number, booting: readonly Booting[]): void {
+function sayWhat(attempt: Attempt, atOnce: number, others: readonly Booting[]): void {
+  const booting = others.filter(({ waits }) => !waits);
   const names = booting.slice(0, namesShown).map(({ name }) => name);
   const more = booting.length > namesShown ? ` and ${booting.length - namesShown} more` : '';
+  const now = booting.length === 0 ? [] : [`${booting.length} of ${atOnce} boot now (${names.join(', ')}${more})`];
+  const first = others.find(({ waits }) => waits);
+  const before = first === undefined ? [] : [`the recovery ${first.name} goes before`];
   attempt.progress({
-    label: `Waiting to boot: ${booting.length} of ${atOnce} boot now (${names.join(', ')}${more})`,
+    label: `Waiting to boot: ${[...now, ...before].join('; ')}`,
     ...{ done: 0, total: null, unit: 'items', ratePerSecond: null, timeLeftMs: null },
   });
 }
