@@ -2,10 +2,11 @@
  * Who may do what: one table, role by operation. An operation that is not here does not compile as a route, and a route
  * that is not here fails test/api/door.test.ts.
  */
+import { actingRoles } from '../model/people';
 import type { Role } from '../store/contract';
 
 const everybody: readonly Role[] = ['viewer', 'auditor', 'operator', 'coordinator', 'admin'];
-const recovers: readonly Role[] = ['operator', 'coordinator', 'admin'];
+const recovers = actingRoles;
 const plans: readonly Role[] = ['coordinator', 'admin'];
 const administers: readonly Role[] = ['admin'];
 /** Screenshots and consoles may show what a viewer has no need to see. */

@@ -22,6 +22,8 @@ export interface ApiConfig {
   readonly planProof?: Partial<ProofOrder>;
   /** Physical machines by recovery site, as configured: an order names one of them. */
   readonly physicalMachines?: Readonly<Record<string, readonly PhysicalMachineFacts[]>>;
+  /** Names of the webhooks that are configured; a runbook's are checked against them. Absent: not known here. */
+  readonly webhooks?: readonly string[];
   /** A verified token is taken as good without asking Postgres for this long; so long a revocation elsewhere may lag. */
   readonly tokenFreshMs: number;
   /** With Postgres down, a token that was good is still taken for this long since it was last verified (design: law 5). */

@@ -2,6 +2,9 @@
 export const roles = ['viewer', 'auditor', 'operator', 'coordinator', 'admin'] as const;
 export type Role = (typeof roles)[number];
 
+/** Those that may start, decide and approve; the others read. A runbook may name fewer people, never more. */
+export const actingRoles: readonly Role[] = ['operator', 'coordinator', 'admin'];
+
 export const scopeKinds = ['site', 'runbook'] as const;
 
 /** Where a person's role holds. */

@@ -30,6 +30,7 @@ export async function runApiProcess(
   });
   const siteIds = sites.map((site) => site.id);
   const physicalMachines = Object.fromEntries(sites.map((site) => [site.id, site.machines]));
+  const webhooks = configuration.notifications.webhooks.map(({ name }) => name);
   const store = openStore(readPostgresUrl(configuration), { tenantId, coreId });
   const gateway = connectTemporal({ address: temporal.address, namespace: temporal.namespace });
   const notifying = startNotifying(configuration, store, log);
@@ -38,7 +39,7 @@ export async function runApiProcess(
       store,
       temporal: gateway,
       evidence: openEvidenceStore({ folder: evidenceFolder, tenantId, coreId }),
-      config: { ...defaultApiConfig, tenantId, coreId, version, siteIds, physicalMachines, readiness },
+      config: { ...defaultApiConfig, tenantId, coreId, version, siteIds, physicalMachines, webhooks, readiness },
       certificates: () => lookAtCertificates(configuration),
       clock: () => new Date(),
       log,

@@ -73,8 +73,11 @@ export async function readPlan(
     const message = `The text is of runbook "${file.name}", not of "${name}". Send it under its own name`;
     throw new Problem('validation', message, { issues: [{ at: 'body.text', message }] });
   }
-  // What the order itself shows is said with names, below; a server that is gone is both.
-  if (hasErrors(problems)) throw textRefused(notStarted(name), problems);
+  // What the order itself shows is said with names, below; a server that is gone is both. Whom it asks and tells can be mended
+  // while it runs, and no recovery waits for that.
+  const inTheWay = problems.filter(({ canWait }) => canWait !== true);
+  if (hasErrors(inTheWay)) throw textRefused(notStarted(name), inTheWay);
+  const { ready, lastReadAt } = await runbooks.included(file.includes.map(({ runbook }) => runbook));
   // With Postgres down: as they were last read.
   const known = asked?.inventory == null ? servers.remembered(namesOf(file)) : asked.servers;
   const included = file.includes.map(({ runbook }) => runbook);

@@ -44,12 +44,16 @@ export async function askInventory(deps: Parts, file: RunbookFile): Promise<Aske
     runbooks: new Map(runbooks.map(({ name, includes }) => [name, includes])),
     choosable: choosable.runbooks,
     ...stepsOfServers(),
-    webhooks: null,
+    webhooks: config.webhooks ?? null,
     programs,
     people: peopleWithTokens(tokens, clock().toISOString()),
   };
   const unreadable = choosable.unreadable.map((name) => `runbook ${name}: its text cannot be read any more`);
-  const notChecked = [...asked.flatMap(({ silent }) => silent), ...unreadable, ...unasked(file, programs)];
+  const notChecked = [
+    ...asked.flatMap(({ silent }) => silent),
+    ...unreadable,
+    ...unasked(file, config.webhooks ?? null, programs),
+  ];
   return { inventory, servers, runbooks, notChecked };
 }
 
@@ -73,11 +77,13 @@ function stepsOfServers(): Pick<Inventory, 'steps' | 'replaceable'> {
 }
 
 /** What the file names and no part of this installation can be asked for here. */
-function unasked(file: RunbookFile, allowed: readonly string[] | null): string[] {
+function unasked(file: RunbookFile, configured: readonly string[] | null, allowed: readonly string[] | null): string[] {
   const webhooks = file.notify.flatMap((rule) => rule.webhooks);
   const programs = file.scripts.filter(({ on }) => on === 'worker').map(({ program }) => program);
   return [
-    ...(webhooks.length === 0 ? [] : [`webhooks ${[...new Set(webhooks)].join(', ')}: whether they are configured`]),
+    ...(webhooks.length === 0 || configured !== null
+      ? []
+      : [`webhooks ${[...new Set(webhooks)].join(', ')}: whether they are configured`]),
     ...(programs.length === 0 || allowed !== null
       ? []
       : [`programs ${[...new Set(programs)].join(', ')}: whether workers may run them`]),
@@ -149,5 +155,5 @@ function peopleWithTokens(tokens: Awaited<ReturnType<Store['tokens']['list']>>, 
   const live = tokens.filter(
     ({ revokedAt, expiresAt }) => revokedAt === null && (expiresAt === null || expiresAt > now),
   );
-  return new Map(live.map(({ person }) => [person.name, { role: person.role }]));
+  return new Map(live.map(({ person: { name, role, scopes = [] } }) => [name, { role, scopes }]));
 }

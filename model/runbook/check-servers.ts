@@ -1,4 +1,4 @@
-/** Servers against the inventory and against each other, and the limits that hold for them. */
+/** Servers against the inventory and against each other. */
 import { defaultMachineNames, machineNameFrom } from '../names';
 import type { Mode } from '../order';
 import type { RunbookFile } from '../schema/runbook';
@@ -10,7 +10,7 @@ import { problem, unknownName, warning, type PlaceInFile, type RunbookProblem } 
 type ServerFile = RunbookFile['waves'][number]['servers'][number];
 
 /** A server of the file with what it is in the inventory. */
-interface Placed {
+export interface Placed {
   readonly at: PlaceInFile;
   readonly server: ServerFile;
   readonly known: InventoryServer | undefined;
@@ -29,7 +29,7 @@ export function checkServers(file: RunbookFile, inventory: Inventory | null): Ru
   ];
 }
 
-function place(file: RunbookFile, inventory: Inventory | null): Placed[] {
+export function place(file: RunbookFile, inventory: Inventory | null): Placed[] {
   return file.waves.flatMap((wave, w) =>
     wave.servers.map((server, s) => {
       const known = inventory?.servers.get(server.name);
@@ -187,23 +187,4 @@ function networks(file: RunbookFile, placed: readonly Placed[], mode: Mode, inve
       return [];
     });
   });
-}
-
-export function checkLimits(file: RunbookFile, inventory: Inventory | null): RunbookProblem[] {
-  const placed = place(file, inventory);
-  const datastores = new Set(placed.map(({ server }) => server.datastore ?? file.defaults.datastore));
-  const unused = Object.keys(file.limits.datastores)
-    .filter((name) => !datastores.has(name))
-    .map((name) =>
-      warning(['limits', 'datastores', name], `a limit for "${name}"`, 'a datastore that some server names'),
-    );
-  if (inventory === null) return unused;
-  const unknown = (['sites', 'boots'] as const).flatMap((key) =>
-    Object.keys(file.limits[key])
-      .filter((site) => !inventory.sites.has(site))
-      .map((site) =>
-        problem(['limits', key, site], `site "${site}"`, `one of ${[...inventory.sites.keys()].join(', ')}`),
-      ),
-  );
-  return [...unused, ...unknown];
 }

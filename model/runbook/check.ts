@@ -5,12 +5,15 @@
  * Reads the file as it was written (schema/runbook.ts), so that every place is a place in its text.
  */
 import type { RunbookFile } from '../schema/runbook';
+import type { AccessScope, Role } from '../people';
 import type { OperatingSystem } from '../server';
 import { checkEvacuation } from './check-evacuation';
 import { checkGates, checkNotifications } from './check-people';
+import { checkLimits } from './check-limits';
 import { checkOrder } from './check-order';
+import { checkPatience } from './check-patience';
 import { checkScripts } from './check-scripts';
-import { checkLimits, checkServers } from './check-servers';
+import { checkServers } from './check-servers';
 import type { RunbookToChoose } from './evacuation';
 import type { RunbookProblem } from './problems';
 
@@ -30,7 +33,8 @@ export interface Inventory {
   readonly webhooks: readonly string[] | null;
   /** Programs that workers may run, by the names that scripts use. */
   readonly programs: readonly string[] | null;
-  readonly people: ReadonlyMap<string, { readonly role: string }>;
+  /** Who could log in now, by name. */
+  readonly people: ReadonlyMap<string, { readonly role: Role; readonly scopes?: readonly AccessScope[] }>;
 }
 
 export interface InventoryServer {
@@ -60,6 +64,7 @@ export function checkRunbook(file: RunbookFile, inventory: Inventory | null): Ru
     ...checkEvacuation(file, inventory),
     ...checkServers(file, inventory),
     ...checkLimits(file, inventory),
+    ...checkPatience(file, inventory),
     ...checkGates(file, inventory),
     ...checkNotifications(file, inventory),
     ...checkScripts(file, inventory),

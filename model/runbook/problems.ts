@@ -13,6 +13,8 @@ export interface RunbookProblem {
   readonly remedy?: string;
   /** Names that may have been meant; compared only for problems that are shown, because 2,000 by 2,000 take seconds. */
   readonly meant?: { readonly name: string; readonly known: readonly string[] };
+  /** It keeps no run from being started: people and webhooks may be mended while it runs. */
+  readonly canWait?: true;
 }
 
 /** From 1. */

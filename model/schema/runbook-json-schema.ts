@@ -21,7 +21,17 @@ export interface SchemaNode {
   readonly anyOf?: readonly SchemaNode[];
 }
 
-/** As people write it, before defaults are filled in. */
+/**
+ * As people write it, before defaults are filled in. zod leaves the examples of what is transformed out, as being of what becomes
+ * of it (4.6); ours are as people write them.
+ */
 export function runbookJsonSchema(): SchemaNode {
-  return z.toJSONSchema(runbookSchema, { io: 'input', target: 'draft-2020-12' }) as SchemaNode;
+  return z.toJSONSchema(runbookSchema, {
+    io: 'input',
+    target: 'draft-2020-12',
+    override: ({ zodSchema, jsonSchema }) => {
+      const examples = z.globalRegistry.get(zodSchema)?.['examples'];
+      if (Array.isArray(examples)) jsonSchema.examples = examples;
+    },
+  }) as SchemaNode;
 }

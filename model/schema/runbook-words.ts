@@ -22,7 +22,11 @@ export const after = z
 
 export const people = z
   .strictObject({
-    roles: z.array(z.enum(roles)).default([]).describe('Anybody with one of these roles.'),
+    roles: z
+      .array(z.enum(roles))
+      .default([])
+      .describe('Anybody with one of these roles; viewers and auditors may not act.')
+      .meta({ examples: [['coordinator']] }),
     people: z.array(z.string().min(1)).default([]).describe('These people, by the name of their token.'),
   })
   .meta({ examples: [{ roles: ['coordinator'] }] });

@@ -91,7 +91,11 @@ export const runbookSchema = z
     access: z
       .strictObject({
         start: people.optional().describe('Who may start it; without it operators, coordinators and admins.'),
-        decide: people.optional().describe('Who may decide in its runs; without it the same.'),
+        decide: people
+          .optional()
+          .describe(
+            'Who may decide in its runs; without it operators, coordinators and admins, whatever `start` says.',
+          ),
         fourEyes: z
           .array(z.enum(fourEyesActs))
           .default([])
@@ -110,7 +114,10 @@ export const runbookSchema = z
         giveUpAfter: duration
           .prefault('4h')
           .describe('A rehearsal that is parked for so long is aborted and cleaned up.'),
-        verifiedFor: duration.prefault('90d').describe('How long a rehearsal verifies the runbook.'),
+        verifiedFor: duration
+          .prefault('90d')
+          .describe('How long a rehearsal verifies the runbook.')
+          .meta({ examples: ['90d'] }),
       })
       .prefault({})
       .describe('Rehearsals: the same in isolated networks, cleaned up afterwards.'),
@@ -125,7 +132,7 @@ export const runbookSchema = z
           after: duration.describe('So long after everything is proven, unless people decide before.'),
         }),
       ])
-      .default('decision')
+      .prefault('decision')
       .describe('Who makes a proven recovery final: people, or the clock.')
       .meta({ examples: [{ act: 'commit', after: '4h' }] }),
   })

@@ -176,6 +176,33 @@ describe('a hostile text', () => {
     const answer = await reading;
     expect(others).toEqual([1, 2, 3].map(() => [200, false]));
     expect(answer.body.problems[0]).toMatchObject({ line: 2, found: 'the alias *a' });
+test('a webhook that is not configured is told where it is imported, and keeps nobody from starting what is imported', async () => {
+  const knowing = (...webhooks: string[]): Call =>
+    caller({
+      ...stack,
+      deps: {
+        ...stack.deps,
+        temporal: { ...stack.deps.temporal, viewSite: () => Promise.resolve(lan) },
+        config: { ...stack.deps.config, webhooks },
+      },
+    });
+  const paged = text('paged', '{ name: db01 }', 'notify: [{ on: [stuck], webhooks: [pagr] }]\n');
+  const found = { severity: 'error', line: 6, at: ['notify', 0, 'webhooks', 0], found: '"pagr"' };
+  const { body } = await check(paged, knowing('pager'));
+  expect(body).toMatchObject({ ok: false, notChecked: [], problems: [{ ...found, remedy: 'Is "pager" meant?' }] });
+  const none = await check(paged, knowing());
+  expect(none.body.problems).toMatchObject([{ ...found, needed: 'a webhook of the configuration: none' }]);
+  expect(await knowing('pager')('POST', '/runbooks', { body: { text: paged } })).toMatchObject({ status: 422 });
+  expect((await check(paged, knowing('pagr'))).body).toMatchObject({ ok: true, problems: [] });
+
+  expect(await knowing('pagr')('POST', '/runbooks', { body: { text: paged } })).toMatchObject({ status: 201 });
+  const started = await knowing('pager')('POST', '/runbooks/paged/runs', {
+    body: { mode: 'recovery', reason: 'The site burns' },
+    headers: { 'idempotency-key': 'paged-and-burning' },
+  });
+  expect([started.status, started.body.detail]).toEqual([201, undefined]);
+});
+
   }, 60_000);
 
   test('that takes too long, or too much memory, ends as a problem', async () => {

@@ -1,4 +1,5 @@
 /** What is wrong with a runbook is said with line and column, and all of it at once. */
+import type { AccessScope } from '../../../model/people';
 import { checkRunbook, type Inventory } from '../../../model/runbook/check';
 import { located, readRunbook } from '../../../model/schema/read-runbook';
 import { inventory, shop } from './inventory';
@@ -92,6 +93,52 @@ test.each<[string, string | RegExp, string, string[]]>([
   ['a limit for nobody', 'datastores: { fast: 1 }', 'datastores: { fats: 1 }', ['warning: a limit for "fats"']],
   ['an unknown site in a limit', 'sites: { dr: 2 }', 'sites: { drr: 2 }', ['site "drr"; one of dr, far']],
   [
+    'a limit for a site of nobody',
+    'boots: { dr: 1 }',
+    'boots: { far: 1 }',
+    ['warning: a limit for site "far", where no server of this runbook is recovered; a site', 'recovered at: dr; '],
+  ],
+  [
+    'people who have longer than what waits for them',
+    'within: 20m',
+    'within: 31m',
+    [
+      '40:5 warning: people have 31 min 00 s, and what waits for it has an RTO of 30 min 00 s (the whole); less than the RTO',
+    ],
+  ],
+  [
+    'an optional server that is given up too late',
+    'giveUpAfter: 20m',
+    'giveUpAfter: 31m',
+    ['18:20 warning: db02 may be stuck for 31 min 00 s, and what waits for it has an RTO of 30 min 00 s (the whole)'],
+  ],
+  [
+    'approvers who only read',
+    'roles: [coordinator], people: [bert]',
+    'roles: [viewer, auditor]',
+    ['38:26 role viewer, which may read and not act; operator, coordinator or admin; ', '38:34 role auditor'],
+  ],
+  [
+    'approvers of whom some only read',
+    'roles: [coordinator], people: [bert]',
+    'roles: [coordinator, viewer]',
+    ['38:39 warning: role viewer, which may read and not act'],
+  ],
+  [
+    'a name of somebody who only reads',
+    'people: [bert]',
+    'people: [bert, vera]',
+    ['38:55 warning: vera, whose role viewer may read and not act'],
+  ],
+  [
+    'so few people that none of them may start it',
+    'approvals: 2',
+    'approvals: 3',
+    [
+      '39:5 warning: 3 approvals, and 3 people who may approve, with ada, who may start it; people enough; whoever starts',
+    ],
+  ],
+  [
     'a script of a step that is none',
     'step: prove-boot',
     'step: prove-boots',
@@ -110,7 +157,12 @@ test.each<[string, string | RegExp, string, string[]]>([
     'secret: hunter2',
     ['what is no reference (not shown: it may be the secret itself)'],
   ],
-  ['an unknown webhook', 'webhooks: [pager]', 'webhooks: [pagre]', ['"pagre"; a webhook of the configuration: pager']],
+  [
+    'an unknown webhook',
+    'webhooks: [pager]',
+    'webhooks: [pagr]',
+    ['"pagr"; a webhook of the configuration: pager; Is "pager" meant?'],
+  ],
   [
     'an unknown runbook',
     'runbook: directory',
@@ -121,6 +173,43 @@ test.each<[string, string | RegExp, string, string[]]>([
 ])('%s', (_, from, to, expected) => {
   const problems = said(changed(from, to));
   for (const one of expected) expect(problems).toContainEqual(expect.stringContaining(one));
+});
+
+test('limits of a runbook that only includes others have no effect, and every one is told so', () => {
+  const text = 'format: 1\nname: all\ntitle: All\nincludes: [{ runbook: directory }]\n';
+  const limits = 'limits: { atOnce: 3, sites: { dr: 1 }, datastores: { fast: 1 }, boots: { dr: 1 } }\n';
+  const found = said(text + limits);
+  const words = 'warning: a limit in a runbook whose servers are all in included ones (directory): they obey their own';
+  expect(found).toEqual(Array.from({ length: 4 }, () => expect.stringContaining(words)));
+  expect(said(text)).toEqual([]);
+});
+
+test('the RTO of what waits is that of its tier or its own, and nothing waits for the last of all', () => {
+  const tier = changed('tiers: { 1: { rto: 10m } }', 'tiers: { 2: { rto: 19m } }');
+  const patience = ['40:5 warning: people have 20 min 00 s', '18:20 warning: db02 may be stuck for 20 min 00 s'];
+  expect(said(tier)).toEqual(
+    patience
+      .reverse()
+      .map((words) => expect.stringContaining(`${words}, and what waits for it has an RTO of 19 min 00 s (tier 2)`)),
+  );
+  expect(said(changed('after: [db02]', 'failure: { giveUpAfter: 9h }'))).toEqual([]);
+});
+
+test('whoever may approve only elsewhere is not counted, and whoever may through an outer runbook is', () => {
+  const people = (...scopes: AccessScope[]) =>
+    inventory({
+      people: new Map(['ada', 'bert', 'cleo'].map((name) => [name, { role: 'coordinator' as const, scopes }])),
+    });
+  const tooFew = '39:5 2 approvals, and 0 people who may approve; people enough; whoever starts the run does not count';
+  expect(said(shop, people({ kind: 'runbook', name: 'mail' }))).toEqual([expect.stringContaining(tooFew)]);
+  expect(said(shop, people({ kind: 'site', name: 'far' }))).toEqual([expect.stringContaining(tooFew)]);
+  for (const scope of [
+    { kind: 'site', name: 'dr' },
+    { kind: 'runbook', name: 'shop' },
+    { kind: 'runbook', name: 'circle' },
+  ] as const) {
+    expect(said(shop, people(scope))).toEqual([]);
+  }
 });
 
 test.each<[string, string, string]>([

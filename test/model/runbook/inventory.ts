@@ -31,6 +31,7 @@ export function inventory(changes: Partial<Inventory> = {}): Inventory {
       ['ada', { role: 'coordinator' }],
       ['bert', { role: 'operator' }],
       ['cleo', { role: 'coordinator' }],
+      ['vera', { role: 'viewer' }],
     ]),
     ...changes,
   };
@@ -76,7 +77,7 @@ gates:
     question: Are the data good?
     approvers: { roles: [coordinator], people: [bert] }
     approvals: 2
-    within: 1h
+    within: 20m
     otherwise: escalate
     escalateTo: { roles: [admin] }
 scripts:

@@ -11,7 +11,15 @@ test('durations are milliseconds, and servers know their wave', () => {
   expect(servers.map(({ name, wave }) => `${wave}/${name}`)).toEqual([
     ...['data/db01', 'data/db02', 'application/app01', 'web/web01'],
   ]);
-  expect(gates['data-is-good']).toMatchObject({ approvals: 2, withinMs: 3_600_000, otherwise: 'escalate' });
+  expect(gates['data-is-good']).toMatchObject({ approvals: 2, withinMs: 1_200_000, otherwise: 'escalate' });
+});
+
+test('objectives may be of every tier that a server can have, the most important included', () => {
+  const text = (tier: number) =>
+    `format: 1\nname: small\ntitle: Small\nobjectives: { tiers: { ${tier}: { rto: 5m } } }\n`;
+  for (const tier of [0, 9])
+    expect(runbook(text(tier)).objectives.tiers).toEqual({ [tier]: { rpoMs: null, rtoMs: 300_000 } });
+  expect(readRunbook(text(10)).file).toBeUndefined();
 });
 
 test('a server says more than the defaults, and the defaults more than the runbook', () => {
