@@ -5,7 +5,8 @@ import { HTTPException } from 'hono/http-exception';
 import { isMusterError } from '../model/errors';
 import { printable } from '../model/names';
 import type { ApiDeps, ApiEnv } from './deps';
-import { knownServers, type KnownServers } from './known-servers';
+import { knownRunbooks, type Known } from './known-runbooks';
+import { knownServers } from './known-servers';
 import { createApiMetrics } from './metrics';
 import { createVerifier } from './middleware/authenticate';
 import { limitBody } from './middleware/limit-body';
@@ -42,9 +43,8 @@ import { createTimeLeft } from './runs/time-left';
 import { createSiteWatch, type SiteWatch } from './site-watch';
 import { DeadlineError } from './within';
 
-export interface Api {
+export interface Api extends Known {
   readonly app: OpenAPIHono<ApiEnv>;
-  readonly servers: KnownServers;
   readonly sites: SiteWatch;
 }
 
@@ -57,6 +57,7 @@ export function assembleApi(deps: ApiDeps): Api {
   const app = new OpenAPIHono<ApiEnv>();
   const servers = knownServers(deps);
   const verifier = createVerifier(deps.store.tokens, deps);
+  const runbooks = knownRunbooks(deps);
   const refusals = recordRefusals(deps);
   const acts = rememberActs(deps.temporal);
   const sites = createSiteWatch(deps);
@@ -77,7 +78,7 @@ export function assembleApi(deps: ApiDeps): Api {
   runbookRoutes(register, deps);
   evacuationRoutes(register, deps);
   recoveryRoutes(register, deps, servers);
-  planRoutes(register, deps, servers, acts, refusals);
+  planRoutes(register, deps, { servers, runbooks }, acts, refusals);
   runRoutes(register, sites.remembering(deps), servers, acts, timeLeft);
   runEventRoutes(register, sites.remembering(deps));
   decisionRoutes(register, deps, acts, refusals);
@@ -95,7 +96,7 @@ export function assembleApi(deps: ApiDeps): Api {
     }
     return problemResponse(problem, c.get('requestId'));
   });
-  return { app, servers, sites };
+  return { app, servers, runbooks, sites };
 }
 
 /** Nothing at this address, or nothing under this method. */

@@ -15,7 +15,7 @@ export interface ServedApi {
   stop(): Promise<void>;
 }
 
-/** How often all servers are read again, so that this process knows those that another one added. */
+/** How often servers and runbooks are read again, so that this process knows what another one added. */
 const refreshEveryMs = 30_000;
 /** How often Temporal is asked who works at each site. */
 const watchEveryMs = 15_000;
@@ -23,12 +23,13 @@ const stopGraceMs = 3_000;
 
 /** @throws the system's error when the port cannot be listened on (EADDRINUSE, EACCES). */
 export async function serveApi(deps: ApiDeps, options: ServeOptions): Promise<ServedApi> {
-  const { app, servers, sites } = assembleApi(deps);
+  const { app, servers, runbooks, sites } = assembleApi(deps);
   const server = await listen((ready) =>
     serve({ fetch: app.fetch, hostname: options.host, port: options.port }, ready),
   );
-  await servers.refresh();
-  const timer = setInterval(() => void servers.refresh(), refreshEveryMs).unref();
+  const refresh = (): Promise<unknown> => Promise.all([servers.refresh(), runbooks.refresh()]);
+  await refresh();
+  const timer = setInterval(() => void refresh(), refreshEveryMs).unref();
   void sites.look();
   const watching = setInterval(() => void sites.look(), watchEveryMs).unref();
   const address = server.address();

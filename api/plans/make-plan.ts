@@ -3,14 +3,14 @@ import { createHash } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import { buildPlan, type OrderProblem, type PlanContext, type ReadyRunbook } from '../../model/orders/build-plan';
 import type { PlanOrder } from '../../model/plan';
+import type { Runbook } from '../../model/runbook/runbook';
 import { runbookOf } from '../../model/schema/normalise';
 import type { RunbookFile } from '../../model/schema/runbook';
 import type { ApiDeps } from '../deps';
-import type { KnownServers } from '../known-servers';
+import type { Known } from '../known-runbooks';
 import { Problem } from '../problems';
 import { checkText, hasErrors } from '../runbooks/check';
 import { noSuchRunbook, runbookRefused, textRefused, wordsOf } from '../runbooks/refused';
-import { readIncluded } from '../runbooks/stored';
 import { within } from '../within';
 
 export interface RunbookText {
@@ -54,6 +54,13 @@ export async function givenText(
   }
 }
 
+export interface ReadPlan {
+  readonly file: RunbookFile;
+  readonly make: Made;
+  /** What whoever starts it should know: what was taken as it was last read. */
+  readonly notices: readonly string[];
+}
+
 export type Made = (context: Omit<PlanContext, 'newRunId'>) => PlanOrder;
 
 /**
@@ -63,10 +70,10 @@ export type Made = (context: Omit<PlanContext, 'newRunId'>) => PlanOrder;
  */
 export async function readPlan(
   deps: ApiDeps,
-  servers: KnownServers,
+  { servers, runbooks }: Known,
   name: string,
   { text, version, sha256 }: RunbookText,
-): Promise<{ file: RunbookFile; make: Made }> {
+): Promise<ReadPlan> {
   const { file, problems, asked } = await checkText(deps, text, { estimate: false });
   if (file === undefined) throw textRefused(notStarted(name), problems);
   if (file.name !== name) {
@@ -79,12 +86,11 @@ export async function readPlan(
   if (hasErrors(inTheWay)) throw textRefused(notStarted(name), inTheWay);
   const { ready, lastReadAt } = await runbooks.included(file.includes.map(({ runbook }) => runbook));
   // With Postgres down: as they were last read.
-  const known = asked?.inventory == null ? servers.remembered(namesOf(file)) : asked.servers;
-  const included = file.includes.map(({ runbook }) => runbook);
-  const runbooks = included.length === 0 ? new Map<string, ReadyRunbook>() : await readIncludedOf(deps, name, included);
+  const isRemembered = asked?.inventory == null;
+  const known = isRemembered ? servers.remembered(namesOf(runbookOf(file), ready)) : asked.servers;
   const inventory = {
     servers: new Map(known.map((server) => [server.name, server])),
-    runbooks,
+    runbooks: ready,
     physicalMachines: deps.config.physicalMachines ?? {},
   };
   const make: Made = (context) => {
@@ -92,20 +98,30 @@ export async function readPlan(
     if ('problems' in built) throw orderRefusal(name, built.problems);
     return built.ok;
   };
-  return { file, make };
+  return { file, make, notices: noticesOf(isRemembered, ready, lastReadAt) };
 }
 
-const namesOf = (file: RunbookFile): string[] =>
-  file.waves.flatMap((wave) => wave.servers.map((server) => server.name));
+/** Of the runbook and of all that it includes. */
+const namesOf = (runbook: Runbook, included: ReadonlyMap<string, ReadyRunbook>): string[] => [
+  ...new Set(
+    [runbook, ...[...included.values()].map((one) => one.runbook)].flatMap(({ servers }) =>
+      servers.map(({ name }) => name),
+    ),
+  ),
+];
 
-async function readIncludedOf({ store, config }: ApiDeps, name: string, included: readonly string[]) {
-  try {
-    return await within(config.storeDeadlineMs, readIncluded(store.runbooks, included));
-  } catch (error) {
-    if (error instanceof Problem) throw error;
-    const message = `Runbook "${name}" includes ${included.join(', ')}, which cannot be read: Postgres does not answer. Bring it back, or start a runbook that includes none`;
-    throw new Problem('part-unavailable', message, {}, { cause: error });
-  }
+function noticesOf(
+  isRemembered: boolean,
+  included: ReadonlyMap<string, ReadyRunbook>,
+  lastReadAt: string | null,
+): string[] {
+  const names = [...included].map(([name, { version }]) => `${name} (version ${version})`).join(', ');
+  return [
+    ...(isRemembered
+      ? ['Postgres does not answer: servers are taken as they were last read, and names were not checked.']
+      : []),
+    ...(lastReadAt === null ? [] : [`Included runbooks are taken as they were last read, at ${lastReadAt}: ${names}.`]),
+  ];
 }
 
 const notStarted = (name: string): string => `Runbook "${name}" was not started`;

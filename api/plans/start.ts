@@ -11,7 +11,7 @@ import { roles } from '../../model/people';
 import { runbookOf } from '../../model/schema/normalise';
 import type { Runbook } from '../../model/runbook/runbook';
 import type { ApiDeps } from '../deps';
-import type { KnownServers } from '../known-servers';
+import type { Known } from '../known-runbooks';
 import { Problem } from '../problems';
 import { whyNot } from '../reach';
 import { hashOf, keyReused, refuseTimes, rememberKey } from '../recoveries/start';
@@ -28,12 +28,7 @@ export interface PlanPush {
 }
 
 /** @throws Problem `runbook-errors` naming what is wrong today; `forbidden` for who may not start it; `key-reused`. */
-export async function startPlan(
-  deps: ApiDeps,
-  servers: KnownServers,
-  refusals: Refusals,
-  push: PlanPush,
-): Promise<StartedPlan> {
+export async function startPlan(deps: ApiDeps, known: Known, refusals: Refusals, push: PlanPush): Promise<StartedPlan> {
   const { temporal, config, clock } = deps;
   const { name, wanted, by } = push;
   refuseTimes(wanted, clock().getTime(), 'site');
@@ -45,7 +40,7 @@ export async function startPlan(
   const text =
     wanted.text === undefined ? await storedText(deps, name, wanted.version) : await givenText(deps, name, wanted.text);
   if (text.version === 0) refuseUnknownText(name, by, refusals);
-  const { file, make } = await readPlan(deps, servers, name, text);
+  const { file, make, notices } = await readPlan(deps, known, name, text);
   refuseStranger(runbookOf(file), by, refusals);
   const { tenantId, coreId, planProof: proof } = config;
   const { mode, intent, points, lostAt = null, reason } = wanted;
@@ -53,7 +48,7 @@ export async function startPlan(
   const order = make({ runId, tenantId, coreId, mode, intent, points, lostAt, reason, proof, ...at });
   const memo = memoOf(order, key, contentSha256);
   const started = await temporal.startPlan(order, memo);
-  if (started.kind === 'started') return answer(memo, false);
+  if (started.kind === 'started') return { ...answer(memo, false), notices: [...notices] };
   const other = await temporal.findPlan(tenantId, runId);
   if (other === undefined) throw new Problem('conflict', `Run ${runId} exists already. Send a new Idempotency-Key`);
   return repeated(other, contentSha256, push.key);
@@ -93,7 +88,7 @@ function repeated({ memo }: Execution, contentSha256: string, key: string): Star
 
 function answer({ runId, serverName: name, runbook }: RecoveryMemo, seenBefore: boolean): StartedPlan {
   const { version, sha256, servers } = runbook ?? { version: 0, sha256: '', servers: 0 };
-  return { runId, runbook: { name, version, sha256 }, servers, seenBefore };
+  return { runId, runbook: { name, version, sha256 }, servers, seenBefore, notices: [] };
 }
 
 /** A plan has no server and no machine: its runbook stands there. */

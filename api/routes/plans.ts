@@ -1,6 +1,6 @@
 /** Runs of runbooks: started, held, let go on. */
 import type { ApiDeps } from '../deps';
-import type { KnownServers } from '../known-servers';
+import type { Known } from '../known-runbooks';
 import { holdPlan } from '../plans/hold';
 import { startPlan } from '../plans/start';
 import type { Refusals } from '../refusals';
@@ -12,13 +12,7 @@ import { runbookParam } from '../schemas/runbooks';
 import { actAnswers, contextOf, keyHeader } from './decisions';
 import { runParam } from './runs';
 
-export function planRoutes(
-  register: Register,
-  deps: ApiDeps,
-  servers: KnownServers,
-  acts: Acts,
-  refusals: Refusals,
-): void {
+export function planRoutes(register: Register, deps: ApiDeps, known: Known, acts: Acts, refusals: Refusals): void {
   register(
     'startPlan',
     {
@@ -37,7 +31,7 @@ export function planRoutes(
       const { name } = c.req.valid('param');
       const key = c.req.valid('header')['idempotency-key'];
       const push = { name, wanted: c.req.valid('json'), key, by: c.get('by') };
-      const started = await startPlan(deps, servers, refusals, push);
+      const started = await startPlan(deps, known, refusals, push);
       return c.json(started, started.seenBefore ? 200 : 201, { location: `/api/v1/runs/${started.runId}` });
     },
   );

@@ -39,6 +39,9 @@ export const startedPlanSchema = z
     }),
     servers: z.int().openapi({ description: 'With those of included runbooks' }),
     seenBefore: z.boolean().openapi({ description: 'The same idempotency key had started this run already' }),
+    notices: z.array(z.string()).openapi({
+      description: 'What was taken as it was last read because Postgres did not answer, in sentences; empty: nothing',
+    }),
   })
   .openapi('StartedPlan');
 export type StartedPlan = z.infer<typeof startedPlanSchema>;

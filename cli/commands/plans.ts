@@ -76,11 +76,12 @@ async function run(context: Context, options: RunOptions, runbook: string): Prom
   };
   const headers = startHeaders(options);
   const { body: started } = await client.call<StartedPlan>('POST', `/runbooks/${name}/runs`, { body, headers });
-  const { runId, runbook: pinned, servers, seenBefore } = started;
+  const { runId, runbook: pinned, servers, seenBefore, notices } = started;
   const version = pinned.version === 0 ? 'not imported' : `version ${pinned.version}`;
   await tellStarted(context, started, options.watch, [
     startedLine(runId, seenBefore),
     `${options.mode} by runbook ${pinned.name} (${version}), ${servers} servers.`,
+    ...notices,
   ]);
 }
 

@@ -222,6 +222,34 @@ test('with Postgres down a plan is started from its text, once', async () => {
   }
 }, 60_000);
 
+test('with Postgres down a plan starts with what it includes as this API last read it, which is said', async () => {
+  await tools.imported(shop('part', (one) => one.replace('    gate: data-is-good\n', '')));
+  const text = 'format: 1\nname: whole\ntitle: Whole\nincludes: [{ runbook: part }]\n';
+  const [reading, fresh] = [caller(stack), caller(stack)];
+  await Promise.all([reading.refresh(), reading('GET', '/me'), fresh('GET', '/me')]);
+  stack.postgres.cut();
+  try {
+    const push = (api: Call, key: string) =>
+      recoveryTools(stack, api).startRunbook('whole', { mode: 'recovery', text }, { key });
+    const unread = await push(fresh, 'never-read');
+    expect(unread).toMatchObject({
+      status: 503,
+      body: { detail: expect.stringContaining('runbook "part" cannot be') },
+    });
+    const { status, body } = await push(reading, 'read-before');
+    expect([status, body.detail, body.servers]).toEqual([201, undefined, 3]);
+    expect(body.notices).toEqual([
+      expect.stringMatching(/^Postgres does not answer: servers are taken as they were last read/),
+      expect.stringMatching(/^Included runbooks are taken as they were last read, at \d.*Z: part \(version 1\)\.$/),
+    ]);
+    const live = await shown(body.runId, (run) => run.source === 'live');
+    expect(live.view).toMatchObject({ serverCount: 3 });
+    await call('POST', `/runs/${body.runId}/abort`, { body: { reason: 'Only a test.' } });
+  } finally {
+    stack.postgres.mend();
+  }
+}, 60_000);
+
 test('a key that Postgres did not keep stands for one run all the same, though Postgres answers all else', async () => {
   await tools.imported(shop('twice'));
   const remember = () => Promise.reject(new Error('no answer'));

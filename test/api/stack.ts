@@ -237,8 +237,11 @@ export type Call = (
 export function caller({
   deps,
   tokens,
-}: Pick<TestStack, 'deps' | 'tokens'>): Call & { app: ReturnType<typeof assembleApi>['app'] } {
-  const { app } = assembleApi(deps);
+}: Pick<TestStack, 'deps' | 'tokens'>): Call & {
+  app: ReturnType<typeof assembleApi>['app'];
+  refresh(): Promise<void>;
+} {
+  const { app, servers, runbooks } = assembleApi(deps);
   const call: Call = async (method, path, { body, token = tokens.admin, headers = {} } = {}) => {
     const response = await app.request(`/api/v1${path}`, {
       method,
@@ -253,7 +256,11 @@ export function caller({
     const isJson = response.headers.get('content-type')?.includes('json');
     return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
   };
-  return Object.assign(call, { app });
+  const refresh = async (): Promise<void> => {
+    await servers.refresh();
+    await runbooks.refresh();
+  };
+  return Object.assign(call, { app, refresh });
 }
 
 /** Waits for what the system behind does in its own time. @throws when it has not become so after `withinMs`. */
