@@ -134,11 +134,14 @@ function asksOf(order: PlanOrder, plan: SimulatedPlan, outermost: boolean): Ask[
       ? []
       : [{ kind: 'gate', runbook, of: wave.name, ...gateAsk(gate), atMs: plan.waves.get(wave.name)!.startsMs }];
   });
+  const twoSee = order.plan.access.fourEyes.includes('power-on');
   const powerOns = order.servers
-    .filter((server) => server.order.powerOn === 'decision')
+    // A rehearsal's machine reaches nobody: two people are asked only where one would be.
+    .filter((server) => server.order.powerOn === 'decision' || (twoSee && order.mode === 'recovery'))
     .map(({ name }): Ask => {
       const { endsMs } = plan.servers.get(name)!;
-      return { kind: 'power-on', runbook, of: name, question: `May ${name} be powered on?`, ...decide, atMs: endsMs };
+      const asked = { ...decide, question: `May ${name} be powered on?`, approvals: twoSee ? 2 : 1 };
+      return { kind: 'power-on', runbook, of: name, ...asked, atMs: endsMs };
     });
   const parts = order.parts.flatMap((part) => asksOf(part.order, plan.parts.get(part.name)!, false));
   return [...gates, ...powerOns, ...parts, ...(outermost ? lastAsk(order, plan) : [])];

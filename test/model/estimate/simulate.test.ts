@@ -161,6 +161,19 @@ ${waves('{ name: one, servers: [{ name: a }] }', '{ name: two, after: [one], gat
   ]);
 });
 
+test('four eyes ask two people for each server at power-on, in a rehearsal only where one is asked, and two at commit', () => {
+  const text = `${head('shop')}access: { fourEyes: [power-on, commit] }
+${waves('{ name: one, servers: [{ name: a }, { name: b, powerOn: decision }] }')}`;
+  const asked = (mode: PlanContext['mode']) =>
+    previewOf(planOf(text, {}, mode), past).asks.map(({ kind, of, approvals }) => [kind, of, approvals]);
+  expect(asked('recovery')).toEqual([
+    ['power-on', 'b', 2],
+    ['power-on', 'a', 2],
+    ['commit', null, 2],
+  ]);
+  expect(asked('rehearsal')).toEqual([['power-on', 'b', 2]]);
+});
+
 test('an objective that past runs show to be out of reach is a warning where it stands', () => {
   const text = `${head('shop')}objectives: { rto: 8m, tiers: { 1: { rto: 20m }, 2: { rto: 4m } } }\n${waves(
     '{ name: one, servers: [{ name: a }, { name: b, objectives: { rpo: 1m, rto: 3m } }] }',
