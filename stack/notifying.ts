@@ -42,7 +42,7 @@ export function messengerOf(senders: Readonly<Record<Channel, Sender>>, clock: (
         ...{ name: 'Muster', run: null, step: null, item: null, since: at, cause: `A test that ${by} asked for.` },
         ...{ remedy: 'Nothing: this way works.', allowed: [], state: null, over: false },
       };
-      const notice = { key: 'test', epoch: 0, occasion: 'risk' as const, stage: 0, dueAt: at, facts };
+      const notice = { key: 'test', epoch: 0, occasion: 'risk' as const, stage: 0, facts };
       const parcel = { parcelId: uuidv7(), channel, to, notices: [notice] };
       await senders[channel].send(parcel, AbortSignal.timeout(testTimeoutMs));
     },

@@ -64,6 +64,12 @@ export async function select<T>(
   return result.rows;
 }
 
+/** By Postgres' clock, which all processes share: those of their hosts may differ, and be set. */
+export async function clockOf(db: Knex): Promise<Date> {
+  const [row] = await select<{ now: Date }>(db, 'select clock_timestamp() as now', []);
+  return row!.now;
+}
+
 /** Who takes the same name waits until this transaction ends. */
 export async function lockName(trx: Knex, name: string): Promise<void> {
   await select(trx, 'select pg_advisory_xact_lock(hashtextextended(?, 0))', [name]);

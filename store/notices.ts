@@ -1,4 +1,7 @@
-/** Notices: put with the journal's batches, in their transaction; addressed once they are due. */
+/**
+ * Notices: put with the journal's batches, in their transaction; addressed once they are due. That is counted from when they were
+ * written down, by Postgres' clock: an event's time is that of another host.
+ */
 import type { Knex } from 'knex';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunEvent } from '../model/events';
@@ -9,7 +12,7 @@ import type { RunProjection } from '../model/run-projection';
 import type { NotificationRule } from '../model/runbook/runbook';
 import { storableText } from '../record/canonical';
 import { eventOfRow, type ChainId } from '../record/row';
-import { select, type Scope } from './database';
+import { clockOf, select, type Scope } from './database';
 import { readJournalRows } from './journal-rows';
 import type { AddressingRules } from './notifications-contract';
 
@@ -41,18 +44,19 @@ export async function putNotice(
 ): Promise<void> {
   const notice = made.stage > 0 && made.facts.run !== null ? await withItsParking(trx, scope, made) : made;
   if (notice === undefined) return;
-  const { key, epoch, occasion, stage, dueAt, facts } = notice;
+  const { key, epoch, occasion, stage, afterMs = 0, facts } = notice;
   const text = (value: string | null): string | null => (value === null ? null : storableText(value));
   await select(
     trx,
     `insert into muster.notices (tenant_id, core_id, notice_id, key, epoch, occasion, stage, run_id, parent_run_id, cause, notice, rules,
        state, due_at, made_at)
-     values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'new', ?::timestamptz, clock_timestamp()) on conflict do nothing`,
+     select ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'new', made.at + make_interval(secs => ?), made.at
+     from (select date_trunc('milliseconds', clock_timestamp()) as at) as made on conflict do nothing`,
     [
       ...[scope.tenantId, scope.coreId, uuidv7(), storableText(key), epoch, occasion, stage],
       ...[text(facts.run?.runId ?? null), text(facts.run?.parentRunId ?? null)],
       ...[storableText(causeOf(occasion, stage, facts)), JSON.stringify(notice)],
-      ...[rules === null ? null : JSON.stringify(rules), timeOr(dueAt, facts.since)],
+      ...[rules === null ? null : JSON.stringify(rules), afterMs / 1000],
     ],
   );
 }
@@ -66,10 +70,6 @@ async function withItsParking(trx: Knex, scope: Scope, later: Notice): Promise<N
   );
   return row && asReminder(JSON.parse(row.notice) as Notice, later);
 }
-
-/** Times of events come from other hosts; what is no time is due at once. */
-const timeOr = (at: string, other: string): string =>
-  [at, other, '1970-01-01T00:00:00.000Z'].find((one) => !Number.isNaN(Date.parse(one)))!;
 
 interface NewNotice {
   notice_id: string;
@@ -87,14 +87,19 @@ const atOnce = 200;
 const rulesWithinMs = 10 * 60_000;
 const askAgainMs = 5_000;
 
-/** Gives each notice that is due its notifications. Several may do this at once: each takes others. */
-export async function addressNotices(trx: Knex, scope: Scope, rules: AddressingRules, now: Date): Promise<number> {
+/**
+ * Gives each notice that is due its notifications. Several may do this at once: each takes others. What was made later than it is
+ * now is due, too: the clock has been set back, and nobody waits until it has caught up.
+ */
+export async function addressNotices(trx: Knex, scope: Scope, rules: AddressingRules): Promise<number> {
+  const now = await clockOf(trx);
   const at = [scope.tenantId, scope.coreId];
   const rows = await select<NewNotice>(
     trx,
     `select notice_id, run_id, parent_run_id, cause, notice, rules, made_at from muster.notices
-     where tenant_id = ? and core_id = ? and state = 'new' and due_at <= ? order by due_at limit ${atOnce} for update skip locked`,
-    [...at, now],
+     where tenant_id = ? and core_id = ? and state = 'new' and (due_at <= ? or made_at > ?)
+     order by due_at limit ${atOnce} for update skip locked`,
+    [...at, now, now],
   );
   const addressing = new Addressing(trx, scope, rules, now);
   const outcomes: Record<Outcome, string[]> = { addressed: [], settled: [], later: [] };
@@ -131,7 +136,7 @@ class Addressing {
       return 'settled';
     }
     const found = await this.rulesFor(row);
-    if (found === null && this.now.getTime() - row.made_at.getTime() < rulesWithinMs) return 'later';
+    if (found === null && Math.abs(this.now.getTime() - row.made_at.getTime()) < rulesWithinMs) return 'later';
     const rules = found === null || found.length === 0 ? this.rules.defaults : found;
     for (const recipient of recipientsOf(rules, notice.occasion)) await this.notify(row, notice, recipient);
     return 'addressed';
@@ -199,12 +204,13 @@ class Addressing {
         `select max(n.ended_at) as at from muster.notifications n
          join muster.notices o on o.tenant_id = n.tenant_id and o.core_id = n.core_id and o.notice_id = n.notice_id
          where n.tenant_id = ? and n.core_id = ? and n.channel = 'mail' and n.recipient = ? and n.state = 'sent' and n.ended_at > ?
-         and o.cause = ?`,
+         and n.ended_at <= ? and o.cause = ?`,
         [
           this.scope.tenantId,
           this.scope.coreId,
           storableText(to),
           new Date(this.now.getTime() - this.rules.quietMs),
+          this.now,
           cause,
         ],
       );

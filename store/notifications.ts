@@ -3,16 +3,19 @@
  *
  * A sender holds its parcel by a lease, not by a transaction, because a mail server may take minutes. Killed between sending and
  * saying so, its parcel is sent again under the same id once the lease is over: at least once, never silently never.
+ *
+ * Every time is Postgres': the clocks of those who send may differ. That clock may be set back, too: what would wait for longer than
+ * anything is put off, or has not been tried and was made later than it is now, is due.
  */
 import type { Knex } from 'knex';
 import { v7 as uuidv7 } from 'uuid';
-import { parcelsOf, pauseAfterMs } from '../model/notify/digest';
+import { longestPauseMs, parcelsOf, pauseAfterMs } from '../model/notify/digest';
 import type { Channel, Notice } from '../model/notify/notice';
 import { sparedByClaim } from '../model/notify/notices';
 import type { Provenance } from '../model/order';
 import type { RunProjection } from '../model/run-projection';
 import { storableText } from '../record/canonical';
-import { lockName, select, type Database, type Scope } from './database';
+import { clockOf, lockName, select, type Database, type Scope } from './database';
 import { extendInstallation } from './journal';
 import { addressNotices, putNotice } from './notices';
 import { countUndelivered, listNotifications } from './notification-lists';
@@ -30,21 +33,23 @@ interface DueRow {
   notice: string;
 }
 
-export function createNotifications(database: Database, scope: Scope, clock: () => Date): Notifications {
+export function createNotifications(database: Database, scope: Scope): Notifications {
   return {
     put: (notice, rules) =>
       database.transaction('a notice could not be kept', (trx) => putNotice(trx, scope, notice, rules ?? null)),
     address: (rules) =>
-      database.transaction('the notices could not be addressed', (trx) => addressNotices(trx, scope, rules, clock())),
+      database.transaction('the notices could not be addressed', (trx) => addressNotices(trx, scope, rules)),
     take: (channel, leaseMs) =>
-      database.transaction('the notifications that are due could not be taken', (trx) =>
-        take(trx, scope, channel, { now: clock(), leaseMs }),
+      database.transaction('the notifications that are due could not be taken', async (trx) =>
+        take(trx, scope, channel, { now: await clockOf(trx), leaseMs }),
       ),
     sent: (parcel, by) =>
-      database.transaction('what was sent could not be recorded', (trx) => sent(trx, scope, parcel, by, clock())),
+      database.transaction('what was sent could not be recorded', async (trx) =>
+        sent(trx, scope, parcel, by, await clockOf(trx)),
+      ),
     failed: (parcel, by, why) =>
-      database.transaction('what could not be sent could not be recorded', (trx) =>
-        failed(trx, scope, parcel, by, why, clock()),
+      database.transaction('what could not be sent could not be recorded', async (trx) =>
+        failed(trx, scope, parcel, by, why, await clockOf(trx)),
       ),
     list: (filter) =>
       database.query('the notifications could not be listed', (db) => listNotifications(db, scope, filter)),
@@ -55,7 +60,9 @@ export function createNotifications(database: Database, scope: Scope, clock: () 
         ),
       ),
     undelivered: () =>
-      database.query('the notifications could not be counted', (db) => countUndelivered(db, scope, clock())),
+      database.query('the notifications could not be counted', async (db) =>
+        countUndelivered(db, scope, await clockOf(db)),
+      ),
   };
 }
 
@@ -90,13 +97,18 @@ const dueColumns = `n.notification_id as "notificationId", n.run_id as "runId", 
   where n.tenant_id = ? and n.core_id = ? and n.state = 'due' and n.channel = ?`;
 
 /** A parcel whose sender never came back, or a call that failed and whose pause is over: as it was. */
-async function leftOver(trx: Knex, scope: Scope, channel: Channel, { now }: Turn): Promise<Chosen | undefined> {
+async function leftOver(
+  trx: Knex,
+  scope: Scope,
+  channel: Channel,
+  { now, leaseMs }: Turn,
+): Promise<Chosen | undefined> {
   const at = [scope.tenantId, scope.coreId, channel];
   const [left] = await select<{ parcel_id: string }>(
     trx,
     `select parcel_id from muster.notifications where tenant_id = ? and core_id = ? and channel = ? and state = 'due'
-     and leased_until <= ? and parcel_id is not null order by leased_until limit 1`,
-    [...at, now],
+     and (leased_until <= ? or leased_until > ?) and parcel_id is not null order by leased_until limit 1`,
+    [...at, now, later(now, Math.max(leaseMs, longestPauseMs))],
   );
   if (left === undefined) return undefined;
   const rows = await select<DueRow>(
@@ -109,18 +121,21 @@ async function leftOver(trx: Knex, scope: Scope, channel: Channel, { now }: Turn
 
 async function nextDue(trx: Knex, scope: Scope, channel: Channel, { now }: Turn): Promise<Chosen | undefined> {
   const at = [scope.tenantId, scope.coreId, channel];
+  const due = [now, later(now, longestPauseMs), now];
   const [first] = await select<{ recipient: string }>(
     trx,
     `select recipient from muster.notifications where tenant_id = ? and core_id = ? and channel = ? and state = 'due'
-     and leased_until is null and due_at <= ? order by due_at, notification_id limit 1`,
-    [...at, now],
+     and leased_until is null and (due_at <= ? or due_at > ? or (attempts = 0 and made_at > ?))
+     order by due_at, notification_id limit 1`,
+    [...at, ...due],
   );
   if (first === undefined) return undefined;
   const rows = await select<DueRow>(
     trx,
-    `select ${dueColumns} and n.leased_until is null and n.due_at <= ? and n.recipient = ?
+    `select ${dueColumns} and n.leased_until is null and n.recipient = ?
+       and (n.due_at <= ? or n.due_at > ? or (n.attempts = 0 and n.made_at > ?))
      order by n.due_at, n.notification_id limit ${mostInParcel} for update of n skip locked`,
-    [...at, now, first.recipient],
+    [...at, first.recipient, ...due],
   );
   const [parcel] = parcelsOf(rows);
   return parcel && { parcelId: uuidv7(), rows: parcel };
@@ -163,10 +178,12 @@ async function claimedEpochs(trx: Knex, scope: Scope, runIds: readonly string[])
   return new Set(rows.map(({ run_id, epoch }) => `${run_id} ${epoch}`));
 }
 
+const later = (now: Date, byMs: number): Date => new Date(now.getTime() + byMs);
+
 const marks = (values: readonly unknown[]): string => values.map(() => '?').join(', ');
 
 async function lease(trx: Knex, scope: Scope, parcelId: string, rows: readonly DueRow[], turn: Turn): Promise<void> {
-  const until = new Date(turn.now.getTime() + turn.leaseMs);
+  const until = later(turn.now, turn.leaseMs);
   await update(trx, scope, rows, 'parcel_id = ?, leased_until = ?', [parcelId, until]);
 }
 
@@ -220,7 +237,7 @@ async function failed(
   const apart = 'parcel_id = null, leased_until = null';
   await update(trx, scope, over, `state = 'failed', ended_at = ?, ${common}, ${apart}`, [now, error]);
   const failures = Math.max(...rows.map(({ attempts }) => attempts)) + 1;
-  const again = new Date(now.getTime() + pauseAfterMs(failures));
+  const again = later(now, pauseAfterMs(failures));
   const rest = rows.filter((row) => !isOver(row));
   // A receiver of calls may have taken what was never answered, and knows it again by its id. Mails are for people: those that wait
   // for the same one go together once they can, and the oldest decides for all.

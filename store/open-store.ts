@@ -51,7 +51,7 @@ export function openStore(connectionString: string, options: StoreOptions = {}):
     tokens: createTokens(database, scope, options.clock ?? (() => new Date())),
     idempotency: createIdempotencyKeys(database, scope),
     sites: createSitesSeen(database, scope),
-    notifications: createNotifications(database, scope, options.clock ?? (() => new Date())),
+    notifications: createNotifications(database, scope),
     runbooks: createRunbooks(database, scope, options.clock ?? (() => new Date())),
     rehearsals: createRehearsals(database, scope),
     risks: createRisks(database, scope),

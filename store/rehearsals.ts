@@ -55,7 +55,7 @@ async function skip(trx: Knex, scope: Scope, skipped: Parameters<Rehearsals['ski
     trx,
     scope,
     {
-      ...{ key, epoch: 0, occasion: 'rehearsal-due', stage: 0, dueAt: at },
+      ...{ key, epoch: 0, occasion: 'rehearsal-due', stage: 0 },
       facts: {
         ...{ run: null, step: null, item: null, allowed: [], state: null, over: false },
         ...{ name: runbook, since: at, cause: message },

@@ -17,7 +17,9 @@ export function parcelsOf<T extends Due>(due: readonly T[]): T[][] {
   return lists.length > mostCauses ? [lists.flat()] : lists;
 }
 
+export const longestPauseMs = 15 * 60_000;
+
 /** The pause before the next try: 10 s, 20 s, 40 s … up to a quarter of an hour. `failures` counts from 1. */
 export function pauseAfterMs(failures: number): number {
-  return Math.min(10_000 * 2 ** Math.min(Math.max(failures, 1) - 1, 20), 15 * 60_000);
+  return Math.min(10_000 * 2 ** Math.min(Math.max(failures, 1) - 1, 20), longestPauseMs);
 }

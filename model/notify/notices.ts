@@ -42,12 +42,12 @@ function noticesOfEvent(context: NoticeContext, event: RunEvent): Notice[] {
   switch (event.kind) {
     case 'run-opened': {
       const { order } = event.data;
-      const risk = atRisk(context, order.requestedAt, order.server.objectives.rtoMs);
+      const risk = atRisk(context, event.at, order.requestedAt, order.server.objectives.rtoMs);
       return isPart ? risk : [started(context, event.at, order.reason), ...risk];
     }
     case 'plan-opened': {
       const { order } = event.data;
-      const risk = atRisk(context, order.requestedAt, order.plan.objectives.rtoMs);
+      const risk = atRisk(context, event.at, order.requestedAt, order.plan.objectives.rtoMs);
       return isPart ? risk : [started(context, event.at, order.reason), ...risk];
     }
     case 'parked':
@@ -78,22 +78,22 @@ function notice(
   about: NoticeFacts,
   more: Partial<Notice> = {},
 ): Notice {
-  return { key: context.runId, epoch: 0, stage: 0, occasion, dueAt: about.since, facts: about, ...more };
+  return { key: context.runId, epoch: 0, stage: 0, occasion, facts: about, ...more };
 }
 
 const started = (context: NoticeContext, at: string, reason: string): Notice =>
   notice(context, 'started', facts(context, at, { cause: reason }));
 
-function atRisk(context: NoticeContext, requestedAt: string, rtoMs: number | null): Notice[] {
-  const requestedMs = Date.parse(requestedAt);
-  if (rtoMs === null || rtoMs <= 0 || Number.isNaN(requestedMs)) return [];
-  const dueMs = requestedMs + Math.round(rtoMs * riskShare);
+function atRisk(context: NoticeContext, at: string, requestedAt: string, rtoMs: number | null): Notice[] {
+  const [requestedMs, atMs] = [requestedAt, at].map((time) => Date.parse(time)) as [number, number];
+  if (rtoMs === null || rtoMs <= 0 || Number.isNaN(requestedMs - atMs)) return [];
+  const afterMs = Math.max(0, requestedMs + Math.round(rtoMs * riskShare) - atMs);
   // Beyond what a date can be, an objective is never at risk.
-  if (dueMs > 8e15) return [];
+  if (afterMs > 8e14) return [];
   const cause = `${Math.round(riskShare * 100)} % of its RTO has passed, and nothing is proven yet.`;
   const remedy = 'Look at what it is busy with, or waits for.';
   const about = facts(context, requestedAt, { cause, remedy });
-  return [notice(context, 'objective-at-risk', about, { dueAt: new Date(dueMs).toISOString() })];
+  return [notice(context, 'objective-at-risk', about, { afterMs })];
 }
 
 type Of<K extends RunEvent['kind']> = Extract<RunEvent, { kind: K }>;
@@ -131,7 +131,7 @@ function reminder(context: NoticeContext, { at, step, item, data }: Of<'reminded
   if (stage === 0) return [];
   const sinceMs = Date.parse(at) - data.waitingMs;
   const since = Number.isNaN(sinceMs) ? at : new Date(sinceMs).toISOString();
-  return [notice(context, 'stuck', facts(context, since, { step, item }), { epoch: data.epoch, stage, dueAt: at })];
+  return [notice(context, 'stuck', facts(context, since, { step, item }), { epoch: data.epoch, stage })];
 }
 
 /** What a reminder or an escalation says of the parking that it is about. */

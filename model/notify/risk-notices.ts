@@ -20,7 +20,6 @@ export function riskNotice(
     epoch: appearance,
     occasion,
     stage: goneAt === null ? 0 : 1,
-    dueAt: goneAt ?? since,
     facts: {
       ...{ run: null, step: null, item: null, allowed: [], state: null },
       name: short(subject.name),

@@ -22,7 +22,7 @@ export function siteNotice({ siteId, absences, since }: SiteAbsence, over: boole
     : 'Start one there (`muster up` or `muster worker`), or look why it ended: its log, its host.';
   const common = { step: null, item: null, allowed: [], state: null, run: null };
   return {
-    ...{ key: siteKey(siteId), epoch: absences, occasion: 'risk', stage: over ? 1 : 0, dueAt: since },
+    ...{ key: siteKey(siteId), epoch: absences, occasion: 'risk', stage: over ? 1 : 0 },
     facts: { ...common, name: `Site ${siteId}`, since, cause, remedy, over },
   };
 }

@@ -8,9 +8,9 @@ import type { Sender } from '../../notify/message';
 import { isPrintable } from '../../model/names';
 import type { NotificationRule } from '../../model/runbook/runbook';
 import type { Provenance } from '../../model/order';
-import type { OpenStore } from '../../store/open-store';
+import type { OpenStore, StoreOptions } from '../../store/open-store';
 import { batch, event, newRunId, opened, serverSpec } from '../store/run-events';
-import { withStore } from '../store/store';
+import { withOutbox, type Pass } from '../store/outbox';
 import { startSmtp, type TestSmtp } from './support/smtp';
 
 jest.setTimeout(180_000);
@@ -48,19 +48,14 @@ function dispatch(store: OpenStore, pace: Partial<Pace> = {}, mail = sender()): 
   return dispatcher;
 }
 
-let aheadMs = 0;
-beforeEach(() => (aheadMs = 0));
-const run = (use: (store: OpenStore) => Promise<void>) =>
-  withStore(
-    async (store) => {
-      try {
-        await use(store);
-      } finally {
-        await Promise.all(running.splice(0).map((dispatcher) => dispatcher.stop()));
-      }
-    },
-    { clock: () => new Date(Date.now() + aheadMs) },
-  );
+const run = (use: (store: OpenStore, pass: Pass) => Promise<void>, options: StoreOptions = {}) =>
+  withOutbox(async (store, pass) => {
+    try {
+      await use(store, pass);
+    } finally {
+      await Promise.all(running.splice(0).map((dispatcher) => dispatcher.stop()));
+    }
+  }, options);
 
 async function stick(
   store: OpenStore,
@@ -111,7 +106,7 @@ test('a stuck step arrives: what and where, cause, remedy, since when, the comma
   }));
 
 test('200 servers stuck on one cause while the mail server is down are one mail with the list, once it is back', () =>
-  run(async (store) => {
+  run(async (store, pass) => {
     await smtp.stop();
     dispatch(store);
     for (let i = 0; i < 200; i += 1) await stick(store, `app${i}`, `app${i}: 12${i} MiB free`);
@@ -120,7 +115,7 @@ test('200 servers stuck on one cause while the mail server is down are one mail 
       return all.length === 200 && all.every(({ attempts }) => attempts > 0);
     });
     await smtp.start();
-    aheadMs = 1_800_000;
+    await pass(1_800_000);
     await until(allSent(store));
     expect(smtp.received).toHaveLength(1);
     const { mail } = smtp.received[0]!;
@@ -143,17 +138,44 @@ test('the same flush again brings no second mail, and what a retry answered befo
     expect(smtp.received.map(({ mail }) => mail.subject)).toEqual(['Stuck: app01 at create-machine: no space']);
   }));
 
+test('mails arrive on a host whose clock is an hour behind, also one that failed before Postgres’ clock was set back', () =>
+  run(
+    async (store, pass) => {
+      await smtp.stop();
+      dispatch(store, { windowMs: 10_000, quietMs: 120_000 });
+      await stick(store);
+      await pass(10_000);
+      await until(async () => (await store.notifications.list({ limit: 9 })).some(({ state }) => state === 'due'));
+      await pass(-3_600_000);
+      await until(async () => (await store.notifications.list({ limit: 9 })).some(({ attempts }) => attempts > 0));
+      await smtp.start();
+      await pass(-3_600_000);
+      await until(allSent(store));
+      expect(smtp.received).toHaveLength(1);
+    },
+    { clock: () => new Date(Date.now() - 3_600_000) },
+  ));
+
 test('a dispatcher that was killed between sending and saying so leads to a second mail with the same Message-ID', () =>
-  run(async (store) => {
+  run(async (store, pass) => {
     const real = sender();
     await stick(store);
     const killed: Sender = {
       // The mail is out; then nothing of this process runs any more.
       send: (parcel, signal) => real.send(parcel, signal).then(() => new Promise((_, reject) => reject(new Error()))),
     };
+    const looks: Promise<unknown>[] = [];
     const dying = {
       ...store,
-      notifications: { ...store.notifications, failed: () => new Promise<void>(() => undefined) },
+      notifications: {
+        ...store.notifications,
+        take: (...of: Parameters<typeof store.notifications.take>) => {
+          const look = store.notifications.take(...of);
+          looks.push(look);
+          return look;
+        },
+        failed: () => new Promise<void>(() => undefined),
+      },
     };
     const dead = startDispatcher({
       ...{ store: dying, defaults, by, giveUpMs: 1, log: pino({ level: 'silent' }), pace: quick },
@@ -161,8 +183,9 @@ test('a dispatcher that was killed between sending and saying so leads to a seco
     });
     await until(() => smtp.received.length === 1);
     void dead.stop();
+    await Promise.all(looks);
     dispatch(store);
-    aheadMs = 600_000;
+    await pass(600_000);
     await until(allSent(store));
     const ids = smtp.received.map(({ mail }) => mail.messageId);
     expect(ids).toHaveLength(2);
@@ -250,7 +273,7 @@ test('login and TLS: the password comes from its reference, and without STARTTLS
   }));
 
 const noticeFor = (name: string) => ({
-  ...{ key: newRunId(), epoch: 0, occasion: 'risk' as const, stage: 0, dueAt: new Date().toISOString() },
+  ...{ key: newRunId(), epoch: 0, occasion: 'risk' as const, stage: 0 },
   facts: {
     ...{ name, run: null, step: null, item: null, since: new Date().toISOString(), cause: 'x', remedy: '' },
     ...{ allowed: [], state: null, over: false },

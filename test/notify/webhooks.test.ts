@@ -18,7 +18,7 @@ const sender = (changes: Partial<WebhookDeps> = {}) =>
   });
 
 const notice = (name: string): Notice => ({
-  ...{ key: `risk/${name}`, epoch: 1, occasion: 'risk', stage: 0, dueAt: '2026-01-01T00:00:00.000Z' },
+  ...{ key: `risk/${name}`, epoch: 1, occasion: 'risk', stage: 0 },
   facts: {
     ...{ name, run: null, step: null, item: null, since: '2026-01-01T00:00:00.000Z', cause: 'It lags.' },
     ...{ remedy: 'Look at it.', allowed: [], state: null, over: false },

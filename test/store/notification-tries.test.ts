@@ -6,16 +6,12 @@ import type { Provenance } from '../../model/order';
 import type { NotificationRule } from '../../model/runbook/runbook';
 import type { OpenStore } from '../../store/open-store';
 import { at, batch, event, newRunId, opened } from './run-events';
-import { withStore } from './store';
+import { withOutbox } from './outbox';
 
 const by: Provenance = {
   actor: { kind: 'worker', id: 'api-1', name: 'notifications' },
   ...{ authMethod: 'internal', requestId: '', address: '' },
 };
-const now = { ms: Date.parse(at(0)) };
-beforeEach(() => (now.ms = Date.parse(at(0))));
-const run = (use: (store: OpenStore, url: string) => Promise<void>) =>
-  withStore(use, { clock: () => new Date(now.ms) });
 
 const parked = (message: string) =>
   event(
@@ -33,22 +29,23 @@ async function stick(store: OpenStore, message: string): Promise<string> {
   return runId;
 }
 
+const rule: NotificationRule = { on: ['stuck'], mail: ['oncall@dr.example'], webhooks: ['chat'] };
+const toOnCall = { defaults: [rule] };
+
 async function take(store: OpenStore, channel: 'mail' | 'webhook') {
-  const rule: NotificationRule = { on: ['stuck'], mail: ['oncall@dr.example'], webhooks: ['chat'] };
-  while ((await store.notifications.address({ defaults: [rule], windowMs: 0, quietMs: 0 })) > 0);
+  while ((await store.notifications.address({ ...toOnCall, windowMs: 0, quietMs: 0 })) > 0);
   return store.notifications.take(channel, 60_000);
 }
 
 const away = { error: 'status 503', forGood: false, giveUpMs: 3_600_000 };
 
 test('a call that failed is repeated as the same message, and keeps none back that came meanwhile', () =>
-  run(async (store) => {
-    now.ms += 10_000;
+  withOutbox(async (store, pass) => {
     await stick(store, 'no space');
     const first = await take(store, 'webhook');
     await store.notifications.failed(first!, by, away);
     expect(await take(store, 'webhook')).toBeUndefined();
-    now.ms += 10_000;
+    await pass(10_000);
     const later = await stick(store, 'no space');
     const next = await take(store, 'webhook');
     expect(next!.parcelId).not.toBe(first!.parcelId);
@@ -56,9 +53,9 @@ test('a call that failed is repeated as the same message, and keeps none back th
     const again = await take(store, 'webhook');
     expect(again).toEqual(first);
     await store.notifications.failed(again!, by, away);
-    now.ms += 19_000;
+    await pass(19_000);
     expect(await take(store, 'webhook')).toBeUndefined();
-    now.ms += 1_000;
+    await pass(1_000);
     expect(await take(store, 'webhook')).toEqual(first);
     await store.notifications.sent(first!, by);
     await store.notifications.sent(next!, by);
@@ -69,26 +66,23 @@ test('a call that failed is repeated as the same message, and keeps none back th
   }));
 
 test('mails that failed go out as one with what came for the same reader meanwhile', () =>
-  run(async (store) => {
-    now.ms += 10_000;
+  withOutbox(async (store, pass) => {
     const runs = [await stick(store, 'no space')];
     await store.notifications.failed((await take(store, 'mail'))!, by, away);
-    now.ms += 10_000;
+    await pass(10_000);
     runs.push(await stick(store, 'no space'));
     const both = await take(store, 'mail');
     expect(both!.notices.map(({ key }) => key).sort()).toEqual(runs.sort());
   }));
 
 test('who has taken it is not reminded on the first day, but is after it', () =>
-  run(async (store) => {
-    now.ms += 10_000;
+  withOutbox(async (store) => {
     const runId = await stick(store, 'no space');
     await store.notifications.sent((await take(store, 'mail'))!, by);
     let flush = 1;
     const remind = async (minutes: number) => {
       const waited = event('reminded', { epoch: 1, waitingMs: minutes * 60_000 }, { at: at(60 * minutes + 1) });
       await store.journal.append(batch(runId, (flush += 1), [waited]));
-      now.ms = Date.parse(at(60 * minutes + 10));
       const parcel = await take(store, 'mail');
       if (parcel) await store.notifications.sent(parcel, by);
       return parcel?.notices.length ?? 0;
@@ -101,13 +95,54 @@ test('who has taken it is not reminded on the first day, but is after it', () =>
     expect(await remind(48 * 60)).toBe(1);
   }));
 
+const hour = 3_600_000;
+
+test.each([
+  ['behind', -hour],
+  ['ahead', hour],
+])('an event is told at once where the clock of who asks is an hour %s of it', (_, byMs) =>
+  withOutbox(
+    async (store) => {
+      const runId = newRunId();
+      const stuck = { ...parked('no space'), at: new Date().toISOString() };
+      await store.journal.append(batch(runId, 1, [opened(runId), stuck]));
+      expect((await take(store, 'mail'))?.notices).toMatchObject([{ occasion: 'stuck', key: runId }]);
+    },
+    { clock: () => new Date(Date.now() + byMs) },
+  ),
+);
+
+test.each(['mail', 'webhook'] as const)(
+  'with Postgres’ own clock set back an hour, no %s waits until it has caught up: neither a first one nor one that failed',
+  (channel) =>
+    withOutbox(async (store, pass) => {
+      const runId = await stick(store, 'no space');
+      await pass(-hour);
+      await store.notifications.address({ ...toOnCall, windowMs: 10_000, quietMs: 120_000 });
+      expect(await store.notifications.take(channel, 60_000)).toBeUndefined();
+      await pass(-hour);
+      const first = await store.notifications.take(channel, 60_000);
+      expect(first?.notices.map(({ key }) => key)).toEqual([runId]);
+      await store.notifications.failed(first!, by, { ...away, giveUpMs: 24 * hour });
+      expect(await store.notifications.take(channel, 60_000)).toBeUndefined();
+      await pass(-hour);
+      const again = await store.notifications.take(channel, 60_000);
+      expect(again?.notices).toEqual(first!.notices);
+      await store.notifications.sent(again!, by);
+      await pass(-hour);
+      // What was sent in what is now the future asks for no quiet.
+      await stick(store, 'no space');
+      await store.notifications.address({ ...toOnCall, windowMs: 0, quietMs: 120_000 });
+      expect(await store.notifications.take(channel, 60_000)).toBeDefined();
+    }),
+);
+
 test('the statements of docs/operating.md take what is old and was told, and leave what waits', () =>
-  run(async (store, url) => {
-    now.ms += 10_000;
+  withOutbox(async (store, _, url) => {
     const runId = await stick(store, 'no space');
     await store.notifications.sent((await take(store, 'mail'))!, by);
     await store.notifications.put({
-      ...{ key: 'risk/lag', epoch: 1, occasion: 'risk', stage: 0, dueAt: at(1) },
+      ...{ key: 'risk/lag', epoch: 1, occasion: 'risk', stage: 0 },
       facts: {
         ...{ name: 'app01', run: null, step: null, item: null, since: at(1), cause: 'It lags.' },
         ...{ remedy: 'Look.', allowed: [], state: null, over: false },

@@ -5,7 +5,7 @@ import type { Notice } from '../../model/notify/notice';
 import { installationChain } from '../../store/journal';
 import type { OpenStore } from '../../store/open-store';
 import { at, batch, closed, event, newRunId, noted, opened, serverSpec } from './run-events';
-import { withStore } from './store';
+import { withOutbox } from './outbox';
 
 jest.setTimeout(120_000);
 
@@ -18,9 +18,6 @@ const by: Provenance = {
 const defaults: NotificationRule[] = [
   { on: ['stuck', 'gate', 'finished', 'objective-at-risk', 'risk'], mail: ['oncall@dr.example'], webhooks: [] },
 ];
-const now = { ms: Date.parse(at(0)) };
-const clock = (): Date => new Date(now.ms);
-beforeEach(() => (now.ms = Date.parse(at(0))));
 
 const parked = (epoch: number, message = 'the datastore is full', second = 1) =>
   event(
@@ -38,15 +35,12 @@ const decided = (epoch: number) =>
   event('decided', { epoch, decision: 'retry', reason: 'freed', from: null, input: null }, { step: 'create-machine' });
 
 async function due(store: OpenStore, rules = defaults) {
-  now.ms += 10_000;
   while ((await store.notifications.address({ defaults: rules, windowMs: 0, quietMs: 0 })) > 0);
   return store.notifications.take('mail', 60_000);
 }
 
-const run = (use: (store: OpenStore) => Promise<void>) => withStore(use, { clock });
-
 test('a stuck step is told once, however often its flush or its addressing comes again', () =>
-  run(async (store) => {
+  withOutbox(async (store) => {
     const runId = newRunId();
     const flush = batch(runId, 1, [opened(runId), parked(1)]);
     await store.journal.append(flush);
@@ -64,7 +58,7 @@ test('a stuck step is told once, however often its flush or its addressing comes
   }));
 
 test('a batch that is not written leaves nobody to be told', () =>
-  run(async (store) => {
+  withOutbox(async (store) => {
     const runId = newRunId();
     await store.journal.append(batch(runId, 1, [opened(runId)]));
     await expect(store.journal.append(batch(runId, 1, [parked(1)]))).rejects.toMatchObject({ name: 'PermanentError' });
@@ -72,19 +66,18 @@ test('a batch that is not written leaves nobody to be told', () =>
   }));
 
 test('what was decided before its mail went out is not told', () =>
-  run(async (store) => {
+  withOutbox(async (store, pass) => {
     const runId = newRunId();
     await store.journal.append(batch(runId, 1, [opened(runId), parked(1)]));
-    now.ms += 2_000;
     await store.notifications.address({ defaults, windowMs: 60_000, quietMs: 0 });
     await store.journal.append(batch(runId, 2, [decided(1)]));
-    now.ms += 120_000;
+    await pass(120_000);
     expect(await store.notifications.take('mail', 60_000)).toBeUndefined();
     expect(await store.notifications.list({ limit: 10 })).toMatchObject([{ state: 'settled', epoch: 1 }]);
   }));
 
 test('200 servers with one cause are one parcel, and other causes have their own', () =>
-  run(async (store) => {
+  withOutbox(async (store) => {
     for (let i = 0; i < 200; i += 1) {
       const runId = newRunId();
       const server = serverSpec({ id: `s-${i}`, name: `app${i}` });
@@ -100,7 +93,7 @@ test('200 servers with one cause are one parcel, and other causes have their own
   }));
 
 test('with more causes than anybody reads one by one, one parcel has them all', () =>
-  run(async (store) => {
+  withOutbox(async (store) => {
     const causes = ['no space', 'no answer', 'no driver', 'bad key', 'no network', 'no machine', 'no power'];
     for (const cause of causes) {
       const runId = newRunId();
@@ -111,18 +104,18 @@ test('with more causes than anybody reads one by one, one parcel has them all', 
   }));
 
 test('two senders never hold the same parcel, and one that died leaves its own to the next, under the same id', () =>
-  run(async (store) => {
+  withOutbox(async (store, pass) => {
     const runId = newRunId();
     await store.journal.append(batch(runId, 1, [opened(runId), parked(1)]));
     const held = await due(store);
     expect(await store.notifications.take('mail', 60_000)).toBeUndefined();
-    now.ms += 61_000;
+    await pass(61_000);
     const again = await store.notifications.take('mail', 60_000);
     expect(again).toEqual(held);
   }));
 
 test('a failed try is repeated with growing pauses until it is too old, and then stands as failed', () =>
-  run(async (store) => {
+  withOutbox(async (store, pass) => {
     const runId = newRunId();
     await store.journal.append(batch(runId, 1, [opened(runId), parked(1)]));
     const why = { error: 'connect ECONNREFUSED', forGood: false, giveUpMs: 3_600_000 };
@@ -130,12 +123,13 @@ test('a failed try is repeated with growing pauses until it is too old, and then
     let parcel = await due(store);
     while (parcel !== undefined) {
       await store.notifications.failed(parcel, by, why);
-      const failedAt = now.ms;
+      let waited = 0;
       do {
-        now.ms += 10_000;
+        await pass(10_000);
+        waited += 10;
         parcel = await store.notifications.take('mail', 60_000);
-      } while (parcel === undefined && now.ms - failedAt < 7_200_000);
-      if (parcel) pauses.push((now.ms - failedAt) / 1000);
+      } while (parcel === undefined && waited < 7_200);
+      if (parcel) pauses.push(waited);
     }
     expect(pauses).toEqual([10, 20, 40, 80, 160, 320, 640, 900, 900, 900]);
     expect(await store.notifications.undelivered()).toMatchObject({ due: 0, failed: 1 });
@@ -145,37 +139,39 @@ test('a failed try is repeated with growing pauses until it is too old, and then
   }));
 
 test('the next mail on the same cause waits for the quiet time', () =>
-  run(async (store) => {
+  withOutbox(async (store, pass) => {
     const stick = async () => {
-      now.ms += 2_000;
       const runId = newRunId();
       await store.journal.append(batch(runId, 1, [opened(runId), parked(1)]));
       await store.notifications.address({ defaults, windowMs: 0, quietMs: 300_000 });
       return store.notifications.take('mail', 60_000);
     };
     await store.notifications.sent((await stick())!, by);
-    now.ms += 1_000;
+    await pass(1_000);
     expect(await stick()).toBeUndefined();
     expect(await stick()).toBeUndefined();
-    now.ms += 300_000;
+    await pass(300_000);
     expect((await store.notifications.take('mail', 60_000))?.notices).toHaveLength(2);
   }));
 
 test('an objective at risk is told at 80 % of the RTO, once, and not when the boot was proven before', () =>
-  run(async (store) => {
+  withOutbox(async (store, pass) => {
     const [late, proven] = [newRunId(), newRunId()];
     await store.journal.append(batch(late, 1, [opened(late)]));
     const proof = { provenAt: at(60), rungs: [], heartbeat: { state: 'shown' } };
     await store.journal.append(
       batch(proven, 1, [opened(proven), event('step-done', { result: proof }, { step: 'prove-boot', at: at(60) })]),
     );
-    now.ms = Date.parse(at(470));
+    expect(await due(store)).toBeUndefined();
+    await pass(475_000);
+    expect(await due(store)).toBeUndefined();
+    await pass(5_000);
     expect(await due(store)).toMatchObject({ notices: [{ occasion: 'objective-at-risk', key: late }] });
     expect(await due(store)).toBeUndefined();
   }));
 
 test('a reminder says what its parking said, at half an hour, two hours, and not in between', () =>
-  run(async (store) => {
+  withOutbox(async (store) => {
     const runId = newRunId();
     await store.journal.append(batch(runId, 1, [opened(runId), parked(1)]));
     await store.notifications.sent((await due(store))!, by);
@@ -188,7 +184,6 @@ test('a reminder says what its parking said, at half an hour, two hours, and not
     const told: (string | undefined)[] = [];
     for (const [index, minutes] of [15, 30, 60, 125, 240].entries()) {
       await store.journal.append(batch(runId, 2 + index, [reminded(minutes)]));
-      now.ms = Date.parse(at(60 * minutes + 10));
       const parcel = await due(store, [{ on: ['stuck'], mail: ['oncall@dr.example'], webhooks: [] }]);
       told.push(parcel?.notices[0]?.facts.cause);
       if (parcel) await store.notifications.sent(parcel, by);
@@ -197,13 +192,13 @@ test('a reminder says what its parking said, at half an hour, two hours, and not
   }));
 
 test('a risk is put with its own rules, told when it appears and when it goes', () =>
-  run(async (store) => {
+  withOutbox(async (store) => {
     const rules: NotificationRule[] = [{ on: ['risk'], mail: ['anna@dr.example'], webhooks: ['chat'] }];
     const facts = {
       ...{ name: 'app01', run: null, step: null, item: null, since: at(0), cause: 'Replication is 40 min behind.' },
       ...{ remedy: 'Look at the source.', allowed: [], state: null, over: false },
     };
-    const risk: Notice = { key: 'risk/app01/lag', epoch: 1, occasion: 'risk', stage: 0, dueAt: at(0), facts };
+    const risk: Notice = { key: 'risk/app01/lag', epoch: 1, occasion: 'risk', stage: 0, facts };
     await store.notifications.put(risk, rules);
     await store.notifications.put(risk, rules);
     await store.notifications.put({ ...risk, stage: 1, facts: { ...facts, over: true } }, rules);
@@ -216,9 +211,8 @@ test('a risk is put with its own rules, told when it appears and when it goes', 
   }));
 
 test('a run that ends is told with its state', () =>
-  run(async (store) => {
+  withOutbox(async (store) => {
     const runId = newRunId();
     await store.journal.append(batch(runId, 1, [opened(runId), noted('x'), closed()]));
-    now.ms = Date.parse(at(200));
     expect(await due(store)).toMatchObject({ notices: [{ occasion: 'finished', facts: { state: 'succeeded' } }] });
   }));

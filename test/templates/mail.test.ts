@@ -7,14 +7,14 @@ const since = '2026-01-01T00:00:00.000Z';
 const about = (name: string) => ({ name, step: null, item: null, since, remedy: '', state: null, over: false });
 
 const ofRun = (occasion: Occasion, name: string, cause: string): Notice => ({
-  ...{ key: `run-of-${name}`, epoch: 1, occasion, stage: 0, dueAt: since },
+  ...{ key: `run-of-${name}`, epoch: 1, occasion, stage: 0 },
   facts: {
     ...{ ...about(name), cause, allowed: ['retry', 'provide'] },
     run: { runId: `run-of-${name}`, parentRunId: null, procedure: 'push-button-recovery', mode: 'recovery' },
   },
 });
 const ofNoRun = (occasion: Occasion, name: string): Notice => ({
-  ...{ key: name, epoch: 1, occasion, stage: 0, dueAt: since },
+  ...{ key: name, epoch: 1, occasion, stage: 0 },
   facts: { ...about(name), cause: 'It lags.', allowed: [], run: null },
 });
 
