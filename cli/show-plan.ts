@@ -1,6 +1,8 @@
 /** A plan on a terminal of 80 columns: result, objectives, what waits, waves, and the servers that somebody has to know of. */
 import { formatDuration, formatTime } from '../model/durations';
 import { timeLeftWords } from '../model/estimate/words';
+import { shortId } from '../model/ids';
+import { placeText } from '../model/plan';
 import type { PlanObjective } from '../model/plan-view/plan-objectives';
 import { busyServers, type HoldView, type PlanView } from '../model/plan-view/plan-view';
 import type { ServerOfPlanView, ServerStage } from '../model/plan-view/server-of-plan';
@@ -65,7 +67,7 @@ export function planObjectiveWords({ actualMs, targetMs, verdict, because }: Pla
 }
 
 export function holdWords({ of, by, since, reason }: HoldView): string {
-  const place = of.kind === 'run' ? 'the whole plan' : `${of.kind} ${of.name}`;
+  const place = of.kind === 'run' ? 'the whole plan' : placeText(of);
   return `${place} since ${formatTime(since)} by ${by.actor.name}: ${reason}`;
 }
 

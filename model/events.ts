@@ -55,7 +55,7 @@ export interface EventData {
     /** Absent where no runbook names the gate. */
     gate?: GateStanding;
   };
-  /** An optional server was stuck for as long as its order allows; it is undone now. */
+  /** People were waited for as long as the order allows; it is undone now. Of a plan, epoch 0: the run of this server or runbook gave up. */
   'gave-up': { epoch: number; afterMs: number };
   reminded: { epoch: number; waitingMs: number };
   /**

@@ -23,6 +23,8 @@ export interface PlanOrder {
   readonly intent: Intent;
   readonly runbook: PinnedRunbook;
   readonly partOf?: PartOf;
+  /** Of an included runbook that is started while the plan that includes it is held: nothing of it is started before that goes on. */
+  readonly startsHeld?: PlanHeld;
   /** The text, read; what it says of servers is in their orders, and what it includes has become `parts`. */
   readonly plan: RunbookOfPlan;
   readonly servers: readonly ServerOfPlan[];
@@ -30,10 +32,24 @@ export interface PlanOrder {
   readonly parts: readonly PartOfPlan[];
   readonly retry: RetryPolicy;
   readonly reminderMs: number;
+  /**
+   * Rehearsals: after it has waited for people for so long, at a step or a gate of its own or of one of its runs, it undoes everything
+   * and has failed. Absent, as in a recovery and in orders of earlier versions: it waits without end.
+   */
+  readonly giveUpAfterMs?: number;
   readonly lostAt: string | null;
   readonly requestedAt: string;
   readonly requestedBy: Provenance;
   readonly reason: string;
+}
+
+/** What a plan tells those that it includes. */
+export interface PlanHeld {
+  /** Rises: of two that cross, the higher one is true. */
+  readonly n: number;
+  readonly held: boolean;
+  readonly reason: string;
+  readonly by: Provenance;
 }
 
 export type RunbookOfPlan = Pick<
@@ -70,11 +86,19 @@ export interface ServerOfPlan {
 /** Where people hold a plan. */
 export type HoldPlace =
   | { readonly kind: 'run' }
+  /** Of an included runbook: the plan that includes it, and which is held as a whole. */
+  | { readonly kind: 'plan' }
   | { readonly kind: 'wave'; readonly name: string }
   | { readonly kind: 'server'; readonly name: string };
 
 /** One text for one place, to tell places apart. */
-export const placeKey = (of: HoldPlace): string => (of.kind === 'run' ? 'run' : `${of.kind} ${of.name}`);
+export const placeKey = (of: HoldPlace): string => ('name' in of ? `${of.kind} ${of.name}` : of.kind);
+
+/** As people are told of it: `the run`, `wave data`. */
+export function placeText(of: HoldPlace): string {
+  if ('name' in of) return `${of.kind} ${of.name}`;
+  return of.kind === 'run' ? 'the run' : 'the plan that includes it';
+}
 
 /** The record's first event has the plan without the servers' orders: each of them opens a record of its own. */
 export type PlanHeader = Omit<PlanOrder, 'servers' | 'parts'> & {

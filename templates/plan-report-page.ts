@@ -56,7 +56,7 @@ export function planReportPage(report: PlanReport, css: string) {
       answers: answers.map(({ at, by, act, reason }) => ({ at: formatTime(at), by: by.actor.name, act, reason })),
     })),
     holds: report.holds.map(({ of, since, until, by, reason, endedBy }) => ({
-      place: of.kind === 'run' ? 'The whole plan' : `${of.kind === 'wave' ? 'Wave' : 'Server'} ${of.name}`,
+      place: 'name' in of ? `${of.kind === 'wave' ? 'Wave' : 'Server'} ${of.name}` : wholePlan[of.kind],
       ...{ reason, by: by.actor.name, since: formatTime(since), until: until === null ? '' : formatTime(until) },
       endedBy: endedBy?.actor.name ?? '',
     })),
@@ -167,3 +167,5 @@ function serverRow(server: ServerOfPlanView) {
     rto: objective(objectives?.rto),
   };
 }
+
+const wholePlan = { run: 'The whole plan', plan: 'With the plan that includes it' } as const;

@@ -1,7 +1,7 @@
 /** How people and other processes talk to running workflows: names, arguments, answers. The API imports only this file. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { CorrectableInput, Provenance, RecoveryOrder } from '../model/order';
-import type { HoldPlace } from '../model/plan';
+import type { HoldPlace, PlanHeld } from '../model/plan';
 import type { RunState, DecisionKind } from '../model/steps';
 import type { SessionState } from '../model/replica';
 import type { RunEvent } from '../model/events';
@@ -150,6 +150,9 @@ export interface HoldRequest {
   readonly by: Provenance;
 }
 export const holdUpdate = defineUpdate<{ accepted: true }, [HoldRequest]>('hold');
+
+/** From a plan to those that it includes, when people hold it as a whole, and when they let it go on. */
+export const planHeldSignal = defineSignal<[PlanHeld]>('planHeld');
 
 /** To a server's rehearsal, from a recovery of the same server: it ends and cleans up, so that the recovery never waits for it. */
 export const yieldToSignal = defineSignal<[{ readonly runId: string; readonly by: Provenance }]>('yieldTo');

@@ -9,22 +9,25 @@ import {
   workflowInfo,
   WorkflowIdReusePolicy,
 } from '@temporalio/workflow';
-import { ApplicationFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { type ApplicationFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { Outcome } from '../activities/contract';
-import type { PlanOrder } from '../model/plan';
+import type { Provenance } from '../model/order';
+import type { PlanHeld, PlanOrder } from '../model/plan';
 import type { NodeId, NodeKind } from '../model/runbook/graph';
 import {
   childProvenSignal,
   childWaitsSignal,
+  planHeldSignal,
   verdictSignal,
   workflowQueue,
   type ChildWaits,
   type Verdict,
   type WaitingChild,
 } from './messages';
+import { endedBadly, failed, occupied, recorded } from './plan-failures';
 import type { ChildOrder } from './plan-orders';
 import type { RunOutcome } from './runner/conduct';
-import { findHolder } from './runner/holders';
+import type { GaveUp } from './runner/run';
 import { Turns } from './turns';
 
 /** Commands of one workflow task travel in one message of at most 4 MB; an order is some kilobytes. */
@@ -66,9 +69,15 @@ export class ChildRuns {
   onWaits: (name: string, runId: string, waits: ChildWaits | null) => void = () => undefined;
   /** Called when a rehearsal of these has ended for a recovery of its server, unless all of them were told to end before. */
   onGaveWay: (why: NonNullable<RunOutcome['gaveWay']>) => void = () => undefined;
+  /** Called when a run that the plan cannot do without has given up, in a plan that gives up itself. */
+  onGaveUp: (id: NodeId, name: string, why: GaveUp) => void = () => undefined;
   private isFinishing = false;
+  private started = false;
+  /** What included plans are told. */
+  private held: PlanHeld;
 
   constructor(private readonly order: PlanOrder) {
+    this.held = { n: 0, held: false, reason: '', by: this.self };
     setHandler(childProvenSignal, ({ runId }) => {
       const child = this.byRunId.get(runId);
       if (child === undefined) return;
@@ -117,13 +126,45 @@ export class ChildRuns {
     const run = await this.start(child);
     await Promise.race([run.provenOrOver.promise, CancellationScope.current().cancelRequested]);
     const state = run.outcome?.state ?? 'proven';
-    if (run.outcome !== null && !(state === 'failed' && child.isOptional)) {
-      throw failed(
-        `run ${run.runId} of ${child.name} ended as ${state}: ${run.outcome.summary}`,
-        `Look at it (\`muster show ${run.runId}\`), mend what it names, then retry: a new run is started. Or skip to go on without ${child.name}; or abort, which undoes the whole plan.`,
-      );
-    }
+    if (run.outcome !== null && !(state === 'failed' && child.isOptional)) throw this.ended(child, run.outcome);
     return recorded({ runId: run.runId, state }, run.workflowId, startedMs);
+  }
+
+  /** What cannot be gone without has ended. Where it gave up, people have been waited for: nobody is asked a second time. */
+  private ended({ id, name }: ChildOrder, { runId, state, summary, gaveUp }: RunOutcome): ApplicationFailure {
+    const { giveUpAfterMs } = this.order;
+    if (state !== 'failed' || giveUpAfterMs === undefined) return endedBadly(name, { runId, state, summary });
+    this.onGaveUp(id, name, gaveUp ?? { afterMs: giveUpAfterMs, cause: summary });
+    return endedBadly(name, { runId, state, summary }, 'then rehearse again.');
+  }
+
+  /** Whether it runs and is not proven yet. */
+  isOpen(id: NodeId): boolean {
+    const child = this.latest.get(id);
+    return child !== undefined && !child.proven && child.outcome === null;
+  }
+
+  /** Included plans that run are told; one that is started from now on starts as it is said here. */
+  holdPlans(held: boolean, reason: string): void {
+    this.held = { n: this.held.n + 1, held, reason, by: this.self };
+    for (const child of this.latest.values()) void this.tellHeld(child);
+  }
+
+  private async tellHeld(child: Child): Promise<void> {
+    if (!child.id.startsWith('include:')) return;
+    await this.signals.take(async () => {
+      if (child.outcome !== null) return;
+      await getExternalWorkflowHandle(child.workflowId)
+        .signal(planHeldSignal, this.held)
+        .catch(() => undefined);
+    });
+  }
+
+  /** What the order says of the start alone: at the first call, and nothing at any other, for a plan that goes back starts once. */
+  takeStart(): Pick<PlanOrder, 'startsHeld'> {
+    const { startsHeld } = this.started ? {} : this.order;
+    this.started = true;
+    return startsHeld === undefined ? {} : { startsHeld };
   }
 
   /** Tells the run to undo, and waits until it has. */
@@ -169,8 +210,10 @@ export class ChildRuns {
 
   private async startNow(order: ChildOrder): Promise<Child> {
     const { id, name, runId, workflowId, workflowType, args, memo } = order;
+    const before = this.held;
+    const startsHeld = before.held && id.startsWith('include:') ? { startsHeld: before } : {};
     const options = {
-      ...{ workflowId, taskQueue: workflowQueue, args: [...args], memo: { ...memo } },
+      ...{ workflowId, taskQueue: workflowQueue, args: [{ ...args[0], ...startsHeld }], memo: { ...memo } },
       parentClosePolicy: ParentClosePolicy.ABANDON,
       workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
     };
@@ -181,6 +224,7 @@ export class ChildRuns {
     const child: Child = { id, name, runId, workflowId, proven: false, outcome: null, waits: null, ...wakes };
     this.latest.set(id, child);
     this.byRunId.set(runId, child);
+    if (this.held !== before) void this.tellHeld(child);
     const lost: RunOutcome = { runId, state: 'aborted', summary: 'It was ended outside Muster.' };
     const end = (outcome: RunOutcome): void => {
       child.outcome = outcome;
@@ -195,10 +239,15 @@ export class ChildRuns {
     return child;
   }
 
+  /** As which the plan speaks to its runs. */
+  private get self(): Provenance {
+    const { runId, requestedBy, runbook } = this.order;
+    const actor = { kind: 'workflow' as const, id: runId, name: `plan ${runbook.name}` };
+    return { actor, authMethod: 'internal', requestId: requestedBy.requestId, address: '' };
+  }
+
   private async tell(child: Child, verdict: Verdict['verdict'], reason: string): Promise<void> {
-    const { runId, requestedBy } = this.order;
-    const actor = { kind: 'workflow' as const, id: runId, name: `plan ${this.order.runbook.name}` };
-    const by = { actor, authMethod: 'internal', requestId: requestedBy.requestId, address: '' };
+    const by = this.self;
     await this.signals.take(async () => {
       if (child.outcome !== null) return;
       // One that has just ended cannot be told any more; that it has ended is seen by who waits for it.
@@ -213,29 +262,4 @@ export class ChildRuns {
 class Wake {
   wake: () => void = () => undefined;
   readonly promise = new Promise<void>((resolve) => (this.wake = resolve));
-}
-
-export function recorded<T>(result: T, worker: string, startedMs: number): Outcome<T> {
-  const now = Date.now();
-  return { result, at: new Date(now).toISOString(), durationMs: now - startedMs, worker, evidence: [] };
-}
-
-async function occupied({ name, workflowId }: ChildOrder): Promise<ApplicationFailure> {
-  const holder = await findHolder({ workflowId }).catch(() => null);
-  const found =
-    holder === null ? 'another run' : `run ${holder.runId}, started by ${holder.requestedBy} at ${holder.since}`;
-  const look = holder === null ? `\`muster runs --server ${name}\`` : `\`muster show ${holder.runId}\``;
-  return failed(
-    `${name} is held by ${found}`,
-    `Look at that run (${look}); when it has ended, or you have aborted it, retry. Or skip to go on without ${name}.`,
-  );
-}
-
-function failed(message: string, remedy: string): ApplicationFailure {
-  const at = new Date(Date.now()).toISOString();
-  const details = {
-    ...{ family: 'OperatorError', message, remedy, detail: null },
-    ...{ at, durationMs: 0, worker: null, evidence: [] },
-  };
-  return ApplicationFailure.create({ type: 'OperatorError', message, nonRetryable: true, details: [details] });
 }

@@ -1,36 +1,81 @@
-/** What people hold of a plan: nothing new is started there until they let it go on; what runs is not touched. */
-import { setHandler } from '@temporalio/workflow';
-import { placeKey, type HoldPlace, type PlanOrder } from '../model/plan';
+/**
+ * What people hold of a plan: nothing new is started there until they let it go on; what runs is not touched. Held as a whole, so
+ * are the plans of the runbooks that it includes: those that run hear of it, those that are started meanwhile start held.
+ */
+import { patched, setHandler } from '@temporalio/workflow';
+import { placeKey, placeText, type HoldPlace, type PlanHeld, type PlanOrder } from '../model/plan';
+import type { Provenance } from '../model/order';
 import type { NodeId, PlanGraph, PlanNode } from '../model/runbook/graph';
 import type { Scheduler } from '../model/runbook/scheduler';
-import { holdUpdate, type HoldRequest } from './messages';
+import { holdUpdate, planHeldSignal, type HoldRequest } from './messages';
+import type { ChildRuns } from './plan-children';
 import { refuseUnlessMay } from './runner/access';
 import { refuse } from './runner/parkings';
 import type { Run } from './runner/run';
 
+type Act = Pick<HoldRequest, 'of' | 'reason' | 'by'>;
+
+const whole: HoldPlace = { kind: 'run' };
+/** Of an included runbook. People let it go on alone as they do with what they held themselves. */
+const above: HoldPlace = { kind: 'plan' };
+
 export class Holds {
   private readonly held = new Map<string, HoldPlace>();
   private readonly waveOf: ReadonlyMap<string, string>;
+  /** Asked once: an execution of an earlier version does not tell the plans that it includes, for good. */
+  private readonly reaches: boolean;
+  /** Of the plan that includes this one: number of the last that it said. */
+  private heard = 0;
   /** Rises with everything that people hold or let go on. */
   changes = 0;
 
   constructor(
     private readonly run: Run<PlanOrder>,
+    private readonly children: ChildRuns,
     private readonly graph: PlanGraph,
     private readonly scheduler: Scheduler,
   ) {
     this.waveOf = new Map(run.order.servers.map(({ name, wave }) => [name, wave]));
+    this.reaches = run.order.parts.length > 0 && patched('holds-reach-included-plans');
     setHandler(holdUpdate, (request) => this.take(request), { validator: (request) => this.check(request) });
+    if (run.order.partOf === undefined) return;
+    const { startsHeld } = children.takeStart();
+    if (startsHeld !== undefined) this.follow(startsHeld);
+    setHandler(planHeldSignal, (heard) => this.follow(heard));
   }
 
   get any(): boolean {
     return this.held.size > 0;
   }
 
+  /** Everything has been started: what is held still was of plans that have had nothing left either. */
+  end(): void {
+    for (const of of [...this.held.values()])
+      this.change('go-on', { of, reason: 'Nothing is left to start.', by: this.run.self });
+  }
+
   private take(request: HoldRequest): { accepted: true } {
     // Asked again: two updates may come in one task.
     this.check(request);
-    const { act, of, reason, by } = request;
+    const { act, of } = request;
+    const both = act === 'go-on' && of.kind === 'run' ? [whole, above] : [of];
+    for (const one of both)
+      if (act === 'hold' || this.held.has(placeKey(one))) this.change(act, { ...request, of: one });
+    return { accepted: true };
+  }
+
+  /** What the plan says that includes this one; what it said before, and comes late, is not followed. */
+  private follow({ n, held, reason, by }: PlanHeld): void {
+    const { run } = this;
+    if (n <= this.heard) return;
+    this.heard = n;
+    if (run.phase !== 'forward' || run.interrupt !== null) return;
+    if (held === this.held.has(placeKey(above)) || (held && !this.isLeft(this.nodesOf(whole)))) return;
+    this.change(held ? 'hold' : 'go-on', { of: above, reason, by });
+  }
+
+  private change(act: HoldRequest['act'], { of, reason, by }: Act): void {
+    const before = this.isWhole;
     if (act === 'hold') this.held.set(placeKey(of), of);
     else this.held.delete(placeKey(of));
     for (const node of this.graph.nodes.values()) {
@@ -40,7 +85,18 @@ export class Holds {
     this.changes += 1;
     if (act === 'hold') this.run.emit('held', { of, reason }, { by });
     else this.run.emit('let-go-on', { of, reason }, { by });
-    return { accepted: true };
+    if (this.reaches && this.isWhole !== before) this.passOn(reason, by);
+  }
+
+  private passOn(reason: string, { actor }: Provenance): void {
+    const { name } = this.run.order.runbook;
+    const words =
+      actor.kind === 'person' ? `${actor.name}, at ${name}, which includes this runbook: ${reason}` : reason;
+    this.children.holdPlans(this.isWhole, words);
+  }
+
+  private get isWhole(): boolean {
+    return [whole, above].some((of) => this.held.has(placeKey(of)));
   }
 
   private isHeld(node: PlanNode): boolean {
@@ -50,12 +106,12 @@ export class Holds {
       case 'wave':
         return false;
       case 'open':
-        return has({ kind: 'run' }) || has({ kind: 'wave', name: node.name });
+        return this.isWhole || has({ kind: 'wave', name: node.name });
       case 'include':
-        return has({ kind: 'run' });
+        return this.isWhole;
       case 'server': {
         const wave = this.waveOf.get(node.name)!;
-        return has({ kind: 'run' }) || has({ kind: 'wave', name: wave }) || has({ kind: 'server', name: node.name });
+        return this.isWhole || has({ kind: 'wave', name: wave }) || has({ kind: 'server', name: node.name });
       }
     }
   }
@@ -70,11 +126,18 @@ export class Holds {
     const nodes = this.nodesOf(of);
     refuseUnlessMay(run.rules, by, act === 'hold' ? 'hold it' : 'let it go on');
     const isHeld = this.held.has(placeKey(of));
-    if (act === 'go-on' && !isHeld) refuse('AlreadyDecided', `${words(of)} is not held.${this.heldWords()}`);
+    const goesOn = isHeld || (of.kind === 'run' && this.isWhole);
+    if (act === 'go-on' && !goesOn) refuse('AlreadyDecided', `${placeText(of)} is not held.${this.heldWords()}`);
     if (act === 'go-on') return;
-    if (isHeld) refuse('AlreadyDecided', `${words(of)} is held already.`);
-    if (!nodes.some((id) => this.scheduler.isLeft(id)))
-      refuse('NotAllowed', `Nothing of ${words(of)} is left to start; what runs is not touched by a hold.`);
+    if (isHeld) refuse('AlreadyDecided', `${placeText(of)} is held already.`);
+    if (!this.isLeft(nodes))
+      refuse('NotAllowed', `Nothing of ${placeText(of)} is left to start; what runs is not touched by a hold.`);
+  }
+
+  /** Whether something is still to be started there; what an included plan that runs has left, it knows by itself. */
+  private isLeft(nodes: readonly NodeId[]): boolean {
+    const inPart = (id: NodeId): boolean => this.reaches && id.startsWith('include:') && this.children.isOpen(id);
+    return nodes.some((id) => this.scheduler.isLeft(id) || inPart(id));
   }
 
   /** What a hold there keeps from starting. @throws the refusal `BadInput` for a name that the plan does not have */
@@ -84,6 +147,8 @@ export class Holds {
     switch (of.kind) {
       case 'run':
         return [...this.graph.nodes.keys()].filter(startable);
+      case 'plan':
+        return refuse('BadInput', 'Hold the plan that includes this one there: it reaches this one by itself.');
       case 'wave': {
         const waves = this.run.order.plan.waves.map(({ name }) => name);
         if (!waves.includes(of.name)) refuse('BadInput', `There is no wave "${of.name}". Waves: ${waves.join(', ')}.`);
@@ -98,9 +163,7 @@ export class Holds {
   }
 
   private heldWords(): string {
-    const held = [...this.held.values()].map(words);
+    const held = [...this.held.values()].map(placeText);
     return held.length === 0 ? ' Nothing is.' : ` Held: ${held.join(', ')}.`;
   }
 }
-
-const words = (of: HoldPlace): string => (of.kind === 'run' ? 'the run' : `${of.kind} ${of.name}`);

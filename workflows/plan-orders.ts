@@ -23,7 +23,9 @@ export interface ChildOrder {
 
 export function orderOfServer(plan: PlanOrder, { name, failure, order }: ServerOfPlan, isFirst: boolean): ChildOrder {
   const runId = isFirst ? order.runId : newRunId();
-  const giveUp = failure.kind === 'optional' ? { giveUpAfterMs: failure.giveUpAfterMs } : {};
+  // In a rehearsal the order may say less.
+  const { giveUpAfterMs: most = Infinity } = order;
+  const giveUp = failure.kind === 'optional' ? { giveUpAfterMs: Math.min(failure.giveUpAfterMs, most) } : {};
   return {
     ...{ id: `server:${name}`, name, isOptional: failure.kind === 'optional', runId },
     workflowType: recoveryWorkflowType,

@@ -28,6 +28,12 @@ export async function undoPlan(
 
 export const nodeOf = ({ step, item }: Place): NodeId => `${step === 'include' ? 'include' : 'server'}:${item ?? ''}`;
 
+/** The place of a server or an included runbook. */
+export function placeOfNode(id: NodeId): { readonly step: 'include' | 'recover'; readonly item: string } {
+  const at = id.indexOf(':');
+  return { step: id.slice(0, at) === 'include' ? 'include' : 'recover', item: id.slice(at + 1) };
+}
+
 /** Resolves when all nodes are done; rejects with the first error, and then starts no more. */
 function inReverse(graph: PlanGraph, work: (id: NodeId) => Promise<void>): Promise<void> {
   const scheduler = new Scheduler(reversed(graph), unlimited, () => ({ siteId: '', datastore: null }));

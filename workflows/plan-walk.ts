@@ -3,15 +3,20 @@ import { condition } from '@temporalio/workflow';
 import type { PlanOrder } from '../model/plan';
 import type { PlanNode } from '../model/runbook/graph';
 import { Scheduler } from '../model/runbook/scheduler';
+import type { ChildRuns } from './plan-children';
 import { Holds } from './plan-holds';
 import { graphOf } from './plan-undo';
 import { Interrupted, type Run } from './runner/run';
 
 /** Resolves when every node is done; the first interrupt, or the first error, ends them all. */
-export async function walk(run: Run<PlanOrder>, perform: (node: PlanNode) => Promise<void>): Promise<void> {
+export async function walk(
+  run: Run<PlanOrder>,
+  children: ChildRuns,
+  perform: (node: PlanNode) => Promise<void>,
+): Promise<void> {
   const graph = graphOf(run.order);
   const scheduler = schedulerOf(run.order, graph);
-  const holds = new Holds(run, graph, scheduler);
+  const holds = new Holds(run, children, graph, scheduler);
   const running = new Set<Promise<void>>();
   // Gates wait for people; only servers and included runbooks are something that runs.
   let atWork = 0;
@@ -41,6 +46,7 @@ export async function walk(run: Run<PlanOrder>, perform: (node: PlanNode) => Pro
   }
   await Promise.allSettled(running);
   if (failed !== null) throw failed;
+  holds.end();
 }
 
 function schedulerOf(order: PlanOrder, graph: ReturnType<typeof graphOf>): Scheduler {

@@ -12,7 +12,7 @@ import { commitPlan } from './plan-commit';
 import { orderOfPart, orderOfServer, type ChildOrder } from './plan-orders';
 import { cleanUp, makeNetworks, tryOut } from './plan-rehearsal';
 import { scriptsOfWave, scriptsOfWavesDone } from './plan-scripts';
-import { nodeOf, undoPlan } from './plan-undo';
+import { nodeOf, placeOfNode, undoPlan } from './plan-undo';
 import { declarationOfPlan } from './plan.steps';
 import { walk } from './plan-walk';
 import { rulesOfPlan } from './runner/access';
@@ -53,6 +53,10 @@ async function runPlan(run: Run<PlanOrder>, children: ChildRuns): Promise<string
   children.onGaveWay = ({ reason, by }) => {
     if (run.canAbort) run.abort(reason, by, { gaveWay: true });
   };
+  // It ends with the first of its runs that waited too long, so that it keeps nothing and nobody from the next rehearsal.
+  children.onGaveUp = (id, name, { afterMs, cause }) => {
+    if (run.canAbort) run.giveUp(placeOfNode(id), 0, afterMs, `${name}: ${cause}`);
+  };
   const parent = order.partOf === undefined ? null : listenToPlan(run, order.partOf);
 
   if (order.mode === 'rehearsal') await makeNetworks(run);
@@ -74,7 +78,7 @@ async function recoverAll(run: Run<PlanOrder>, children: ChildRuns): Promise<voi
   const parts = new Map(order.parts.map((part) => [part.name, part]));
   run.announce('recover');
   if (parts.size > 0) run.announce('include');
-  await walk(run, async (node: PlanNode) => {
+  await walk(run, children, async (node: PlanNode) => {
     switch (node.kind) {
       case 'server':
         return recover(run, children, node, (isFirst) => orderOfServer(order, servers.get(node.name)!, isFirst));
@@ -98,7 +102,7 @@ async function recover(
   { kind, name }: PlanNode,
   orderOf: (isFirst: boolean) => ChildOrder,
 ): Promise<void> {
-  const place = { step: kind === 'include' ? 'include' : 'recover', item: name };
+  const place = placeOfNode(`${kind === 'include' ? 'include' : 'server'}:${name}`);
   const act = ({ effect }: Input<PlanOrder>) => children.recover(orderOf(effect.attempt === 1));
   await steps.item<Recovered | null, PlanOrder>(run, place, act, {
     undo: () => children.undo(nodeOf(place)),

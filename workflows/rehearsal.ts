@@ -70,7 +70,8 @@ export async function tryOut(run: Run): Promise<void> {
     if (!isCancellation(error)) throw error;
   });
   try {
-    await askPeople(run, place, `${wanted.title}: ${wanted.question}`, because, ['approve', 'abort']);
+    const question = `${wanted.title}: ${wanted.question}`;
+    await askPeople(run, place, question, because, ['approve', 'abort'], { watched: true });
   } finally {
     limit.cancel();
   }

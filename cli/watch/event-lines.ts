@@ -59,7 +59,7 @@ export class EventLines {
       case 'reminded':
         return say(`⏳ ${place} has waited for ${formatDuration(event.data.waitingMs)}`);
       case 'gave-up':
-        return say(`${place} was stuck for ${formatDuration(event.data.afterMs)}: given up, and undone`);
+        return say(`${place} waited for people for ${formatDuration(event.data.afterMs)}: given up, and undone`);
       case 'approved':
       case 'approval-withdrawn':
       case 'escalated':

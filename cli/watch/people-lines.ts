@@ -1,7 +1,7 @@
 /** What people did at a run, and what of a plan's runs waits for them, each as one line. */
 import { formatDuration } from '../../model/durations';
 import type { RunEvent } from '../../model/events';
-import type { HoldPlace } from '../../model/plan';
+import { placeText } from '../../model/plan';
 import type { People } from '../../model/runbook/runbook';
 
 type OfPeople = Extract<
@@ -36,9 +36,9 @@ export function peopleLine(event: OfPeople, place: string): string {
     case 'released':
       return `${who} no longer takes care of ${place}`;
     case 'held':
-      return `${who} holds ${holdText(event.data.of)}: ${event.data.reason}`;
+      return `${who} holds ${placeText(event.data.of)}: ${event.data.reason}`;
     case 'let-go-on':
-      return `${who} lets ${holdText(event.data.of)} go on: ${event.data.reason}`;
+      return `${who} lets ${placeText(event.data.of)} go on: ${event.data.reason}`;
     case 'child-waits': {
       const { runId, step, kind, cause } = event.data;
       return `! ${event.item} ${kind} at ${step}: ${cause} (muster show ${runId.slice(-8)})`;
@@ -52,8 +52,6 @@ export function peopleLine(event: OfPeople, place: string): string {
     }
   }
 }
-
-const holdText = (of: HoldPlace): string => (of.kind === 'run' ? 'the run' : `${of.kind} ${of.name}`);
 
 function peopleText({ roles, people }: People): string {
   return [...roles.map((role) => `any ${role}`), ...people].join(', ');

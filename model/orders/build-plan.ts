@@ -67,6 +67,8 @@ export interface Build {
   readonly context: PlanContext;
   /** The plan that was asked for: owner of a rehearsal's networks. */
   readonly ownerRunId: string;
+  /** How long anything of this plan waits for people before it is given up; null: without end. Nothing within outlasts what includes it. */
+  readonly giveUpAfterMs: number | null;
   readonly problems: OrderProblem[];
   /** Which runbook recovers each server: one server in two plans would wait for itself. */
   readonly taken: Map<string, string>;
@@ -74,7 +76,8 @@ export interface Build {
 
 /** All problems at once; the order only when there is none. */
 export function buildPlan(ready: ReadyRunbook, inventory: PlanInventory, context: PlanContext): BuiltPlan {
-  const build: Build = { inventory, context, ownerRunId: context.runId, problems: [], taken: new Map() };
+  const own = { ownerRunId: context.runId, giveUpAfterMs: null };
+  const build: Build = { inventory, context, ...own, problems: [], taken: new Map() };
   const order = planOf(ready, context.runId, build, [ready.runbook.name]);
   unknownPoints(ready.runbook.name, build);
   return build.problems.length === 0 ? { ok: order } : { problems: build.problems };
@@ -86,9 +89,16 @@ export function intentOf({ direction }: Pick<Runbook, 'direction'>, { mode, inte
   return direction === 'failback' ? 'planned' : intent;
 }
 
-function planOf(ready: ReadyRunbook, runId: string, build: Build, path: readonly string[]): PlanOrder {
+/** Recoveries never give up. */
+function giveUpOf({ rehearsal }: Runbook, { context, giveUpAfterMs }: Build): number | null {
+  return context.mode === 'rehearsal' ? Math.min(rehearsal.giveUpAfterMs, giveUpAfterMs ?? Infinity) : null;
+}
+
+function planOf(ready: ReadyRunbook, runId: string, outer: Build, path: readonly string[]): PlanOrder {
   const { runbook, version, sha256 } = ready;
-  const { context } = build;
+  const { context } = outer;
+  const giveUpAfterMs = giveUpOf(runbook, outer);
+  const build: Build = { ...outer, giveUpAfterMs };
   const { tenantId, coreId, mode, lostAt, requestedAt, requestedBy, reason } = context;
   const pinned: PinnedRunbook = { name: runbook.name, title: runbook.title, version, sha256 };
   return {
@@ -104,6 +114,7 @@ function planOf(ready: ReadyRunbook, runId: string, build: Build, path: readonly
     parts: partsOf(runbook, build, path),
     retry: orderDefaults.retry,
     reminderMs: orderDefaults.reminderMs,
+    ...(giveUpAfterMs === null ? {} : { giveUpAfterMs }),
     lostAt,
     requestedAt,
     requestedBy,

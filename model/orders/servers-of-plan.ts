@@ -131,10 +131,10 @@ const pair = (key: string, value: string | undefined): [string, string][] =>
   value === undefined ? [] : [[key, value]];
 
 /** What the runbook says of failure, people, limits, programs and addresses, as far as it concerns this server. */
-function rulesOf(runbook: Runbook, planned: PlannedServer, server: ServerSpec, { context }: Build) {
-  const { access, limits, rehearsal } = runbook;
+function rulesOf(runbook: Runbook, planned: PlannedServer, server: ServerSpec, { context, giveUpAfterMs }: Build) {
+  const { access, limits } = runbook;
   const optional = planned.failure.kind === 'optional' ? [planned.failure.giveUpAfterMs] : [];
-  const giveUp = [...optional, ...(context.mode === 'rehearsal' ? [rehearsal.giveUpAfterMs] : [])];
+  const giveUp = [...optional, ...(giveUpAfterMs === null ? [] : [giveUpAfterMs])];
   const boots = limits.boots[server.recoverySiteId];
   const scripts = scriptsOf(runbook, planned, context.mode);
   const addresses = planned.addresses.flatMap(({ nic, address }) => {

@@ -5,7 +5,7 @@ import type { PlanOrder } from '../../model/plan';
 import { abortUpdate, planWorkflowId } from '../../workflows/messages';
 import { ines } from '../support/order';
 import { planOfLost, type Planned } from '../support/plan';
-import { childOf, decideAt, lookAt, parkedAt, startPlan, until } from '../support/plan-runs';
+import { childOf, decideAt, holdAt, lookAt, parkedAt, startPlan, until } from '../support/plan-runs';
 import { openWorld, type World } from '../support/world';
 import { faultsFile, faulty } from '../support/world-worker';
 
@@ -101,4 +101,40 @@ test('strangers are undone while one cannot be; what it depends on waits, and th
   expect(await handle.result()).toMatchObject({ state: 'aborted' });
   for (const name of ['base', 'left', 'right']) expect(await stateOf(name)).toBeUndefined();
   expect((await lookAt(handle)).waitingChildren).toEqual([]);
+}, 60_000);
+
+test('a hold of the whole plan reaches an included runbook that runs; started again meanwhile, it starts held', async () => {
+  const asks = { wave: 'one', order: { powerOn: 'decision' as const } };
+  const order = await including({ web3: { wave: 'web' } }, { dns3: asks, ntp3: { wave: 'two' } });
+  const part = order.parts[0]!.order;
+  const handle = await startPlan(world, order);
+  const dns = childOf(world, part, 'dns3');
+  await until(async () => (await stateOf('dns3')) === 'off');
+  const question = await parkedAt(dns, 'power-on');
+  await holdAt(handle, 'hold', { kind: 'run' });
+  const inner = handleOfPart(order);
+  await until(async () => (await lookAt(inner)).events.some(({ kind }) => kind === 'held'));
+  await decideAt(dns, question, 'approve');
+  await until(async () => (await lookAt(inner)).state === 'held');
+  expect([await stateOf('dns3'), await stateOf('ntp3')]).toEqual(['on', undefined]);
+  expect((await lookAt(inner)).events.find(({ kind }) => kind === 'held')).toMatchObject({
+    by: { actor: { kind: 'workflow', name: 'plan shop' } },
+    data: {
+      of: { kind: 'plan' },
+      reason: expect.stringContaining('Ines Okafor, at shop, which includes this runbook'),
+    },
+  });
+
+  await inner.executeUpdate(abortUpdate, { args: [{ reason: 'Once more', by: ines }] });
+  expect(await inner.result()).toMatchObject({ state: 'aborted' });
+  await decideAt(handle, await parkedAt(handle, 'include'), 'retry');
+  const runs = async () => (await world.store.runs.list({ parentRunId: order.runId, limit: 9 })).items;
+  await until(async () => (await runs()).some(({ state }) => state === 'held'));
+  expect(await stateOf('dns3')).toBeUndefined();
+  await holdAt(handle, 'go-on', { kind: 'run' });
+  await until(async () => (await lookAt(dns)).state === 'waiting');
+  await decideAt(dns, await parkedAt(dns, 'power-on'), 'approve');
+  await decideAt(handle, await parkedAt(handle, 'commit'), 'commit');
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+  for (const name of ['dns3', 'ntp3', 'web3']) expect(await stateOf(name)).toBe('on');
 }, 60_000);

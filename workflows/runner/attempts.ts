@@ -140,20 +140,35 @@ function park<O extends RunOrder>(
   );
 }
 
-/** A gate: nothing failed, yet people decide. */
+/** A gate: nothing failed, yet people decide. `watched`: who asks sees to it that a rehearsal does not wait without end. */
 export function askPeople<O extends RunOrder>(
   run: Run<O>,
   place: Place,
   question: string,
   because: string,
   allowed: DecisionKind[],
+  { watched = false }: { readonly watched?: boolean } = {},
 ): Promise<DecisionRequest> {
-  return waitForPeople(run, place, { kind: 'gate', undo: false, cause: because, remedy: question, allowed }, (epoch) =>
+  const asked = { kind: 'gate' as const, undo: false, cause: because, remedy: question, allowed };
+  return waitForPeople(run, place, { ...asked, watched }, (epoch) =>
     run.emit('gate-opened', { epoch, question, because, allowed }, { ...place, item: place.item ?? undefined }),
   );
 }
 
-type Question = Pick<Parking, 'kind' | 'undo' | 'cause' | 'remedy' | 'allowed'>;
+type Question = Pick<Parking, 'kind' | 'undo' | 'cause' | 'remedy' | 'allowed'> & { readonly watched?: boolean };
+
+/** How long the answer is waited for. What is undone is not given up, nor is a gate of a recovery. */
+function patience<O extends RunOrder>(
+  { order: { giveUpAfterMs, mode } }: Run<O>,
+  epoch: number,
+  { kind, undo, watched }: Question,
+): number {
+  if (giveUpAfterMs === undefined || undo) return Infinity;
+  if (kind === 'stuck') return giveUpAfterMs;
+  if (mode !== 'rehearsal' || watched === true) return Infinity;
+  // Histories of earlier versions wait on. By parking, because one run may have done both.
+  return patched(`gives-up-at-${epoch}`) ? giveUpAfterMs : Infinity;
+}
 
 async function waitForPeople<O extends RunOrder>(
   run: Run<O>,
@@ -164,23 +179,24 @@ async function waitForPeople<O extends RunOrder>(
   const step = run.declaredAt(place);
   const epoch = run.parkings.nextEpoch();
   const since = new Date();
+  const giveUpMs = patience(run, epoch, question);
+  const { kind, undo, cause, remedy, allowed } = question;
   const parked = run.parkings.add({
     epoch,
     ...place,
     title: step.title,
     since: since.toISOString(),
     provides: step.provides,
-    ...question,
+    ...{ kind, undo, cause, remedy, allowed },
   });
   announce(epoch);
   try {
     const answered = (): boolean => parked.answer !== null || (!question.undo && run.interrupt !== null);
-    const giveUpMs = question.kind === 'stuck' && !question.undo ? (run.order.giveUpAfterMs ?? Infinity) : Infinity;
     const waitedMs = (): number => Date.now() - since.getTime();
     for (let waitMs = run.order.reminderMs; ; waitMs = laterReminder(waitMs)) {
       if (await condition(answered, Math.max(1, Math.min(waitMs, giveUpMs - waitedMs())))) break;
       if (waitedMs() >= giveUpMs) {
-        run.giveUp(place, epoch, giveUpMs, question.cause);
+        run.giveUp(place, epoch, giveUpMs, kind === 'stuck' ? cause : `nobody answered: ${cause}`);
         break;
       }
       run.emit('reminded', { epoch, waitingMs: waitedMs() }, { ...place, item: place.item ?? undefined });

@@ -22,7 +22,7 @@ import {
 } from './decisions';
 import { Interrupted, Run } from './run';
 import { refuse } from './parkings';
-import type { Interrupt, RunOrder, Undo } from './run';
+import type { GaveUp, Interrupt, RunOrder, Undo } from './run';
 
 export interface RunOutcome {
   readonly runId: string;
@@ -32,6 +32,8 @@ export interface RunOutcome {
   readonly headHash?: string;
   /** A rehearsal that was aborted for a recovery: its reason, and by which run. The plan that it belongs to does the same. */
   readonly gaveWay?: { readonly reason: string; readonly by: Provenance };
+  /** Of one that has failed. Absent: of an earlier version. */
+  readonly gaveUp?: GaveUp;
 }
 
 /** What differs between an order for a server and one for a plan. */
@@ -175,7 +177,7 @@ async function runThrough<O extends RunOrder>(
 }
 
 const gaveUp = ({ interrupt }: { readonly interrupt: Interrupt | null }): boolean =>
-  interrupt?.kind === 'abort' && interrupt.gaveUp === true;
+  interrupt?.kind === 'abort' && interrupt.gaveUp !== undefined;
 
 const isAborted = (run: { readonly interrupt: Interrupt | null }): boolean => run.interrupt?.kind === 'abort';
 
@@ -226,13 +228,13 @@ async function close<O extends RunOrder>(run: Run<O>, state: RunState, summary: 
   run.emit('run-closed', { state, summary, childHashes: run.childHashes() });
   await run.journal.close();
   await condition(allHandlersFinished);
-  return { runId: run.order.runId, state, summary, headHash: run.journal.headHash, ...gaveWay(run) };
+  return { runId: run.order.runId, state, summary, headHash: run.journal.headHash, ...whyEnded(run) };
 }
 
-function gaveWay({ interrupt }: { readonly interrupt: Interrupt | null }): Pick<RunOutcome, 'gaveWay'> {
-  if (interrupt?.kind !== 'abort' || interrupt.gaveWay !== true) return {};
-  const { reason, by } = interrupt;
-  return { gaveWay: { reason, by } };
+function whyEnded({ interrupt }: { readonly interrupt: Interrupt | null }): Pick<RunOutcome, 'gaveWay' | 'gaveUp'> {
+  if (interrupt?.kind !== 'abort') return {};
+  const { reason, by, gaveUp, gaveWay } = interrupt;
+  return { ...(gaveWay === true ? { gaveWay: { reason, by } } : {}), ...(gaveUp === undefined ? {} : { gaveUp }) };
 }
 
 const outside = (order: RunOrder): Provenance => ({

@@ -46,7 +46,11 @@ export class OpenGate {
   }
 }
 
-/** @throws Interrupted when the run is aborted meanwhile, also by the gate's own time. */
+/**
+ * The gate's own time comes first; where it has none, and once it has escalated, a rehearsal that gives up does so here, too.
+ *
+ * @throws Interrupted when the run is aborted meanwhile, also by the gate's own time.
+ */
 export async function passGate<O extends RunOrder>(
   run: Run<O>,
   place: Place,
@@ -57,17 +61,22 @@ export async function passGate<O extends RunOrder>(
   const openedMs = Date.now();
   const waitedMs = (): number => Date.now() - openedMs;
   const open = parked.gate!;
+  const giveUpMs = run.order.giveUpAfterMs ?? Infinity;
   let limitMs = gate.otherwise === 'wait' ? Infinity : (gate.withinMs ?? Infinity);
+  let giveUpAtMs = limitMs === Infinity ? giveUpMs : Infinity;
   try {
     for (let waitMs = run.order.reminderMs; ;) {
-      const leftMs = Math.max(1, Math.min(waitMs, limitMs - waitedMs()));
+      const leftMs = Math.max(1, Math.min(waitMs, Math.min(limitMs, giveUpAtMs) - waitedMs()));
       const woken = await condition(() => run.interrupt !== null || open.isFull, leftMs);
       if (run.interrupt !== null) throw new Interrupted();
       if (open.isFull) {
         if (await allStand(run, place, parked)) return decide(run, parked);
       } else if (waitedMs() >= limitMs) {
         limitMs = Infinity;
+        giveUpAtMs = waitedMs() + giveUpMs;
         if (timeIsOver(run, place, parked, gate)) return;
+      } else if (waitedMs() >= giveUpAtMs) {
+        run.giveUp(place, parked.parking.epoch, giveUpMs, `${gate.title}: nobody answered.`);
       } else if (!woken) {
         run.emit('reminded', { epoch: parked.parking.epoch, waitingMs: waitedMs() }, at(place));
         waitMs = laterReminder(waitMs);
@@ -100,7 +109,7 @@ function openGate<O extends RunOrder>(run: Run<O>, place: Place, gate: Gate, fac
 
 /** Who asked, what is proven, who may answer, and what every answer and none of them leads to. */
 function gateWords<O extends RunOrder>({ order }: Run<O>, gate: Gate, { proven, next }: GateFacts): string {
-  const { requestedBy, reason, mode } = order;
+  const { requestedBy, reason, mode, giveUpAfterMs } = order;
   const needed = gate.approvals === 1 ? 'one approval' : `${gate.approvals} approvals`;
   return [
     `${gate.title}.`,
@@ -109,7 +118,14 @@ function gateWords<O extends RunOrder>({ order }: Run<O>, gate: Gate, { proven, 
     `Needs ${needed} of ${peopleWords(gate.approvers)}; ${requestedBy.actor.name} does not count.`,
     `Approve: ${next}. Abort: everything that the run has done is undone.`,
     otherwiseWords(gate),
+    ...(giveUpAfterMs === undefined ? [] : giveUpWords(gate, formatDuration(giveUpAfterMs))),
   ].join(' ');
+}
+
+function giveUpWords({ otherwise, withinMs }: Gate, after: string): string[] {
+  const then = 'the rehearsal is given up, and everything is cleaned up';
+  if (withinMs === null || otherwise === 'wait') return [`After ${after} ${then}.`];
+  return otherwise === 'escalate' ? [`${after} later ${then}.`] : [];
 }
 
 function otherwiseWords({ otherwise, withinMs, escalateTo }: Gate): string {

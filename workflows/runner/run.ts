@@ -61,11 +61,17 @@ export type Interrupt =
       readonly kind: 'abort';
       readonly reason: string;
       readonly by: Provenance;
-      readonly gaveUp?: true;
+      readonly gaveUp?: GaveUp;
       readonly gaveWay?: true;
     }
   /** `input` takes effect after the undoing: what was done under the order as it was is undone under the same order. */
   | { readonly kind: 'rewind'; readonly to: string; readonly input: CorrectableInput | null };
+
+/** Given up: how long people were waited for, and for what. */
+export interface GaveUp {
+  readonly afterMs: number;
+  readonly cause: string;
+}
 
 /** Thrown through the procedure by an interrupt; caught by conduct() alone. */
 export class Interrupted extends Error {
@@ -196,14 +202,14 @@ export class Run<O extends RunOrder = RecoveryOrder> {
     if (this.irrevocable) refuse('NotAllowed', 'The commit has begun: the recovery can no longer be taken back.');
   }
 
-  /** A stuck step that nobody decided on in time: everything is undone. */
+  /** What nobody decided on in time: everything is undone. `epoch` 0: it waited in a run of this plan. */
   giveUp(place: Place, epoch: number, afterMs: number, cause: string): void {
     this.emit('gave-up', { epoch, afterMs }, { step: place.step, item: place.item ?? undefined });
     this.raise({
       kind: 'abort',
       reason: `Given up after ${formatDuration(afterMs)}: ${cause}`,
       by: this.self,
-      gaveUp: true,
+      gaveUp: { afterMs, cause },
     });
   }
 

@@ -1,0 +1,97 @@
+/** The rehearsal of a runbook to which nobody comes: given up after its limit, cleaned up, and out of the way of the next one. */
+import { v7 } from 'uuid';
+import { writeFaults } from '../../platforms/faults';
+import type { PlanOrder } from '../../model/plan';
+import type { Gate } from '../../model/runbook/runbook';
+import type { RunOutcome } from '../../workflows/runner/conduct';
+import { planOfRehearsed } from '../support/plan';
+import { lookAt, parkedAt, startPlan } from '../support/plan-runs';
+import { filesOfSite } from '../support/rehearsal';
+import { openWorld, type World } from '../support/world';
+import { faultsFile, faulty } from '../support/world-worker';
+
+let world: World;
+beforeAll(async () => {
+  world = await openWorld({ recoverySite: faulty });
+}, 60_000);
+afterAll(async () => world?.close());
+afterEach(() => writeFaults(faultsFile(world.folder), []));
+
+const limit = { giveUpAfterMs: 700 };
+const ended = async (order: PlanOrder): Promise<RunOutcome> =>
+  (await (await startPlan(world, order)).result()) as RunOutcome;
+const gaveUpAt = async (order: PlanOrder) => {
+  const rows = await world.store.journal.rows(order.runId);
+  return rows.filter(({ kind }) => kind === 'gave-up').map(({ step, item }) => [step, item]);
+};
+const gate = (title: string, more: Partial<Gate> = {}): Gate => ({
+  ...{ title, question: 'Look.', approvers: { roles: ['operator'], people: [] }, approvals: 1, withinMs: null },
+  ...{ otherwise: 'wait', escalateTo: { roles: [], people: [] }, in: ['rehearsal'], ...more },
+});
+
+/** The same servers once more, as the schedule's next rehearsal has them; nobody is to be asked this time. */
+function nextOf(order: PlanOrder): PlanOrder {
+  const runId = v7();
+  const servers = order.servers.map(({ order: one, ...rest }) => {
+    const isolation = { ...one.isolation!, ownerRunId: runId };
+    return { ...rest, order: { ...one, runId: v7(), powerOn: 'automatic' as const, isolation } };
+  });
+  return { ...order, runId, servers };
+}
+
+test('a critical server that gives up ends the plan: all is undone, the record says why, and the next rehearsal runs', async () => {
+  const { order } = await planOfRehearsed(world, { g1: {}, g2: { ...limit, powerOn: 'decision' } });
+  const before = await filesOfSite(world);
+  const plan = { ...order, ...limit };
+  const { state, summary } = await ended(plan);
+  expect(state).toBe('failed');
+  expect(summary).toMatch(/^Given up after 700 ms: g2: nobody answered: .+ Everything was undone\.$/);
+  expect(await gaveUpAt(plan)).toEqual([['recover', 'g2']]);
+  expect(await filesOfSite(world)).toEqual(before);
+  expect(await world.recovery.platform.networks()).toEqual([]);
+  const states = plan.servers.map(async ({ order: { runId } }) => (await world.store.runs.get(runId))?.state);
+  expect(await Promise.all(states)).toEqual(['aborted', 'failed']);
+  expect(await ended(nextOf(plan))).toMatchObject({ state: 'succeeded' });
+  expect(await filesOfSite(world)).toEqual(before);
+}, 60_000);
+
+test('an optional server that gives up at its gate has failed, and the plan goes on without it', async () => {
+  const { order } = await planOfRehearsed(world, { o1: { powerOn: 'decision' } });
+  const servers = order.servers.map((one) => ({ ...one, failure: { kind: 'optional' as const, ...limit } }));
+  const plan = { ...order, servers, giveUpAfterMs: 3_600_000 };
+  expect(await ended(plan)).toMatchObject({ state: 'succeeded-with-exceptions' });
+  expect(await gaveUpAt(plan)).toEqual([]);
+}, 60_000);
+
+test('a gate’s own time comes first; one that waits for somebody is given up, and what was proven is cleaned up', async () => {
+  const { order } = await planOfRehearsed(world, { t1: {} });
+  const before = await filesOfSite(world);
+  const gates = {
+    soon: gate('Open the wave', { withinMs: 2 * limit.giveUpAfterMs, otherwise: 'go-on' }),
+    look: gate('Try the shop'),
+  };
+  const waves = [{ ...order.plan.waves[0]!, gate: 'soon' }];
+  const rehearsal = { ...order.plan.rehearsal, tryOut: 'look' };
+  const plan = { ...order, ...limit, plan: { ...order.plan, gates, waves, rehearsal } };
+  const handle = await startPlan(world, plan);
+  expect((await parkedAt(handle, 'try-out')).cause).toContain('After 700 ms the rehearsal is given up');
+  expect(await handle.result()).toMatchObject({
+    state: 'failed',
+    summary: 'Given up after 700 ms: Try the shop: nobody answered. Everything was undone.',
+  });
+  const { events } = await lookAt(handle);
+  expect(events.filter(({ kind }) => kind === 'decided').map(({ step, data }) => [step, data])).toEqual([
+    ['gate', expect.objectContaining({ decision: 'go-on' })],
+  ]);
+  expect(await gaveUpAt(plan)).toEqual([['try-out', null]]);
+  expect(await filesOfSite(world)).toEqual(before);
+  expect(await world.recovery.platform.networks()).toEqual([]);
+}, 60_000);
+
+test('networks that cannot be made in time are given up, too', async () => {
+  const { order } = await planOfRehearsed(world, { n1: {} });
+  const fault = { method: 'createNetwork', error: 'PermanentError' as const, message: 'no bridge', times: 9 };
+  await writeFaults(faultsFile(world.folder), [fault]);
+  const { state, summary } = await ended({ ...order, ...limit });
+  expect([state, summary]).toEqual(['failed', expect.stringMatching(/^Given up after 700 ms: .*no bridge.*undone\.$/)]);
+}, 60_000);
