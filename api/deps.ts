@@ -85,6 +85,8 @@ export interface ApiDeps {
   readonly certificates?: () => Promise<readonly CertificateSeen[]>;
   readonly config: ApiConfig;
   readonly clock: () => Date;
+  /** Goes on evenly, from anywhere, whatever is done to the clock. Default: the process' own. */
+  readonly elapsedMs?: () => number;
   readonly log: Logger;
   /** Absent: this process sends nothing. */
   readonly messenger?: Messenger;

@@ -110,8 +110,8 @@ export async function scrape(metrics: ApiMetrics, deps: ApiDeps): Promise<string
   }
   for (const { siteId, absentSince } of sites ?? []) {
     if (!config.siteIds.includes(siteId)) continue;
-    const forMs = absentSince === null ? 0 : clock().getTime() - Date.parse(absentSince);
-    metrics.siteAbsentSeconds.set({ site: siteId }, Math.max(0, forMs) / 1000);
+    const forMs = absentSince === null ? 0 : Math.max(1, clock().getTime() - Date.parse(absentSince));
+    metrics.siteAbsentSeconds.set({ site: siteId }, forMs / 1000);
   }
   return metrics.registry.metrics();
 }

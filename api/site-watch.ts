@@ -1,6 +1,9 @@
 /**
  * Who works at each site, and since when nobody does. Temporal keeps runs of a site without a worker in a queue without a word;
  * this says it: to whoever asks, and to the people who are told of risks.
+ *
+ * A poll's time is by Temporal's clock. Beside this host's it says nothing when one of them is set, so silence is the time in which
+ * no other poll was seen, by a clock that nobody sets.
  */
 import { noWorkerWords } from '../model/notify/site-notice';
 import { replicationQueue, siteQueue } from '../workflows/messages';
@@ -20,22 +23,33 @@ export interface SiteWatch {
   remembering(deps: ApiDeps): ApiDeps;
 }
 
-export function createSiteWatch(deps: Pick<ApiDeps, 'temporal' | 'store' | 'config' | 'clock' | 'log'>): SiteWatch {
-  const { temporal, store, config, clock, log } = deps;
+type Deps = Pick<ApiDeps, 'temporal' | 'store' | 'config' | 'clock' | 'elapsedMs' | 'log'>;
+
+export function createSiteWatch(deps: Deps): SiteWatch {
+  const { temporal, store, config, clock, log, elapsedMs = () => performance.now() } = deps;
   const known = new Map<string, { readonly lastPollAt: string; readonly absentSince: string | null }>();
+
+  const heard = new Map<string, { readonly lastPollAt: string | null; readonly atMs: number }>();
+
+  const isSilent = (siteId: string, lastPollAt: string | null): boolean => {
+    const before = heard.get(siteId);
+    if (before !== undefined && (lastPollAt === null || lastPollAt === before.lastPollAt)) {
+      return elapsedMs() - before.atMs > pollerSeenWithinMs;
+    }
+    heard.set(siteId, { lastPollAt, atMs: elapsedMs() });
+    return false;
+  };
 
   const lookAt = async (siteId: string): Promise<void> => {
     const queues = [siteQueue(siteId), replicationQueue(siteId)];
     const polls = await Promise.all(queues.map((queue) => temporal.lastPoll(queue, 'activity')));
     const lastPollAt = latest(polls);
+    const silent = isSilent(siteId, lastPollAt);
     try {
-      known.set(
-        siteId,
-        await within(config.storeDeadlineMs, store.sites.saw(siteId, lastPollAt, pollerSeenWithinMs, clock())),
-      );
+      known.set(siteId, await within(config.storeDeadlineMs, store.sites.saw(siteId, lastPollAt, silent)));
     } catch (error) {
       log.warn({ err: error, siteId }, 'Postgres did not keep who works at a site; it is told when it is back');
-      known.set(siteId, withoutStore(known.get(siteId), lastPollAt, clock()));
+      known.set(siteId, withoutStore(known.get(siteId), lastPollAt, silent, clock()));
     }
   };
   /** Whoever asks meanwhile gets the same answer: a door that is open to everybody asks, too. */
@@ -80,9 +94,10 @@ const latest = (times: readonly (string | null)[]): string | null =>
 function withoutStore(
   before: { readonly lastPollAt: string; readonly absentSince: string | null } | undefined,
   polled: string | null,
+  isSilent: boolean,
   now: Date,
 ) {
-  const lastPollAt = latest([polled, before?.lastPollAt ?? null]) ?? now.toISOString();
-  const absent = now.getTime() - Date.parse(lastPollAt) > pollerSeenWithinMs;
+  const lastPollAt = polled ?? before?.lastPollAt ?? now.toISOString();
+  const absent = isSilent || (before?.absentSince != null && lastPollAt === before.lastPollAt);
   return { lastPollAt, absentSince: absent ? (before?.absentSince ?? lastPollAt) : null };
 }

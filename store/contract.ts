@@ -209,10 +209,10 @@ export interface SiteSeen {
 export interface SitesSeen {
   all(): Promise<SiteSeen[]>;
   /**
-   * Keeps when a worker was last seen; null: Temporal knows of none. Silent for longer than `silentMs`, it has none: people are
-   * told, once, and again when it has one.
+   * Keeps when a worker was last seen; null: Temporal knows of none. `isSilent`: there was no other poll for so long that it has
+   * none. People are told, once, and again when it has one.
    */
-  saw(siteId: string, lastPollAt: string | null, silentMs: number, now: Date): Promise<SiteSeen>;
+  saw(siteId: string, lastPollAt: string | null, isSilent: boolean): Promise<SiteSeen>;
 }
 
 /** Immutable versions. */

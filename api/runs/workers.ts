@@ -18,7 +18,8 @@ const mostLooked = 20;
 
 /** null: nothing waits, somebody asked for work since it does, or nobody can say. */
 export async function workerNotice(deps: Deps, { waiting }: Pick<RunProgress, 'waiting'>): Promise<string | null> {
-  const due = waiting.filter(({ since }) => deps.clock().getTime() - Date.parse(since) >= graceMs);
+  // What has waited for less than nothing waits by another clock than this host's: nothing is known of how long.
+  const due = waiting.filter(({ since }) => Math.abs(deps.clock().getTime() - Date.parse(since)) >= graceMs);
   const notices = await Promise.all(due.map((one) => noticeOf(deps, one)));
   return notices.find((notice) => notice !== null) ?? null;
 }

@@ -1,4 +1,7 @@
-/** A site whose only worker is gone for a while: said through the API and to people, and taken back; its run goes on. */
+/**
+ * A site whose only worker is gone for a while: said through the API and to people, and taken back; its run goes on. The API's host
+ * has its clock an hour behind, or ahead.
+ */
 import { serveApi, type ServedApi } from '../../api/server';
 import { caller, openTestStack, recoveryTools, siteId } from './stack';
 import type { Call, RecoveryTools, TestStack } from './stack';
@@ -7,11 +10,16 @@ let stack: TestStack;
 let call: Call;
 let tools: RecoveryTools;
 let served: ServedApi;
-let aheadMs = 0;
+let waitedMs = 0;
+let skewMs = 0;
 
 beforeAll(async () => {
   stack = await openTestStack();
-  const deps = { ...stack.deps, clock: () => new Date(Date.now() + aheadMs) };
+  const deps = {
+    ...stack.deps,
+    clock: () => new Date(Date.now() + waitedMs + skewMs),
+    elapsedMs: () => performance.now() + waitedMs,
+  };
   call = caller({ ...stack, deps });
   tools = recoveryTools(stack, call);
   served = await serveApi(deps, { host: '127.0.0.1', port: 0 });
@@ -45,9 +53,13 @@ test('no worker for a site is said with the time, people are told once, and it g
   await stack.startWorkers({ ofSite: false });
   const { runId } = (await tools.push('app01')).body;
   await tools.inState(runId, 'running');
+  skewMs = 3_600_000;
+  expect(await ready()).toMatchObject({ part: { ok: true } });
+  skewMs = -3_600_000;
+  expect(await ready()).toMatchObject({ part: { ok: true } });
 
   // A worker's poll may be a minute old; after that, nobody is there.
-  aheadMs = 600_000;
+  waitedMs = 600_000;
   const gone = await ready();
   expect(gone).toMatchObject({ status: 200, part: { ok: false } });
   const since = /^No worker for site dr since (\S+Z)$/.exec(gone.part.detail)![1]!;
@@ -56,11 +68,12 @@ test('no worker for a site is said with the time, people are told once, and it g
   expect(await told()).toEqual([[1, 0, 'oncall@dr.example']]);
   const { notice } = (await call('GET', `/runs/${runId}`)).body;
   expect(notice).toMatch(/^No worker for site dr since /);
+  skewMs = 0;
   expect((await call('GET', '/metrics')).body).toMatch(/muster_site_without_worker_seconds\{site="dr"\} 6\d\d/);
 
   await stack.stopWorkers();
   await stack.startWorkers();
-  aheadMs = 0;
+  waitedMs = 0;
   await tools.inState(runId, 'waiting');
   expect(await ready()).toMatchObject({ part: { ok: true, detail: 'has a worker' } });
   expect(await told()).toEqual([
