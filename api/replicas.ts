@@ -2,6 +2,7 @@
 import type { ReplicaView } from '../model/replica';
 import type { ServerSpec } from '../model/server';
 import type { SessionView } from '../workflows/messages';
+import { fewAtOnce } from './at-once';
 import type { ApiDeps } from './deps';
 import type { KnownServers } from './known-servers';
 
@@ -9,6 +10,9 @@ export interface ReplicaOverview {
   readonly items: ReplicaView[];
   readonly unavailable: { siteId: string; because: string }[];
 }
+
+/** Sessions that are asked at the same time: each is a workflow that a worker has to bring into its memory. */
+const sessionsAtOnce = 20;
 
 /** Asks every site that servers recover to. A site that does not answer is named; the others are shown. */
 export async function viewReplicas(
@@ -37,22 +41,32 @@ export async function viewReplicas(
     // Protected, and nothing at the site yet: shown, because what keeps it from starting must be seen.
     starting.push(...[...here.values()].filter((server) => !seen.has(server.id)));
   }
-  const sessions = await Promise.all(
-    items.map((item) => temporal.session(config.tenantId, item.serverId).catch(() => undefined)),
+  const ask = askSessions(temporal, config);
+  const merged = await fewAtOnce(sessionsAtOnce, items, async (item) => mergeSession(item, await ask(item.serverId)));
+  const waiting = await fewAtOnce(sessionsAtOnce, starting, async (server) =>
+    viewStarting(server, await ask(server.id)),
   );
-  const merged = items.map((item, i) => mergeSession(item, sessions[i]));
-  const waiting = await Promise.all(starting.map((server) => viewStarting(temporal, config.tenantId, server)));
   merged.push(...waiting.filter((view) => view !== undefined));
   return { items: merged.sort((a, b) => a.serverName.localeCompare(b.serverName)), unavailable };
 }
 
-/** A session that has no replica at its site; undefined where there is no session either. */
-async function viewStarting(
+/** undefined: no session, or it did not answer in time. When as many as are asked at once have not, nobody waits for more. */
+function askSessions(
   temporal: ApiDeps['temporal'],
-  tenantId: string,
-  server: ServerSpec,
-): Promise<ReplicaView | undefined> {
-  const session = await temporal.session(tenantId, server.id).catch(() => undefined);
+  { tenantId, queryDeadlineMs }: ApiDeps['config'],
+): (serverId: string) => Promise<SessionView | undefined> {
+  let silent = 0;
+  return async (serverId) => {
+    if (silent >= sessionsAtOnce) return undefined;
+    const askedAt = performance.now();
+    const session = await temporal.session(tenantId, serverId).catch(() => undefined);
+    if (session === undefined && performance.now() - askedAt >= 0.9 * queryDeadlineMs) silent += 1;
+    return session;
+  };
+}
+
+/** A session that has no replica at its site; undefined where there is no session either. */
+function viewStarting(server: ServerSpec, session: SessionView | undefined): ReplicaView | undefined {
   if (session === undefined || session.state === 'removed') return undefined;
   const { state, heldBy, lastError } = session;
   return {
