@@ -53,9 +53,27 @@ export function checkText(
     }
     const plan = made.ok;
     if (!estimate) return { file, problems, notChecked, plan, asked };
-    const warnings = warningsOf(file, previewOf(plan, await pastTimes(deps, plan)).objectives);
+    const warnings = [
+      ...warningsOf(file, previewOf(plan, await pastTimes(deps, plan)).objectives),
+      ...(mode === 'recovery' ? await rehearsalWarnings(deps, text, file, asked) : []),
+    ];
     const found = warnings.length === 0 ? problems : await check(asked.inventory, warnings);
     return { file, problems: found, notChecked, plan, asked };
+  });
+}
+
+/** What only the order of its rehearsal shows. It keeps nobody from recovering. */
+async function rehearsalWarnings(
+  deps: CheckParts,
+  text: string,
+  file: RunbookFile,
+  asked: Asked,
+): Promise<RunbookProblem[]> {
+  const made = await planWithout(deps, text, file, asked, 'rehearsal');
+  if ('ok' in made) return [];
+  return made.problems.map((one) => {
+    const said = placed(file, one, asked);
+    return warning(said.at, `in a rehearsal: ${said.found}`, said.needed, said.remedy);
   });
 }
 

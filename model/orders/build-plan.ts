@@ -80,6 +80,7 @@ export function buildPlan(ready: ReadyRunbook, inventory: PlanInventory, context
   const build: Build = { inventory, context, ...own, problems: [], taken: new Map() };
   const order = planOf(ready, context.runId, build, [ready.runbook.name]);
   unknownPoints(ready.runbook.name, build);
+  build.problems.push(...claimedTwice(plansWithin(order)));
   return build.problems.length === 0 ? { ok: order } : { problems: build.problems };
 }
 

@@ -16,7 +16,14 @@ let call: Call;
 /** A site that answers at once, and one that is away; test/api/runbooks.slow.test.ts asks a real one. */
 const withSite = (viewSite: ApiDeps['temporal']['viewSite']): Call =>
   caller({ ...stack, deps: { ...stack.deps, temporal: { ...stack.deps.temporal, viewSite } } });
-const lan = { networks: [{ name: 'dr-lan', isolated: false }], hardware: ['kvm-virtio'], programs: [] };
+const lan = {
+  networks: [
+    { name: 'dr-lan', isolated: false },
+    { name: 'lab', isolated: true },
+  ],
+  hardware: ['kvm-virtio'],
+  programs: [],
+};
 
 beforeAll(async () => {
   stack = await openTestStack();
@@ -122,6 +129,33 @@ test('included runbooks are followed: unknown, a circle, too deep, and a server 
   expect(deep[0]).toBe('5:5 in runbook both: "front" included at depth 5: top, depth-3, depth-2, depth-1, both');
 });
 
+test('two servers that claim one name or address are found over all that a runbook includes, in a rehearsal by network', async () => {
+  const claiming = (name: string, server: string, more: string) =>
+    text(name, `{ name: ${server}, ${more} }`, `limits: { atOnce: 2 }\n`);
+  const imports = async (body: string) =>
+    expect((await call('POST', '/runbooks', { body: { text: body } })).body.issues).toBeUndefined();
+  const ip = (mode: string, address: string) => `addresses: [{ nic: 0, ${mode}: { ip: ${address}/24 } }]`;
+  const both = (name: string) =>
+    `format: 1\nname: ${name}\ntitle: Both\nincludes: [{ runbook: one }, { runbook: two }]\n`;
+  const found = async (one: string, two: string) => {
+    await imports(claiming('one', 'db01', one));
+    await imports(claiming('two', 'app01', two));
+    return said(both('one-and-two'));
+  };
+  expect(await found('machineName: same', 'machineName: same')).toEqual([
+    '4:32 in runbook two: the machine name same at site dr for "app01", which "db01" in runbook one claims, too',
+  ]);
+  expect(await found(ip('recovery', '10.8.0.11'), ip('recovery', '10.8.0.11'))).toEqual([
+    '4:32 in runbook two: the address 10.8.0.11 for "app01", which "db01" in runbook one claims, too',
+  ]);
+  expect(await found(ip('rehearsal', '10.8.0.11'), ip('rehearsal', '10.8.0.11'))).toEqual([
+    '4:32 in a rehearsal: in runbook two: the address 10.8.0.11 for "app01", which "db01" in runbook one claims, too',
+  ]);
+  const lab = ', networks: { rehearsal: { lan: lab } }';
+  expect(await found(ip('rehearsal', '10.8.0.11'), ip('rehearsal', '10.8.0.11') + lab)).toEqual([]);
+  expect(await found(ip('recovery', '10.8.0.11'), ip('rehearsal', '10.8.0.11'))).toEqual([]);
+});
+
 test('what does not answer is said, and what can be checked is checked all the same', async () => {
   const away = withSite(() => Promise.reject(new Problem('no-worker', 'No worker of site "dr" answered in time')));
   const unknownNetwork = text('shop', '{ name: db01 }').replace('dr-lan', 'no-such-lan');
@@ -140,6 +174,33 @@ test('what does not answer is said, and what can be checked is checked all the s
   } finally {
     stack.postgres.mend();
   }
+});
+
+test('a webhook that is not configured is told where it is imported, and keeps nobody from starting what is imported', async () => {
+  const knowing = (...webhooks: string[]): Call =>
+    caller({
+      ...stack,
+      deps: {
+        ...stack.deps,
+        temporal: { ...stack.deps.temporal, viewSite: () => Promise.resolve(lan) },
+        config: { ...stack.deps.config, webhooks },
+      },
+    });
+  const paged = text('paged', '{ name: db01 }', 'notify: [{ on: [stuck], webhooks: [pagr] }]\n');
+  const found = { severity: 'error', line: 6, at: ['notify', 0, 'webhooks', 0], found: '"pagr"' };
+  const { body } = await check(paged, knowing('pager'));
+  expect(body).toMatchObject({ ok: false, notChecked: [], problems: [{ ...found, remedy: 'Is "pager" meant?' }] });
+  const none = await check(paged, knowing());
+  expect(none.body.problems).toMatchObject([{ ...found, needed: 'a webhook of the configuration: none' }]);
+  expect(await knowing('pager')('POST', '/runbooks', { body: { text: paged } })).toMatchObject({ status: 422 });
+  expect((await check(paged, knowing('pagr'))).body).toMatchObject({ ok: true, problems: [] });
+
+  expect(await knowing('pagr')('POST', '/runbooks', { body: { text: paged } })).toMatchObject({ status: 201 });
+  const started = await knowing('pager')('POST', '/runbooks/paged/runs', {
+    body: { mode: 'recovery', reason: 'The site burns' },
+    headers: { 'idempotency-key': 'paged-and-burning' },
+  });
+  expect([started.status, started.body.detail]).toEqual([201, undefined]);
 });
 
 test('a runbook of 5 MB is told that it is too long; other requests are held to their own limit', async () => {
@@ -176,33 +237,6 @@ describe('a hostile text', () => {
     const answer = await reading;
     expect(others).toEqual([1, 2, 3].map(() => [200, false]));
     expect(answer.body.problems[0]).toMatchObject({ line: 2, found: 'the alias *a' });
-test('a webhook that is not configured is told where it is imported, and keeps nobody from starting what is imported', async () => {
-  const knowing = (...webhooks: string[]): Call =>
-    caller({
-      ...stack,
-      deps: {
-        ...stack.deps,
-        temporal: { ...stack.deps.temporal, viewSite: () => Promise.resolve(lan) },
-        config: { ...stack.deps.config, webhooks },
-      },
-    });
-  const paged = text('paged', '{ name: db01 }', 'notify: [{ on: [stuck], webhooks: [pagr] }]\n');
-  const found = { severity: 'error', line: 6, at: ['notify', 0, 'webhooks', 0], found: '"pagr"' };
-  const { body } = await check(paged, knowing('pager'));
-  expect(body).toMatchObject({ ok: false, notChecked: [], problems: [{ ...found, remedy: 'Is "pager" meant?' }] });
-  const none = await check(paged, knowing());
-  expect(none.body.problems).toMatchObject([{ ...found, needed: 'a webhook of the configuration: none' }]);
-  expect(await knowing('pager')('POST', '/runbooks', { body: { text: paged } })).toMatchObject({ status: 422 });
-  expect((await check(paged, knowing('pagr'))).body).toMatchObject({ ok: true, problems: [] });
-
-  expect(await knowing('pagr')('POST', '/runbooks', { body: { text: paged } })).toMatchObject({ status: 201 });
-  const started = await knowing('pager')('POST', '/runbooks/paged/runs', {
-    body: { mode: 'recovery', reason: 'The site burns' },
-    headers: { 'idempotency-key': 'paged-and-burning' },
-  });
-  expect([started.status, started.body.detail]).toEqual([201, undefined]);
-});
-
   }, 60_000);
 
   test('that takes too long, or too much memory, ends as a problem', async () => {
