@@ -8,6 +8,7 @@ import { deepestInclusion } from '../runbook/check-order';
 import type { Runbook } from '../runbook/runbook';
 import type { ServerSpec, SiteId } from '../server';
 import type { PhysicalMachineFacts } from './build-order';
+import { claimedTwice } from './claims';
 import { orderDefaults } from './defaults';
 import { serversOfPlan } from './servers-of-plan';
 
