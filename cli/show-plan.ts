@@ -87,7 +87,7 @@ function waveTable(out: Output, { waves, parts }: PlanView): string {
     nowOf(wave),
   ]);
   const included = parts.map((part) => {
-    const done = doneOf(part.counts);
+    const { done } = part;
     const now = part.state === null ? waitsFor(part.waitsFor) : `${part.state}, …${part.runId.slice(-8)}`;
     return [`+ ${part.name}`, `${done}/${part.serverCount}`, bar(done, part.serverCount), '', now];
   });
@@ -97,9 +97,6 @@ function waveTable(out: Output, { waves, parts }: PlanView): string {
 const barLength = 12;
 export const bar = (done: number, all: number): string =>
   all === 0 ? '' : '█'.repeat(Math.floor((done / all) * barLength)).padEnd(barLength, '░');
-
-export const doneOf = (counts: StageCounts): number =>
-  (counts.proven ?? 0) + (counts.succeeded ?? 0) + (counts['succeeded-with-exceptions'] ?? 0) + (counts.skipped ?? 0);
 
 function nowOf(wave: WaveView): string {
   if (wave.gate?.state === 'waiting') return `gate ${wave.gate.name} waits for people`;

@@ -6,23 +6,18 @@ import { formatDuration } from './durations';
 import type { RunEvent } from './events';
 import type { TimeLeft } from './estimate/time-left';
 import type { Provenance } from './order';
+import { planExceptions, type PlanException } from './plan-exceptions';
+import { planRehearsed, type PlanRehearsed } from './plan-rehearsed';
 import type { ChildRun } from './plan-view/child-run';
 import { planView, type HoldView, type PlanView } from './plan-view/plan-view';
 import { stepCosts, type StepCost } from './plan-view/step-costs';
 import type { PastPlan } from './plan-view/past-plan';
 import type { Headline, Tone } from './report';
 import type { DecisionView, ParkingView, RefusalView } from './run-view';
+import { toldViews, type Told, type ToldView } from './told';
 import { isClosedRun, type ProcedureDeclaration, type RunState } from './steps';
 
-export interface PlanException {
-  /** A server, an included runbook or a step of the plan. */
-  readonly what: string;
-  readonly kind: 'skipped' | 'failed' | 'not-undone' | 'step-skipped';
-  readonly reason: string;
-  readonly by: Provenance | null;
-  readonly at: string | null;
-  readonly runId: string | null;
-}
+export type { PlanException };
 
 export interface GateReport extends ParkingView {
   readonly title: string;
@@ -33,13 +28,6 @@ export interface GateReport extends ParkingView {
     readonly act: string;
     readonly reason: string;
   }[];
-}
-
-export interface ToldView {
-  readonly at: string;
-  readonly occasion: string;
-  readonly to: readonly string[];
-  readonly failed: readonly { readonly to: string; readonly because: string }[];
 }
 
 export interface PlanReport extends Pick<
@@ -69,7 +57,10 @@ export interface PlanReport extends Pick<
   /** Open: what people are waited for now. */
   readonly waitingFor: readonly ParkingView[];
   readonly holds: readonly HoldView[];
-  readonly told: readonly ToldView[];
+  /** Oldest first; null: the store could not be asked; absent: nobody asked it. */
+  readonly told?: readonly ToldView[] | null;
+  /** null: no rehearsal. */
+  readonly rehearsed: PlanRehearsed | null;
   readonly decisions: readonly DecisionView[];
   readonly refusals: readonly RefusalView[];
   readonly notes: PlanView['notes'];
@@ -95,6 +86,7 @@ export interface PlanReportContext {
   readonly past: readonly { readonly plan: PastPlan; readonly children: readonly ChildRun[] }[];
   readonly text: string | null;
   readonly timeLeft?: TimeLeft | null;
+  readonly told?: readonly Told[] | null;
 }
 
 /** @throws OperatorError when the events do not begin with `plan-opened`. */
@@ -106,7 +98,7 @@ export function planReport(
   const { children, past, generatedAt, headHash, text } = context;
   const view = planView(events, declaration, children, generatedAt);
   const { runId, order, waves, parts, counts, serverCount, done, tiers, clocks, openedAt, closedAt, state } = view;
-  const exceptions = exceptionsOf(view);
+  const exceptions = planExceptions(view);
   return {
     ...{ format: 1, kind: 'plan', generatedAt, runId, state, closed: isClosedRun(state), openedAt, closedAt },
     timeLeft: context.timeLeft ?? null,
@@ -116,7 +108,8 @@ export function planReport(
     gates: gatesOf(view, events),
     waitingFor: view.parkings.filter(({ until }) => until === null),
     holds: view.holds,
-    told: events.flatMap((event) => (event.kind === 'told' ? [{ at: event.at, ...event.data }] : [])),
+    rehearsed: planRehearsed(view, events),
+    ...(context.told === undefined ? {} : { told: toldViews(context.told, view.parkings) }),
     ...{ decisions: view.decisions, refusals: view.refusals, notes: view.notes },
     costs: stepCosts(
       children,
@@ -127,39 +120,6 @@ export function planReport(
     versions: { ...view.versions, ...context.versions },
     journal: { events: view.eventCount, headHash, childHashes: view.childHashes },
   };
-}
-
-function exceptionsOf(view: PlanView): PlanException[] {
-  const decided = (item: string | null, step: string): DecisionView | undefined =>
-    view.decisions.findLast((one) => one.item === item && one.step === step && one.decision === 'skip');
-  const servers = view.waves.flatMap((wave) => wave.servers);
-  const ofServers = servers.flatMap(({ name, stage, runId, skipped }): PlanException[] => {
-    const skip = decided(name, 'recover');
-    const by = { by: skip?.by ?? null, at: skip?.at ?? null, runId };
-    const reason = skip?.reason ?? 'Its own record says why.';
-    if (stage === 'skipped') return [{ what: name, kind: 'skipped', reason, ...by }];
-    if (stage === 'failed') {
-      return [
-        {
-          what: name,
-          kind: 'failed',
-          reason: 'It was stuck for as long as the runbook gives it, and was undone.',
-          ...by,
-        },
-      ];
-    }
-    if (skipped.length === 0) return [];
-    return [{ what: name, kind: 'step-skipped', reason: `Skipped in its own run: ${skipped.join(', ')}.`, ...by }];
-  });
-  const steps = view.steps.flatMap(({ title, state, leftBehind, because, items, id }): PlanException[] => {
-    const skip = view.decisions.findLast((one) => one.step === id && one.decision === 'skip');
-    const by = { by: skip?.by ?? null, at: skip?.at ?? null, runId: null };
-    if (leftBehind)
-      return [{ what: title, kind: 'not-undone', reason: skip?.reason ?? 'No reason is in the record.', ...by }];
-    const whole = state === 'skipped' && items.length === 0;
-    return whole ? [{ what: title, kind: 'skipped', reason: because ?? 'No reason is in the record.', ...by }] : [];
-  });
-  return [...ofServers, ...steps];
 }
 
 function gatesOf({ parkings, order }: PlanView, events: readonly RunEvent[]): GateReport[] {
@@ -203,14 +163,16 @@ function headlineOf(view: PlanView, exceptions: readonly PlanException[]): Headl
         rpo.verdict === 'missed' || rto.verdict === 'missed' ? [` Tier ${tier} missed its objective.`] : [],
       ),
   ].join('');
-  const many = `${done} of ${serverCount} servers`;
+  const servers = `${done} of ${serverCount} servers`;
   switch (state) {
     case 'succeeded':
     case 'succeeded-with-exceptions': {
-      const clean = exceptions.length === 0;
-      const title = clean ? `${verb} and proven` : `${verb}, with ${count(exceptions.length, 'exception')}`;
+      // Its own end has the last word: what this list does not find was skipped all the same.
+      const clean = exceptions.length === 0 && state === 'succeeded';
+      const many = exceptions.length === 0 ? 'exceptions' : count(exceptions.length, 'exception');
+      const title = clean ? `${verb} and proven` : `${verb}, with ${many}`;
       const tone: Tone = clean && missed === '' ? 'good' : 'warning';
-      return { tone, title, sentence: `${order.runbook.title}: ${many} ${took}.${missed}` };
+      return { tone, title, sentence: `${order.runbook.title}: ${servers} ${took}.${missed}` };
     }
     case 'aborted':
     case 'failed': {
@@ -224,7 +186,7 @@ function headlineOf(view: PlanView, exceptions: readonly PlanException[]): Headl
       return {
         tone: state === 'running' ? 'open' : state === 'stuck' ? 'bad' : 'warning',
         title: openTitles[state],
-        sentence: `This report was made before the run had ended: ${many} are done.${missed}`,
+        sentence: `This report was made before the run had ended: ${servers} are done.${missed}`,
       };
   }
 }

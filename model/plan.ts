@@ -121,28 +121,43 @@ export interface PartOfHeader extends Omit<PartOfPlan, 'order'> {
   readonly version: number;
   /** With those of what it includes itself. */
   readonly serverCount: number;
+  /** Its own, and what it includes itself; absent in records of earlier versions. */
+  readonly servers?: readonly ServerOfHeader[];
+  readonly parts?: readonly PartOfHeader[];
 }
 
 export function planHeader(order: PlanOrder): PlanHeader {
   return {
     ...order,
     sites: sitesOf(order),
-    servers: order.servers.map(({ order: { runId, server, target }, ...rest }) => ({
-      ...rest,
-      runId,
-      serverId: server.id,
-      tier: server.tier,
-      siteId: target.siteId,
-    })),
-    parts: order.parts.map(({ order: part, ...rest }) => ({
-      ...rest,
-      runId: part.runId,
-      sha256: part.runbook.sha256,
-      version: part.runbook.version,
-      serverCount: serverCountOf(part),
-    })),
+    servers: order.servers.map(serverOfHeader),
+    parts: order.parts.map(partOfHeader),
   };
 }
+
+/** As earlier versions wrote it: what the included runbooks consist of stands in their own records only. */
+export const withoutServersOfParts = (header: PlanHeader): PlanHeader => ({
+  ...header,
+  parts: header.parts.map(({ servers: _servers, parts: _parts, ...rest }) => rest),
+});
+
+const serverOfHeader = ({ order: { runId, server, target }, ...rest }: ServerOfPlan): ServerOfHeader => ({
+  ...rest,
+  runId,
+  serverId: server.id,
+  tier: server.tier,
+  siteId: target.siteId,
+});
+
+const partOfHeader = ({ order: part, ...rest }: PartOfPlan): PartOfHeader => ({
+  ...rest,
+  runId: part.runId,
+  sha256: part.runbook.sha256,
+  version: part.runbook.version,
+  serverCount: serverCountOf(part),
+  servers: part.servers.map(serverOfHeader),
+  parts: part.parts.map(partOfHeader),
+});
 
 /** Servers of the plan and of all that it includes. */
 export function serverCountOf({ servers, parts }: PlanOrder): number {

@@ -17,6 +17,7 @@ import { headlineOf } from './report-headline';
 import { readPoint, readProof } from './results';
 import type { PointFacts, ProofFacts } from './results';
 import { runView } from './run-view';
+import { toldViews, type Told, type ToldView } from './told';
 import type { DecisionView, EvidenceView, NoteView, ParkingView, RefusalView, RunView, StepView } from './run-view';
 
 /** How the result is to be read at a glance. */
@@ -71,6 +72,8 @@ export interface RunReport {
   readonly refusals: readonly RefusalView[];
   readonly evidence: readonly ReportEvidence[];
   readonly notes: readonly NoteView[];
+  /** Oldest first; null: the store could not be asked; absent: nobody asked it. */
+  readonly told?: readonly ToldView[] | null;
   /** As it was requested; corrections stand with the decisions that made them. */
   readonly order: RecoveryOrder;
   readonly versions: Readonly<Record<string, string>>;
@@ -89,6 +92,7 @@ export interface ReportContext {
   /** Versions of what generates the report, beside those that the run recorded. */
   readonly versions: Readonly<Record<string, string>>;
   readonly timeLeft?: TimeLeft | null;
+  readonly told?: readonly Told[] | null;
 }
 
 /** @throws OperatorError when the events do not begin with `run-opened`. */
@@ -125,6 +129,7 @@ export function reportModel(
     refusals: run.refusals,
     evidence: evidenceOf(run),
     notes: run.notes,
+    ...(context.told === undefined ? {} : { told: toldViews(context.told, run.parkings) }),
     order,
     versions: { ...run.versions, ...context.versions },
     journal: { events: run.eventCount, headHash: context.headHash, childHashes: run.childHashes },

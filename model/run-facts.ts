@@ -4,7 +4,11 @@
  */
 import type { RunEvent } from './events';
 import { beginsStep, endsStep, nextParkings, type OpenParking } from './clocks';
+import { isRehearsal } from './rehearsal';
+import { isScriptItem } from './runbook/script-places';
 import { nextObjectives, openObjectives, type ObjectiveState } from './objectives';
+import { nextRehearsed, type RehearsedFacts } from './rehearsed-facts';
+import { nextSkips, type Skip } from './skips';
 
 export interface RunFacts {
   /** null: the run is a plan. */
@@ -13,12 +17,16 @@ export interface RunFacts {
     readonly siteId: string;
     readonly machineName: string;
     readonly objectives: ObjectiveState;
+    /** What a rehearsal showed of its isolation and its clean-up; absent: no rehearsal, or a row of an earlier version. */
+    readonly rehearsed?: RehearsedFacts;
   } | null;
   /** When people were waited for, and at which step; `until` null: now. */
   readonly waits: readonly Wait[];
   readonly steps: Readonly<Record<string, StepTime>>;
   /** Steps that were skipped, by their undo where it was that; a run with some did not succeed as one without. */
   readonly skipped: readonly string[];
+  /** The same with who and why; of a plan, of its servers, too. Absent in rows of earlier versions. */
+  readonly skips?: readonly Skip[];
 }
 
 export interface Wait {
@@ -42,23 +50,47 @@ export function nextFacts(facts: RunFacts | undefined, event: RunEvent): RunFact
     const { order } = event.data;
     const { tier } = order.server;
     const { siteId, machineName } = order.target;
-    return { ...nothing, server: { tier, siteId, machineName, objectives: openObjectives(order) } };
+    const rehearsed = isRehearsal(order) ? { rehearsed: { isolation: null, clean: null } } : {};
+    return { ...nothing, server: { tier, siteId, machineName, objectives: openObjectives(order), ...rehearsed } };
   }
   if (event.kind === 'plan-opened') return { ...nothing, server: null };
   if (facts === undefined) return undefined;
-  const { server, waits, steps, skipped } = facts;
-  const objectives = server && nextObjectives(server.objectives, event);
+  const { server, waits, steps } = facts;
+  const skipped = nextSkipped(facts.skipped, event, server?.objectives.announced ?? []);
   const next: RunFacts = {
-    server: server && objectives !== server.objectives ? { ...server, objectives: objectives! } : server,
+    server: nextServer(server, event),
     waits: nextWaits(waits, event),
     steps: nextSteps(steps, event),
-    skipped: nextSkipped(skipped, event, server?.objectives.announced ?? []),
+    skipped,
+    ...skipsOf(facts, skipped, event),
   };
-  const same = next.server === server && next.waits === waits && next.steps === steps && next.skipped === skipped;
-  return same ? facts : next;
+  const same = next.server === server && next.waits === waits && next.steps === steps && next.skips === facts.skips;
+  return same && skipped === facts.skipped ? facts : next;
 }
 
-const nothing = { waits: [], steps: {}, skipped: [] };
+const nothing = { waits: [], steps: {}, skipped: [], skips: [] };
+
+function nextServer(server: RunFacts['server'], event: RunEvent): RunFacts['server'] {
+  if (server === null) return null;
+  const objectives = nextObjectives(server.objectives, event);
+  const rehearsed = server.rehearsed && nextRehearsed(server.rehearsed, event);
+  if (objectives === server.objectives && rehearsed === server.rehearsed) return server;
+  return { ...server, objectives, ...(rehearsed === undefined ? {} : { rehearsed }) };
+}
+
+/** A row that an earlier version began does not know what was skipped before: its list stays absent. */
+function skipsOf(facts: RunFacts, skipped: readonly string[], event: RunEvent): { skips?: readonly Skip[] } {
+  const { server, skips, waits } = facts;
+  if (skips === undefined) return {};
+  const isUndo = (epoch: number): boolean => waits.some((wait) => wait.epoch === epoch && wait.undo);
+  const next = nextSkips(skips, event, isUndo);
+  if (server === null) return { skips: next };
+  const again = event.kind === 'rewound' ? stepsFrom(event.data.to, server.objectives.announced) : [];
+  // A step of a server that was done after all is no exception; a script around it is one all the same.
+  const stands = ({ step, item }: Skip): boolean =>
+    !again.includes(step) && (skipped.includes(step) || isScriptItem(item));
+  return { skips: next.every(stands) ? next : next.filter(stands) };
+}
 
 function nextWaits(waits: readonly Wait[], event: RunEvent): readonly Wait[] {
   const parkings = nextParkings(waits as readonly OpenParking[], event);
@@ -93,13 +125,16 @@ function nextSkipped(skipped: readonly string[], event: RunEvent, announced: rea
       if (event.data.decision !== 'skip' || event.step === null || skipped.includes(event.step)) return skipped;
       return [...skipped, event.step];
     case 'rewound': {
-      const again = announced.slice(announced.indexOf(event.data.to));
+      const again = stepsFrom(event.data.to, announced);
       return skipped.some((one) => again.includes(one)) ? skipped.filter((one) => !again.includes(one)) : skipped;
     }
     default:
       return skipped;
   }
 }
+
+const stepsFrom = (to: string, announced: readonly string[]): readonly string[] =>
+  announced.slice(announced.indexOf(to));
 
 /** A step that was done after all is no exception any more. */
 const without = (skipped: readonly string[], step: string | null): readonly string[] =>

@@ -9,14 +9,19 @@ import Handlebars from 'handlebars';
 
 export type Template<Page> = (page: Page) => string;
 
-/** The template `folder`/page.hbs, with every other .hbs file of the folder as a partial. Throws where one does not parse. */
+/**
+ * The template `folder`/page.hbs, with every other .hbs file of the folder as a partial, and, of pages, those of shared/. Throws where
+ * one does not parse.
+ */
 export function loadTemplate<Page>(folder: string, kind: 'html' | 'plain text' = 'html'): Template<Page> {
   const engine = Handlebars.create();
-  const at = join(__dirname, folder);
-  for (const file of readdirSync(at).filter((name) => name.endsWith('.hbs'))) {
-    const source = readFileSync(join(at, file), 'utf8');
-    Handlebars.parse(source);
-    engine.registerPartial(file.slice(0, -'.hbs'.length), source);
+  for (const from of kind === 'html' ? ['shared', folder] : [folder]) {
+    const at = join(__dirname, from);
+    for (const file of readdirSync(at).filter((name) => name.endsWith('.hbs'))) {
+      const source = readFileSync(join(at, file), 'utf8');
+      Handlebars.parse(source);
+      engine.registerPartial(file.slice(0, -'.hbs'.length), source);
+    }
   }
   const main = engine.partials['page'] as string;
   const render = engine.compile<Page>(main, {

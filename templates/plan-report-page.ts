@@ -5,8 +5,10 @@ import { shortId } from '../model/ids';
 import type { PlanException, PlanReport } from '../model/plan-report';
 import type { PlanObjective } from '../model/plan-view/plan-objectives';
 import { isDone, type ServerOfPlanView, type ServerStage } from '../model/plan-view/server-of-plan';
-import type { WaveView } from '../model/plan-view/waves';
+import type { PartView, WaveView } from '../model/plan-view/waves';
 import { clockFigure } from './figures';
+import { planRehearsedSection } from './plan-rehearsed-section';
+import { toldSection } from './told-section';
 import { decisionWords, runWords, verdictChips, type Chip } from './words';
 
 export function planReportPage(report: PlanReport, css: string) {
@@ -45,10 +47,7 @@ export function planReportPage(report: PlanReport, css: string) {
       longest: `${formatDuration(longest.ms)} (${longest.server})`,
     })),
     waves: report.waves.map((wave, index) => waveRows(wave, index, report)),
-    parts: report.parts.map(({ name, serverCount, state, version, sha256, runId }) => ({
-      ...{ name, servers: serverCount, version, sha256, runId, short: shortId(runId) },
-      state: state === null ? 'not started' : runWords[state],
-    })),
+    parts: report.parts.flatMap((part) => partRows(part, [])),
     gates: report.gates.map(({ title, item, remedy, since, until, waitingMs, cause, answers }) => ({
       ...{ title, item: item ?? '', question: remedy, since: formatTime(since), cause },
       until: until === null ? '' : formatTime(until),
@@ -64,10 +63,8 @@ export function planReportPage(report: PlanReport, css: string) {
       ...{ at: formatTime(at), by: by.actor.name, reason },
       what: [decisionWords[decision], step, item].filter((part) => part !== null).join(' '),
     })),
-    told: report.told.map(({ at, occasion, to, failed }) => ({
-      ...{ at: formatTime(at), occasion, to: to.join(', ') },
-      failed: failed.map((one) => `${one.to}: ${one.because}`).join('; '),
-    })),
+    told: toldSection(report.told),
+    rehearsed: planRehearsedSection(report),
     trend: report.trend.map((past) => ({
       ...{ startedAt: formatTime(past.startedAt), mode: past.mode, version: past.version, servers: past.servers },
       ...{ state: runWords[past.state], elapsed: formatDuration(past.elapsedMs), waiting: formatDuration(past.waitingMs) },
@@ -97,9 +94,32 @@ const exceptionWords = {
   'step-skipped': 'Not every step was done',
 } as const satisfies Record<PlanException['kind'], string>;
 
-function exceptionRow({ kind, what, reason, by, at }: PlanException) {
-  const who = by?.actor.name ?? 'nobody by decision';
-  return { word: exceptionWords[kind], what, reason, by: who, at: at === null ? '' : formatTime(at) };
+function exceptionRow({ kind, what, within, reason, by, at, runId }: PlanException) {
+  return {
+    ...{ word: exceptionWords[kind], what, reason, by: by?.actor.name ?? 'nobody by decision' },
+    within: within.length === 0 ? '' : `in runbook ${within.join(', ')}`,
+    ...{ at: at === null ? '' : formatTime(at), runId: runId ?? '', short: runId === null ? '' : shortId(runId) },
+  };
+}
+
+interface PartRow {
+  readonly name: string;
+  readonly done: number;
+  readonly servers: number;
+  readonly version: number;
+  readonly sha256: string;
+  readonly runId: string;
+  readonly short: string;
+  readonly state: string;
+}
+
+/** An included runbook, and what it includes itself below it. */
+function partRows(part: PartView, above: readonly string[]): PartRow[] {
+  const { name, done, serverCount: servers, version, sha256, runId, state, skipped, parts } = part;
+  const path = [...above, name];
+  const words = skipped ? 'skipped' : state === null ? 'not started' : runWords[state];
+  const row = { name: path.join(' / '), done, servers, version, sha256, runId, short: shortId(runId), state: words };
+  return [row, ...parts.flatMap((inner) => partRows(inner, path))];
 }
 
 function objectiveRow(tier: number | null, servers: number, name: string, objective: PlanObjective) {

@@ -9,6 +9,7 @@ import type { Exhibit } from './exhibits';
 import { clockFigure, objectiveFigure, timelineOf } from './figures';
 import { rehearsalSection } from './rehearsal-section';
 import { stepDetails } from './step-details';
+import { toldSection } from './told-section';
 import { decisionWords, optionWords, runWords } from './words';
 
 export interface Fact {
@@ -57,6 +58,7 @@ export function reportPage(report: RunReport, exhibits: readonly Exhibit[], css:
       pictures: exhibits.filter(({ sha256, image }) => image !== '' && inProof.has(sha256)),
     },
     rehearsal: rehearsalSection(report),
+    told: toldSection(report.told),
     steps: stepDetails(report, labels),
     decisions: report.decisions.map((decision) => decisionRow(decision, report)),
     refusals: report.refusals.map((refusal) => refusalRow(refusal, report)),

@@ -7,6 +7,7 @@ import type { ApiDeps, ApiEnv } from '../deps';
 import { planReportOf } from '../plans/report';
 import type { Register } from '../register';
 import { readRun } from '../runs/read';
+import { toldOf } from '../runs/told';
 import type { TimeLeftOf } from '../runs/time-left';
 import { runParam } from './runs';
 
@@ -33,7 +34,8 @@ export function reportRoutes(register: Register, deps: ApiDeps, timeLeft: TimeLe
       const reading = await readRun(deps, c.req.valid('param').runId);
       const { events, declaration, headHash } = reading;
       const made = { generatedAt: deps.clock().toISOString(), versions: { muster: deps.config.version } };
-      const context = { ...made, headHash, timeLeft: await timeLeft(reading) };
+      const [left, told] = await Promise.all([timeLeft(reading), toldOf(deps, reading.runId)]);
+      const context = { ...made, headHash, timeLeft: left, told };
       c.header('vary', 'accept');
       const format = c.req.valid('query').format ?? wantedFormat(c);
       if (reading.kind === 'plan') {

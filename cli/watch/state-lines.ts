@@ -5,7 +5,7 @@ import type { ServerStage } from '../../model/plan-view/server-of-plan';
 import type { PartView, StageCounts, WaveView } from '../../model/plan-view/waves';
 import type { RunDetail } from '../documents';
 import { paragraph, table, type Output } from '../output';
-import { bar, doneOf } from '../show-plan';
+import { bar } from '../show-plan';
 
 interface Row {
   readonly name: string;
@@ -35,8 +35,7 @@ export function rowsOf({ waves, parts }: PlanView): Row[] {
     // A gate that waits is somebody's turn, although no server of the wave has begun.
     return gate?.state === 'waiting' ? { ...row, waiting: row.waiting + 1 } : row;
   };
-  const ofPart = ({ name, counts, serverCount }: PartView): Row =>
-    rowOf(`+ ${name}`, serverCount, doneOf(counts), counts);
+  const ofPart = ({ name, counts, serverCount, done }: PartView): Row => rowOf(`+ ${name}`, serverCount, done, counts);
   return [...waves.map(ofWave), ...parts.map(ofPart)];
 }
 

@@ -4,7 +4,7 @@ import { warning, type PlaceInFile, type RunbookProblem } from '../runbook/probl
 import type { RunbookFile } from '../schema/runbook';
 import { formatDuration } from '../durations';
 import type { Expect } from './expectations';
-import type { SimulatedPlan } from './simulate';
+import type { SimulatedPlan, Span } from './simulate';
 
 /** The RTO counts from the button to the last proven service that it is about; people's time is not in it. */
 export interface Reach {
@@ -19,20 +19,35 @@ export interface Reach {
   readonly verdict: 'in reach' | 'out of reach' | 'unknown';
 }
 
-/** Of this runbook; what it includes has objectives of its own. */
+/**
+ * Of the whole and of tiers with the servers of what it includes, as the run's report counts them; of each server only where it is the
+ * runbook's own, for what it includes is checked by itself, too.
+ */
 export function reachOf(order: PlanOrder, plan: SimulatedPlan, expect: Expect): Reach[] {
-  const whole = { rto: plan, rpo: worstPoint(order.servers, expect) };
+  const all = membersOf(order, plan);
+  const whole = { rto: plan, rpo: worstPoint(all, expect) };
   const { objectives } = order.plan;
   const tiers = Object.entries(objectives.tiers).flatMap(([name, targets]) => {
-    const servers = order.servers.filter(({ order: { server } }) => String(server.tier) === name);
-    const ends = { rto: last(servers, plan), rpo: worstPoint(servers, expect) };
-    return servers.length === 0 ? [] : reaches({ kind: 'tier', name }, targets, ends);
+    const members = all.filter(({ order: { server } }) => String(server.tier) === name);
+    return members.length === 0 ? [] : reaches({ kind: 'tier', name }, targets, endsOf(members, expect));
   });
-  const each = order.servers.flatMap((server) => {
-    const ends = { rto: last([server], plan), rpo: worstPoint([server], expect) };
-    return reaches({ kind: 'server', name: server.name }, server.order.server.objectives, ends);
-  });
+  const own = all.slice(0, order.servers.length);
+  const each = own.flatMap((one) =>
+    reaches({ kind: 'server', name: one.name }, one.order.server.objectives, endsOf([one], expect)),
+  );
   return [...reaches(null, objectives, whole), ...tiers, ...each.filter(({ verdict }) => verdict === 'out of reach')];
+}
+
+interface Member extends ServerOfPlan {
+  readonly span: Span;
+}
+
+/** Its own first. */
+function membersOf({ servers, parts }: PlanOrder, plan: SimulatedPlan): Member[] {
+  return [
+    ...servers.map((server) => ({ ...server, span: plan.servers.get(server.name)! })),
+    ...parts.flatMap((part) => membersOf(part.order, plan.parts.get(part.name)!)),
+  ];
 }
 
 interface End {
@@ -40,10 +55,17 @@ interface End {
   readonly atLeast: boolean;
 }
 
+const endsOf = (members: readonly Member[], expect: Expect): Readonly<Record<Reach['objective'], End>> => ({
+  rto: last(members),
+  rpo: worstPoint(members, expect),
+});
+
 /** Of at least one server; of none it has not begun. */
-function last(servers: readonly ServerOfPlan[], plan: SimulatedPlan): End {
-  const ends = servers.map(({ name }) => plan.servers.get(name)!);
-  return { endsMs: Math.max(0, ...ends.map(({ endsMs }) => endsMs)), atLeast: ends.some(({ atLeast }) => atLeast) };
+function last(members: readonly Member[]): End {
+  return {
+    endsMs: Math.max(0, ...members.map(({ span }) => span.endsMs)),
+    atLeast: members.some(({ span }) => span.atLeast),
+  };
 }
 
 /** The oldest of the points that are usual of each. */

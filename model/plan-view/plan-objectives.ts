@@ -1,5 +1,5 @@
 /**
- * RPO and RTO of a plan, for the whole and by tier, against what the runbook says.
+ * RPO and RTO of a plan, for the whole and by tier, against what the runbook says; servers of included runbooks count as its own.
  *
  *   RPO actual   the worst of its servers' own: from the recovery point that was used to the loss
  *   RTO actual   from the button to the moment the last server was proven
@@ -33,11 +33,14 @@ export interface ObjectivesOfTier {
   readonly rto: PlanObjective;
 }
 
-/** The whole first, then each tier that has servers or an objective. `until`: the plan's end, or now. */
+/**
+ * The whole first, then each tier that has servers or an objective. `servers`: with those of included runbooks. `until`: the plan's
+ * end, or now. `unseen`: servers of included runbooks of which nothing is known, not even their tier.
+ */
 export function planObjectives(
   header: PlanHeader,
   servers: readonly ServerOfPlanView[],
-  until: string,
+  { until, unseen = 0 }: { readonly until: string; readonly unseen?: number },
 ): ObjectivesOfTier[] {
   const { objectives } = header.plan;
   const tiers = new Set([...Object.keys(objectives.tiers).map(Number), ...servers.map(({ tier }) => tier)]);
@@ -46,45 +49,46 @@ export function planObjectives(
     const targets = tier === null ? objectives : objectives.tiers[tier];
     return {
       tier,
-      servers: members.length,
-      rpo: rpoOf(targets?.rpoMs ?? null, members),
-      rto: rtoOf(targets?.rtoMs ?? null, members, header.requestedAt, until),
+      servers: members.length + (tier === null ? unseen : 0),
+      rpo: rpoOf(targets?.rpoMs ?? null, members, unseen),
+      rto: rtoOf(targets?.rtoMs ?? null, members, unseen, { from: header.requestedAt, until }),
     };
   };
   return [of(null), ...[...tiers].sort((a, b) => a - b).map(of)];
 }
 
-function rpoOf(targetMs: number | null, servers: readonly ServerOfPlanView[]): PlanObjective {
+function rpoOf(targetMs: number | null, servers: readonly ServerOfPlanView[], unseen: number): PlanObjective {
   const lost = notRecovered(servers);
   const known = servers.flatMap(({ name, objectives, provenAt }) =>
     objectives?.rpo.actualMs == null || provenAt === null ? [] : [{ name, ms: objectives.rpo.actualMs }],
   );
   const worst = known.reduce<(typeof known)[number] | null>((a, b) => (a && a.ms >= b.ms ? a : b), null);
   const missed = worst !== null && targetMs !== null && worst.ms > targetMs;
-  if (servers.length === 0) return unknown(targetMs, 'No server.');
-  if (known.length < servers.length && !missed) {
-    const missing = servers.length - known.length;
-    const because = lost === '' ? `${missing} of ${servers.length} servers are not proven.` : lost;
+  const all = servers.length + unseen;
+  if (all === 0) return unknown(targetMs, 'No server.');
+  if (known.length < all && !missed) {
+    const because = lost === '' ? `${all - known.length} of ${all} servers are not proven.` : lost;
     return { ...unknown(targetMs, because), actualMs: worst?.ms ?? null, server: worst?.name ?? null };
   }
-  return measured(targetMs, worst!.ms, worst!.name, `The worst of ${servers.length}: ${worst!.name}. ${lost}`.trim());
+  return measured(targetMs, worst!.ms, worst!.name, `The worst of ${all}: ${worst!.name}. ${lost}`.trim());
 }
 
 function rtoOf(
   targetMs: number | null,
   servers: readonly ServerOfPlanView[],
-  from: string,
-  until: string,
+  unseen: number,
+  { from, until }: { readonly from: string; readonly until: string },
 ): PlanObjective {
   const lost = notRecovered(servers);
   const proven = servers.flatMap(({ name, provenAt }) => (provenAt === null ? [] : [{ name, at: provenAt }]));
   const last = proven.reduce<(typeof proven)[number] | null>((a, b) => (a && a.at >= b.at ? a : b), null);
-  if (servers.length === 0) return unknown(targetMs, 'No server.');
-  if (last !== null && proven.length === servers.length) {
+  const all = servers.length + unseen;
+  if (all === 0) return unknown(targetMs, 'No server.');
+  if (last !== null && proven.length === all) {
     const because = `From the button to the last proven server, ${last.name}.`;
     return measured(targetMs, millisecondsBetween(from, last.at), last.name, because);
   }
-  const because = lost === '' ? `${servers.length - proven.length} of ${servers.length} servers are not proven.` : lost;
+  const because = lost === '' ? `${all - proven.length} of ${all} servers are not proven.` : lost;
   if (targetMs === null || millisecondsBetween(from, until) <= targetMs) return unknown(targetMs, because);
   return { ...unknown(targetMs, `${because} The target has passed without them.`), verdict: 'missed' };
 }

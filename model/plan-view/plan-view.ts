@@ -12,7 +12,8 @@ import type { ProcedureDeclaration } from '../steps';
 import type { ChildRun } from './child-run';
 import { planObjectives, type ObjectivesOfTier } from './plan-objectives';
 import { isDone, waitsOf, type ServerOfPlanView } from './server-of-plan';
-import { countStages, wavesAndParts, type PartView, type StageCounts, type WaveView } from './waves';
+import { countStages, serversWithin, type PartView, type StageCounts } from './parts';
+import { wavesAndParts, type WaveView } from './waves';
 
 export interface HoldView {
   readonly of: HoldPlace;
@@ -28,7 +29,7 @@ export interface PlanView extends RunBase {
   readonly order: PlanHeader;
   readonly waves: readonly WaveView[];
   readonly parts: readonly PartView[];
-  /** Of its own servers by stage; those of included runbooks are counted with their part. */
+  /** Of all its servers by stage, those of included runbooks at any depth with them. */
   readonly counts: StageCounts;
   readonly serverCount: number;
   readonly done: number;
@@ -63,7 +64,8 @@ export function planView(
     gates: gatesOf(base),
     now: until,
   });
-  const servers = waves.flatMap((wave) => wave.servers);
+  const servers = everyServer({ waves, parts });
+  const unseen = parts.reduce((sum, part) => sum + part.unseen, 0);
   return {
     ...base,
     order,
@@ -71,10 +73,10 @@ export function planView(
     waves,
     parts,
     counts: countStages(servers),
-    serverCount: servers.length,
+    serverCount: servers.length + unseen,
     done: servers.filter(isDone).length,
     holds: holdsOf(events),
-    tiers: planObjectives(order, servers, until),
+    tiers: planObjectives(order, servers, { until, unseen }),
   };
 }
 
@@ -107,7 +109,13 @@ function holdsOf(events: readonly RunEvent[]): HoldView[] {
   return holds;
 }
 
+/** Its own servers, and those of included runbooks at any depth. */
+export const everyServer = ({ waves, parts }: Pick<PlanView, 'waves' | 'parts'>): ServerOfPlanView[] => [
+  ...waves.flatMap(({ servers }) => servers),
+  ...parts.flatMap(serversWithin),
+];
+
 /** Servers that people look at first: stuck, waiting, failed, then what runs. */
-export function busyServers({ waves }: PlanView): ServerOfPlanView[] {
-  return waves.flatMap(({ servers }) => servers.filter((one) => one.stage !== 'pending' && !isDone(one)));
+export function busyServers(plan: Pick<PlanView, 'waves' | 'parts'>): ServerOfPlanView[] {
+  return everyServer(plan).filter((one) => one.stage !== 'pending' && !isDone(one));
 }

@@ -3,6 +3,8 @@ import { clocksWithin, type Clocks } from '../clocks';
 import type { Interval } from '../intervals';
 import { objectivesAt, type ObjectiveResults } from '../objectives';
 import type { ServerOfHeader } from '../plan';
+import type { RehearsedFacts } from '../rehearsed-facts';
+import type { Skip } from '../skips';
 import type { StepState } from '../steps';
 import type { ChildRun } from './child-run';
 
@@ -44,6 +46,10 @@ export interface ServerOfPlanView extends Omit<ServerOfHeader, 'runId'> {
   readonly pointId: string | null;
   /** Its steps that were skipped. */
   readonly skipped: readonly string[];
+  /** The same with who and why; empty where its row is of an earlier version. */
+  readonly skips: readonly Skip[];
+  /** What its rehearsal showed of isolation and clean-up; null: none, or a row of an earlier version. */
+  readonly rehearsed: RehearsedFacts | null;
 }
 
 /** Of the plan, at the moment it is shown. */
@@ -75,6 +81,8 @@ export function serverView(server: ServerOfHeader, context: ServerContext): Omit
     objectives: facts ? objectivesAt(facts.objectives, now) : null,
     pointId: facts?.objectives.point?.pointId ?? null,
     skipped: last?.facts?.skipped ?? [],
+    skips: last?.facts?.skips ?? [],
+    rehearsed: facts?.rehearsed ?? null,
   };
 }
 

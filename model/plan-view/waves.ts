@@ -4,17 +4,11 @@ import type { PlanHeader } from '../plan';
 import { inOrder, planGraph, type NodeId, type PlanNode } from '../runbook/graph';
 import type { StepState } from '../steps';
 import type { ChildRun } from './child-run';
-import {
-  activeOf,
-  isDone,
-  serverStages,
-  serverView,
-  waitsOf,
-  type ServerOfPlanView,
-  type ServerStage,
-} from './server-of-plan';
+import { groupBy } from './group-by';
+import { countStages, partView, type PartView, type StageCounts } from './parts';
+import { activeOf, isDone, serverView, waitsOf, type ServerOfPlanView } from './server-of-plan';
 
-export type StageCounts = Readonly<Partial<Record<ServerStage, number>>>;
+export type { PartView, StageCounts };
 
 export interface WaveView {
   readonly name: string;
@@ -37,20 +31,6 @@ export interface WaveView {
   readonly clocks: Clocks;
 }
 
-/** An included runbook. */
-export interface PartView {
-  readonly name: string;
-  readonly runId: string;
-  readonly after: readonly string[];
-  readonly version: number;
-  readonly sha256: string;
-  readonly serverCount: number;
-  /** null: not started. */
-  readonly state: ChildRun['state'] | null;
-  readonly counts: StageCounts;
-  readonly waitsFor: readonly string[];
-}
-
 export interface PlanFacts {
   readonly header: PlanHeader;
   /** Items of the plan's steps, by step and item. */
@@ -64,8 +44,9 @@ export interface PlanFacts {
 
 export function wavesAndParts(facts: PlanFacts): { waves: WaveView[]; parts: PartView[] } {
   const { header, children, items, now } = facts;
+  const byParent = groupBy(children, ({ parentRunId }) => parentRunId);
   const byServer = groupBy(
-    children.filter((child) => child.parentRunId === header.runId && child.procedure !== 'plan'),
+    (byParent.get(header.runId) ?? []).filter(({ procedure }) => procedure !== 'plan'),
     ({ serverName }) => serverName,
   );
   const servers = header.servers.map((server) =>
@@ -81,7 +62,12 @@ export function wavesAndParts(facts: PlanFacts): { waves: WaveView[]; parts: Par
   );
   return {
     waves: header.plan.waves.map((wave) => waveView(facts, wave, views.get(wave.name) ?? [], byServer, waits)),
-    parts: header.parts.map((part) => partView(facts, part, waits)),
+    parts: header.parts.map((part) =>
+      partView(part, {
+        ...{ parentRunId: header.runId, byParent, now, waitsFor: waits(`include:${part.name}`) },
+        item: items['include']?.get(part.name),
+      }),
+    ),
   };
 }
 
@@ -117,30 +103,6 @@ function waveView(
 function gateOf({ plan, mode }: PlanHeader, name: string | null): { name: string; title: string } | null {
   const gate = name === null ? undefined : plan.gates[name];
   return name !== null && gate?.in.includes(mode) ? { name, title: gate.title } : null;
-}
-
-function partView({ children }: PlanFacts, part: PlanHeader['parts'][number], waits: Waits): PartView {
-  const run = children.findLast((child) => child.procedure === 'plan' && child.serverName === part.name);
-  const within = new Set<string>(run ? [run.runId] : []);
-  const below = children.filter((child) => within.has(child.parentRunId) && within.add(child.runId));
-  const latest = new Map(below.filter(({ procedure }) => procedure !== 'plan').map((one) => [one.serverName, one]));
-  const counts = countStages([...latest.values()].map((one) => ({ stage: stageOfRow(one) })));
-  return {
-    ...part,
-    runId: run?.runId ?? part.runId,
-    state: run?.state ?? null,
-    counts,
-    waitsFor: run ? [] : waits(`include:${part.name}`),
-  };
-}
-
-const stageOfRow = (run: ChildRun): ServerStage =>
-  run.state === 'running' && run.facts?.server?.objectives.proof ? 'proven' : run.state;
-
-export function countStages(servers: readonly { readonly stage: ServerStage }[]): StageCounts {
-  const counts = new Map<ServerStage, number>();
-  for (const { stage } of servers) counts.set(stage, (counts.get(stage) ?? 0) + 1);
-  return Object.fromEntries(serverStages.flatMap((stage) => (counts.has(stage) ? [[stage, counts.get(stage)!]] : [])));
 }
 
 /** What of a node's predecessors is not done, by the names that people use. */
@@ -189,13 +151,3 @@ function gateIsAhead({ header, gates }: PlanFacts, wave: string): boolean {
 
 const gateNameOf = ({ plan }: PlanHeader, wave: string): string =>
   plan.waves.find(({ name }) => name === wave)?.gate ?? wave;
-
-function groupBy<T>(all: readonly T[], keyOf: (one: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const one of all) {
-    const group = groups.get(keyOf(one));
-    if (group) group.push(one);
-    else groups.set(keyOf(one), [one]);
-  }
-  return groups;
-}

@@ -39,6 +39,8 @@ test('with Postgres down a recovery is started, decided on and seen through, and
   });
   const stuck = await tools.inState(runId, 'stuck');
   expect(stuck.source).toBe('live');
+  const report = await call('GET', `/runs/${runId}/report?format=html`);
+  expect(report.body).toContain('who was told is not known here');
   const input = { networks: { lan: 'lan' } };
   const fixed = await tools.decide(runId, { step: 'preflight', decision: 'provide', input, reason: 'Mapped it' });
   expect(fixed.status).toBe(200);

@@ -80,6 +80,9 @@ test('an auditor lists what could not be delivered and why, by run; the open doo
   const shown = ['notifications', '--state', 'failed', '--run', runId];
   const listed = await muster(shown, env(stack.tokens.auditor));
   expect(listed.stdout.replace(/\s+/g, ' ')).toMatch(/failed.*stuck.*app01.*oncall@dr\.example.*mailbox unavailable/);
+  const report = await call('GET', `/runs/${runId}/report?format=json`);
+  const told = { occasion: 'stuck', about: 'create-machine', to: 'oncall@dr.example', state: 'failed' };
+  expect(report.body.told).toMatchObject([{ ...told, error: 'mailbox unavailable' }]);
   expect((await call('GET', '/notifications', { token: stack.tokens.viewer })).status).toBe(403);
   const ready = await call('GET', '/ready', { token: null });
   const part = ready.body.parts.find(({ name }: { name: string }) => name === 'notifications');

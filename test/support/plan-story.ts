@@ -1,8 +1,10 @@
 /** A plan as events and rows, of any number of servers: some done, one stuck, one failed, the rest running or ahead. */
 import type { RunEvent } from '../../model/events';
+import type { PlanContext } from '../../model/orders/build-plan';
 import { planHeader, type PlanOrder } from '../../model/plan';
 import type { ChildRun } from '../../model/plan-view/child-run';
 import { nextFacts, type RunFacts } from '../../model/run-facts';
+import type { Told } from '../../model/told';
 import { sampleRunbook, samplePlan } from './plan-sample';
 import { ines, storyRunId, storyStart, tomas } from './order';
 
@@ -10,7 +12,7 @@ const startMs = Date.parse(storyStart);
 export const at = (second: number): string => new Date(startMs + second * 1000).toISOString();
 
 type Part = Partial<Pick<RunEvent, 'step' | 'item' | 'attempt' | 'by'>>;
-const event = (kind: string, second: number, data: object, part: Part = {}): RunEvent =>
+export const event = (kind: string, second: number, data: object, part: Part = {}): RunEvent =>
   ({ kind, at: at(second), by: ines, step: null, item: null, attempt: null, data, ...part }) as RunEvent;
 
 /** A runbook with one wave of so many servers after the database. */
@@ -24,11 +26,18 @@ export interface PlanStory {
   readonly order: PlanOrder;
   readonly events: readonly RunEvent[];
   readonly children: readonly ChildRun[];
+  /** As the outbox has it: none of it is in any run's own record. */
+  readonly told: readonly Told[];
 }
 
+const told: readonly Told[] = [
+  { occasion: 'gate', epoch: 1, stage: 0, to: 'ops@example.org', state: 'sent', endedAt: at(73), error: null },
+  { occasion: 'gate', epoch: 1, stage: 1, to: 'on-call@example.org', state: 'failed', endedAt: at(99), error: '550' },
+].map((one) => ({ ...one, channel: 'mail', madeAt: at(63) }) as Told);
+
 /** db01 proven after 60 s; db02 failed; app01 waited 100 s at its gate and is stuck; the others run, or wait. */
-export function planStory(text = sampleRunbook): PlanStory {
-  const order = samplePlan({ runId: storyRunId, requestedAt: at(0) }, text);
+export function planStory(text = sampleRunbook, changes: Partial<PlanContext> = {}): PlanStory {
+  const order = samplePlan({ runId: storyRunId, requestedAt: at(0), ...changes }, text);
   const attempt = (item: string, second: number): RunEvent =>
     event('attempt-started', second, { token: second, undo: false }, { step: 'recover', item, attempt: 1 });
   const done = (item: string, second: number, token: number): RunEvent =>
@@ -47,10 +56,9 @@ export function planStory(text = sampleRunbook): PlanStory {
     done('db02', 100, 2),
     event('decided', 161, approve, { ...gate, by: tomas }),
     attempt('app01', 162),
-    event('told', 163, { epoch: 1, occasion: 'gate', to: ['ops@example.org'], failed: [] }),
   ];
   const children = order.servers.flatMap(({ name }) => childOf(order, name));
-  return { order, events, children };
+  return { order, events, children, told };
 }
 
 function childOf(order: PlanOrder, name: string): ChildRun[] {

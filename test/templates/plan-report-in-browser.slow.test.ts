@@ -6,7 +6,8 @@ import { pathToFileURL } from 'node:url';
 import { chromium, type Browser } from 'playwright-core';
 import { planReport } from '../../model/plan-report';
 import { renderPlanReportHtml } from '../../templates/render';
-import { planDeclaration } from '../../workflows/plan.steps';
+import { declarationOfPlan, planDeclaration } from '../../workflows/plan.steps';
+import { sampleEvacuation, sampleRehearsal } from '../support/plan-parts-samples';
 import { sampleRunbook } from '../support/plan-sample';
 import { at, largeRunbook, planStory } from '../support/plan-story';
 
@@ -20,6 +21,11 @@ beforeAll(async () => {
     const context = { generatedAt: at(200), headHash: 'c'.repeat(64), versions: {}, children, past: [], text };
     await writeFile(join(folder, `${name}.html`), renderPlanReportHtml(planReport(events, planDeclaration, context)));
   }
+  for (const [name, { order, events, children }] of [['parts', sampleEvacuation], ['rehearsed', sampleRehearsal]] as const) {
+    const context = { generatedAt: at(600), headHash: null, versions: {}, children, past: [], text: null, told: null };
+    const report = planReport(events, declarationOfPlan(order), context);
+    await writeFile(join(folder, `${name}.html`), renderPlanReportHtml(report));
+  }
   browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
 }, 30_000);
 
@@ -28,11 +34,20 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
+const titles = {
+  ...{ small: 'Still running', large: 'Still running' },
+  ...{ parts: 'Recovered, with 1 exception', rehearsed: 'Rehearsed, with 2 exceptions' },
+};
+
 test.each([
   ['small', 1280],
   ['small', 375],
   ['large', 1280],
   ['large', 375],
+  ['parts', 1280],
+  ['parts', 375],
+  ['rehearsed', 1280],
+  ['rehearsed', 375],
 ] as const)('of %s size fits %d pixels, asks for nothing, and complains about nothing', async (name, width) => {
   const page = await browser.newPage({ viewport: { width, height: 800 } });
   const complaints: string[] = [];
@@ -44,8 +59,9 @@ test.each([
     expect(complaints).toEqual([]);
     expect(requests).toHaveLength(1);
     expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
-    expect(await page.locator('h1').innerText()).toBe('Still running');
-    expect(await page.locator('.servers tbody tr').count()).toBe(name === 'small' ? 5 : 505);
+    expect(await page.locator('h1').innerText()).toBe(titles[name]);
+    expect(await page.locator('.servers tbody tr').count()).toBe({ small: 5, large: 505, parts: 0, rehearsed: 0 }[name]);
+    expect(await page.locator('.rehearsed tbody tr').count()).toBe(name === 'rehearsed' ? 4 : 0);
 
   } finally {
     await page.close();

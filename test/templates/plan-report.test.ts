@@ -2,7 +2,8 @@
 import { planReport, type PlanReportContext } from '../../model/plan-report';
 import { pastPlan, type PastRow } from '../../model/plan-view/past-plan';
 import { renderPlanReportHtml } from '../../templates/render';
-import { planDeclaration } from '../../workflows/plan.steps';
+import { declarationOfPlan, planDeclaration } from '../../workflows/plan.steps';
+import { sampleEvacuation, sampleRehearsal } from '../support/plan-parts-samples';
 import { storyStart } from '../support/order';
 import { at, largeRunbook, planStory, type PlanStory } from '../support/plan-story';
 import { sampleRunbook } from '../support/plan-sample';
@@ -12,9 +13,9 @@ const past: PastRow = {
   ...{ runbookVersion: 2, runbookSha256: 'b'.repeat(64) },
 };
 
-function reportOf({ events, children }: PlanStory, changes: Partial<PlanReportContext> = {}) {
+function reportOf({ events, children, told }: PlanStory, changes: Partial<PlanReportContext> = {}) {
   return planReport(events, planDeclaration, {
-    ...{ generatedAt: at(200), headHash: 'c'.repeat(64), versions: { muster: '0.1.0' }, children, text: sampleRunbook },
+    ...{ generatedAt: at(200), headHash: 'c'.repeat(64), versions: { muster: '0.1.0' }, children, text: sampleRunbook, told },
     past: [{ plan: pastPlan(past, children), children }],
     ...changes,
   });
@@ -37,6 +38,45 @@ test('says the result first, then exceptions, then objectives, and everything th
   ]) {
     expect(html).toContain(words);
   }
+});
+
+test('who was told is what the outbox has; with Postgres away the report says that it does not know', () => {
+  const html = renderPlanReportHtml(reportOf(planStory()));
+  expect(html).toMatch(/gate: gate application<\/div><\/td>.*ops@example\.org.*>sent</);
+  expect(html).toMatch(/gate, again: gate application<\/div><\/td>.*on-call@example\.org.*>could not be delivered<\/span> 550/);
+  const away = renderPlanReportHtml(reportOf(planStory(), { told: null }));
+  expect(away).toContain('Postgres did not answer when this report was made');
+  expect(renderPlanReportHtml(reportOf(planStory(), { told: [] }))).toContain('Nobody was told anything of this run.');
+});
+
+test('an exception in an included runbook says where it is and leads to its report', () => {
+  const { order, events, children } = sampleEvacuation;
+  const report = planReport(events, declarationOfPlan(order), {
+    ...{ generatedAt: at(600), headHash: null, versions: {}, children, past: [], text: null },
+  });
+  const html = renderPlanReportHtml(report);
+  expect(html).toContain('Not every step was done: lab01 <span class="item">in runbook office, labs</span>');
+  expect(html).toContain('<a href="../run-labs-1/report?format=html">its report');
+  expect(html).toContain('<th scope="row">office / labs</th>');
+});
+
+test('a rehearsal sums up isolation and clean-up by server, what is left item by item, and the end of its networks', () => {
+  const { order, events, children } = sampleRehearsal;
+  const context = { generatedAt: at(600), headHash: null, versions: {}, children, past: [], text: null };
+  const html = renderPlanReportHtml(planReport(events, declarationOfPlan(order), context));
+  const section = /<section aria-labelledby="rehearsal">([^]*?)<\/section>/.exec(html)![1]!;
+  expect(section).toContain('Of 4 servers 3 were shown to be isolated as they ran, and 2 left nothing behind.');
+  const row = (name: string): string => section.split('\n').find((line) => line.includes(`>${name}`))!;
+  expect(row('db-dns01')).toMatch(/>isolated<\/span> 1 card on muster-lab, .*>nothing left<\/span> 12 items compared/);
+  expect(row('mail01')).toMatch(/>not proven clean<\/span> The rehearsal of mail01 is not cleaned up/);
+  expect(section).toContain('<li>network muster-lab: before not there, after active</li>');
+  expect(row('lab01')).toMatch(/>not shown<\/span> .*>not shown</);
+  expect(section).toMatch(/frankfurt: muster-lab — gone; the platform was asked again at/);
+  expect(section).not.toContain('class="absent"');
+  const unproven = events.filter(({ step }) => step !== 'remove-networks');
+  expect(renderPlanReportHtml(planReport(unproven, declarationOfPlan(order), context))).toContain(
+    '<p class="absent">Made for this run: muster-lab. The record does not show that these are gone: muster-lab.</p>',
+  );
 });
 
 test('each server is one row that leads to its own report', () => {
