@@ -1,5 +1,7 @@
 /** Effects on a rehearsal's networks and on its isolation. Under the lease of the networks' owner. */
+import { OperatorError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
+import type { NetworkRef } from '../platforms/contract';
 import type { Attempt, EffectsOf } from './attempt';
 import { callOptions, machineOf, networksResource } from './common';
 import { readIsolation } from './isolation';
@@ -23,8 +25,14 @@ export function createNetworkEffects(deps: ActivityDeps): EffectsOf<NetworkEffec
 
     async removeNetworks({ order }, attempt) {
       const { platform, refs, onNetworks } = wanted(deps, order, attempt);
-      await onNetworks(async () => {
+      return onNetworks(async () => {
         for (const ref of refs) await platform.removeNetwork(ref, callOptions(attempt));
+        const left = (await platform.networks(callOptions(attempt))).filter((made) =>
+          refs.some((ref) => isSame(ref, made)),
+        );
+        if (left.length > 0) throw stillThere(left, order.target.siteId);
+        const gone = refs.map(({ name }) => name);
+        return { siteId: order.target.siteId, gone, lookedAt: new Date(deps.now()).toISOString() };
       });
     },
 
@@ -51,7 +59,20 @@ function wanted(deps: ActivityDeps, order: RecoveryOrder, attempt: Attempt) {
   return {
     platform: platformOf(site, order),
     refs: (isolation?.networks ?? []).map((name) => ({ name, owner })),
-    onNetworks: (work: () => Promise<void>): Promise<void> =>
+    onNetworks: <T>(work: () => Promise<T>): Promise<T> =>
       withLease(site.leaseFolder, networksResource(owner.runId), attempt.effect, work, { signal: attempt.signal }),
   };
+}
+
+const isSame = (ref: NetworkRef, { name, owner }: NetworkRef): boolean =>
+  name === ref.name && owner.tenantId === ref.owner.tenantId && owner.runId === ref.owner.runId;
+
+function stillThere(left: readonly NetworkRef[], siteId: string): OperatorError {
+  const names = left.map(({ name }) => name).join(', ');
+  return new OperatorError({
+    what: `isolated networks of the rehearsal are not gone from site ${siteId}`,
+    found: `the platform took their removal and still has ${names}`,
+    needed: 'no network of this run',
+    remedy: `See at the platform what keeps ${names}, remove it by hand, then retry: it is looked at again.`,
+  });
 }

@@ -1,7 +1,7 @@
 /** What a rehearsal does beside a recovery: its networks, the proof of isolation, and the survey before and after. Types only. */
 import type { EvidenceRef } from '../model/events';
 import type { RecoveryOrder } from '../model/order';
-import type { ReplicationSeen, Survey, SurveyRow } from '../model/survey';
+import type { ReplicationRow, ReplicationSeen, Survey, SurveyRow } from '../model/survey';
 import type { Effect } from '../model/steps';
 
 interface Input {
@@ -19,16 +19,20 @@ export interface IsolationProof {
   readonly replication: ReplicationSeen;
 }
 
+/** The platform was asked again after their removal, and had none of them any more. */
+export interface NetworksGone {
+  readonly siteId: string;
+  readonly gone: readonly string[];
+  readonly lookedAt: string;
+}
+
 export interface CleanProof {
   readonly before: string | null;
   readonly after: string;
   /** Item by item; what others changed is among them and proves nothing. */
   readonly rows: readonly SurveyRow[];
   readonly others: Readonly<Record<string, number>>;
-  readonly replication: readonly (ReplicationSeen & {
-    readonly moment: 'before' | 'during' | 'after';
-    readonly ok: boolean;
-  })[];
+  readonly replication: readonly ReplicationRow[];
   readonly evidence: readonly EvidenceRef[];
 }
 
@@ -37,15 +41,18 @@ export interface RehearsalActivities {
   surveySite(input: Input): Promise<Survey>;
   /** The networks of `order.isolation`, in the name of their owner. */
   makeNetworks(input: Input): Promise<{ readonly networks: readonly string[] }>;
-  /** Undo of makeNetworks. */
-  removeNetworks(input: Input): Promise<void>;
+  /** Undo of makeNetworks. @throws OperatorError when the platform still has one of them afterwards. */
+  removeNetworks(input: Input): Promise<NetworksGone>;
   /** @throws OperatorError when a card of the machine reaches anything but its like. */
   proveIsolation(input: Input): Promise<IsolationProof>;
   /** Every machine of the run, whatever its name is now. None: already so. */
   switchOffMachines(input: Input): Promise<void>;
   /** The platform's storage forgets the run's disks. Nothing known: already so. */
   forgetDisks(input: Input): Promise<void>;
-  /** Compares; @throws OperatorError that names what is left, each with its remedy. */
+  /**
+   * Compares; @throws OperatorError that names what is left, each with its remedy. Replication that ran before and did not go on is
+   * among it; it is looked at again for a moment.
+   */
   proveClean(
     input: Input & { readonly before: Survey | null; readonly during: ReplicationSeen | null },
   ): Promise<CleanProof>;

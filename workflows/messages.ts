@@ -112,7 +112,17 @@ export const removeSessionUpdate = defineUpdate<SessionView, [RemovalRequest]>('
 export const sessionQuery = defineQuery<SessionView>('session');
 
 /** From a server's run to its plan: it is proven, and waits for the plan's verdict. Machines talk by signals, people by updates. */
-export const childProvenSignal = defineSignal<[{ readonly runId: string }]>('childProven');
+export const childProvenSignal = defineSignal<[{ readonly runId: string; readonly shown?: Shown }]>('childProven');
+/** How well: what whoever decides on the plan has to know of it. Names as people know them; of included runbooks `network/dns01`. */
+export interface Shown {
+  /** Servers that stand without a proof, because people skipped it. */
+  readonly unproven: readonly string[];
+  /** What an included plan went on without, by decision; what it gave up. */
+  readonly leftOut: readonly string[];
+  readonly givenUp: readonly string[];
+  /** What else was not done, in words: `app01 (preflight skipped)`. */
+  readonly exceptions: readonly string[];
+}
 /** What of a run waits for people: the first of what does. */
 export interface ChildWaits {
   readonly step: string;

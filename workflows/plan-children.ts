@@ -13,7 +13,7 @@ import { type ApplicationFailure, WorkflowExecutionAlreadyStartedError } from '@
 import type { Outcome } from '../activities/contract';
 import type { Provenance } from '../model/order';
 import type { PlanHeld, PlanOrder } from '../model/plan';
-import type { NodeId, NodeKind } from '../model/runbook/graph';
+import type { NodeId } from '../model/runbook/graph';
 import {
   childProvenSignal,
   childWaitsSignal,
@@ -21,6 +21,7 @@ import {
   verdictSignal,
   workflowQueue,
   type ChildWaits,
+  type Shown,
   type Verdict,
   type WaitingChild,
 } from './messages';
@@ -36,6 +37,8 @@ const signalsAtOnce = 500;
 
 interface Child extends Pick<ChildOrder, 'id' | 'name' | 'runId' | 'workflowId'> {
   proven: boolean;
+  /** How well; null: not proven, or told by an earlier version. */
+  shown: Shown | null;
   /** Null while it runs. */
   outcome: RunOutcome | null;
   /** What of it waits for people. */
@@ -48,6 +51,12 @@ interface Child extends Pick<ChildOrder, 'id' | 'name' | 'runId' | 'workflowId'>
 export interface Recovered {
   readonly runId: string;
   readonly state: RunOutcome['state'] | 'proven';
+}
+
+/** How far the latest run of a server or an included runbook is. */
+export interface ChildStanding extends Pick<Child, 'proven' | 'shown'> {
+  /** null: it runs. */
+  readonly state: RunOutcome['state'] | null;
 }
 
 /** Names of the servers and included runbooks whose runs did not end well, or in which something was skipped. */
@@ -78,10 +87,11 @@ export class ChildRuns {
 
   constructor(private readonly order: PlanOrder) {
     this.held = { n: 0, held: false, reason: '', by: this.self };
-    setHandler(childProvenSignal, ({ runId }) => {
+    setHandler(childProvenSignal, ({ runId, shown = null }) => {
       const child = this.byRunId.get(runId);
       if (child === undefined) return;
       child.proven = true;
+      child.shown = shown;
       child.provenOrOver.wake();
     });
     setHandler(childWaitsSignal, ({ runId, waits }) => {
@@ -92,17 +102,12 @@ export class ChildRuns {
     });
   }
 
-  /** `2 of 3 servers`, with the included runbooks where there are any. */
-  words(state: 'proven' | 'succeeded', { servers, parts }: Pick<PlanOrder, 'servers' | 'parts'>): string {
-    const ofKind = (kind: NodeKind): number =>
-      [...this.latest.values()].filter(
-        ({ id, proven, outcome }) =>
-          id.startsWith(`${kind}:`) && (state === 'proven' ? proven : outcome?.state.startsWith('succeeded') === true),
-      ).length;
-    const ofServers = `${ofKind('server')} of ${servers.length} servers`;
-    if (parts.length === 0) return ofServers;
-    const ofParts = `${ofKind('include')} of ${parts.length} included runbooks`;
-    return servers.length === 0 ? ofParts : `${ofServers} and ${ofParts}`;
+  /** null: not started. */
+  standing(id: NodeId): ChildStanding | null {
+    const child = this.latest.get(id);
+    return child === undefined
+      ? null
+      : { proven: child.proven, shown: child.shown, state: child.outcome?.state ?? null };
   }
 
   /** Those of which something waits for people now. */
@@ -221,7 +226,8 @@ export class ChildRuns {
       throw error instanceof WorkflowExecutionAlreadyStartedError ? await occupied(order) : error;
     });
     const wakes = { provenOrOver: new Wake(), over: new Wake() };
-    const child: Child = { id, name, runId, workflowId, proven: false, outcome: null, waits: null, ...wakes };
+    const fresh = { proven: false, shown: null, outcome: null, waits: null };
+    const child: Child = { id, name, runId, workflowId, ...fresh, ...wakes };
     this.latest.set(id, child);
     this.byRunId.set(runId, child);
     if (this.held !== before) void this.tellHeld(child);

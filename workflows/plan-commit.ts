@@ -4,6 +4,7 @@ import { formatDuration } from '../model/durations';
 import type { PlanOrder } from '../model/plan';
 import type { CommitPolicy } from '../model/runbook/runbook';
 import { isException, type ChildRuns } from './plan-children';
+import { provenWords } from './plan-standing';
 import type { DecisionRequest } from './messages';
 import type { Run } from './runner/run';
 import * as steps from './runner/steps';
@@ -22,7 +23,7 @@ async function ask(run: Run<PlanOrder>, children: ChildRuns) {
   if (policy.kind === 'automatic') void decideInTime(run, policy);
   return {
     question: `Commit: the recovered servers are the ones from now on. Roll back: everything as before.${policyWords(policy)}`,
-    because: `${children.words('proven', run.order)} are proven.`,
+    because: `${provenWords(run, children)}.`,
     allowed: ['commit' as const, 'roll-back' as const],
   };
 }

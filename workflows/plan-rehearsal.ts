@@ -3,6 +3,7 @@ import type { Outcome } from '../activities/contract';
 import type { RecoveryOrder } from '../model/order';
 import type { PlanOrder } from '../model/plan';
 import { isException, type ChildRuns } from './plan-children';
+import { provenWords } from './plan-standing';
 import type { PlanStep } from './plan.steps';
 import { passGate } from './runner/gates';
 import type { Act, Run } from './runner/run';
@@ -12,7 +13,7 @@ import { activitiesAt } from './site-activities';
 /** The networks of the whole plan: made before its first server, removed after its last. */
 export interface PlanNetworks {
   readonly make: Act<unknown, PlanOrder>;
-  readonly remove: Act<void, PlanOrder>;
+  readonly remove: Act<unknown, PlanOrder>;
 }
 
 /** null: the servers of this plan need none made for them, or an outer plan makes them. */
@@ -47,10 +48,15 @@ function ordersWithNetworks(plan: PlanOrder): RecoveryOrder[] {
 async function eachSite<T>(
   orders: readonly RecoveryOrder[],
   act: (order: RecoveryOrder) => Promise<Outcome<T>>,
-): Promise<Outcome<T>> {
-  let latest: Outcome<T> | null = null;
-  for (const order of orders) latest = await act(order);
-  return latest!;
+): Promise<Outcome<T[]>> {
+  const all: Outcome<T>[] = [];
+  for (const order of orders) all.push(await act(order));
+  return {
+    ...all.at(-1)!,
+    result: all.map(({ result }) => result),
+    durationMs: all.reduce((sum, { durationMs }) => sum + durationMs, 0),
+    evidence: all.flatMap(({ evidence }) => evidence),
+  };
 }
 
 const noNetworks = 'Its servers need no networks made for them.';
@@ -70,7 +76,7 @@ export async function tryOut(run: Run<PlanOrder>, children: ChildRuns): Promise<
     return steps.notApplicable(run, id('try-out'), 'The runbook asks nobody to try it.');
   if (run.memory.has('try-out')) return;
   run.announce(id('try-out'));
-  const proven = `${children.words('proven', run.order)} are proven`;
+  const proven = provenWords(run, children);
   await passGate(run, { step: id('try-out'), item: null }, gate, { name, proven, next: 'everything is cleaned up' });
   run.memory.set('try-out', { value: null, exception: false });
   run.emit('step-done', { result: null }, { step: id('try-out') });

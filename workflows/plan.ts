@@ -5,7 +5,8 @@
  *
  * Ending this workflow from outside ends none of them: each then asks people for itself.
  */
-import { planHeader, type PlanOrder } from '../model/plan';
+import { patched } from '@temporalio/workflow';
+import { planHeader, withoutServersOfParts, type PlanHeader, type PlanOrder } from '../model/plan';
 import type { PlanNode } from '../model/runbook/graph';
 import { ChildRuns, type Recovered } from './plan-children';
 import { commitPlan } from './plan-commit';
@@ -13,6 +14,7 @@ import { orderOfPart, orderOfServer, type ChildOrder } from './plan-orders';
 import { cleanUp, makeNetworks, tryOut } from './plan-rehearsal';
 import { scriptsOfWave, scriptsOfWavesDone } from './plan-scripts';
 import { nodeOf, placeOfNode, undoPlan } from './plan-undo';
+import { provenWords, standingOf, succeededWords } from './plan-standing';
 import { declarationOfPlan } from './plan.steps';
 import { walk } from './plan-walk';
 import { rulesOfPlan } from './runner/access';
@@ -30,10 +32,16 @@ const planOrders: OrderKind<PlanOrder> = {
   open: (run) =>
     run.emit(
       'plan-opened',
-      { order: planHeader(run.order), declaration: run.declaration.name, versions: { temporalSdk: '1.24.0' } },
+      { order: headerOf(run.order), declaration: run.declaration.name, versions: { temporalSdk: '1.24.0' } },
       { by: run.order.requestedBy },
     ),
 };
+
+/** How much of the record goes together follows from its size: what an earlier version began goes on as it wrote. */
+function headerOf(order: PlanOrder): PlanHeader {
+  const header = planHeader(order);
+  return order.parts.length === 0 || patched('names-servers-of-parts') ? header : withoutServersOfParts(header);
+}
 
 export function plan(order: PlanOrder): Promise<RunOutcome> {
   const children = new ChildRuns(order);
@@ -57,7 +65,7 @@ async function runPlan(run: Run<PlanOrder>, children: ChildRuns): Promise<string
   children.onGaveUp = (id, name, { afterMs, cause }) => {
     if (run.canAbort) run.giveUp(placeOfNode(id), 0, afterMs, `${name}: ${cause}`);
   };
-  const parent = order.partOf === undefined ? null : listenToPlan(run, order.partOf);
+  const parent = order.partOf === undefined ? null : listenToPlan(run, order.partOf, () => standingOf(run, children));
 
   if (order.mode === 'rehearsal') await makeNetworks(run);
   await recoverAll(run, children);
@@ -69,7 +77,7 @@ async function runPlan(run: Run<PlanOrder>, children: ChildRuns): Promise<string
     await commitPlan(run, children, parent !== null);
   }
   const done = order.mode === 'rehearsal' ? 'rehearsed' : 'recovered';
-  return `${order.runbook.title}: ${children.words('succeeded', order)} ${done}.`;
+  return `${order.runbook.title}: ${succeededWords(order, children)} ${done}.`;
 }
 
 async function recoverAll(run: Run<PlanOrder>, children: ChildRuns): Promise<void> {
@@ -120,7 +128,7 @@ async function passWave(run: Run<PlanOrder>, children: ChildRuns, wave: string):
   const inWave = servers.filter((server) => server.wave === wave).map((server) => server.name);
   await passGate(run, { step: 'gate', item: wave }, gate, {
     name,
-    proven: `${children.words('proven', run.order)} are proven`,
+    proven: provenWords(run, children),
     next: `wave ${wave} starts (${inWave.length} ${inWave.length === 1 ? 'server' : 'servers'})`,
   });
 }

@@ -9,6 +9,7 @@ import type { PointId, TakenDisk } from '../model/replica';
 import { isRehearsal, letsReplicaGo } from '../model/rehearsal';
 import { declarationOf } from './push-button-recovery.steps';
 import type { PushButtonStep } from './push-button-recovery.steps';
+import { shownOfServer } from './plan-standing';
 import { conduct } from './runner/conduct';
 import * as rehearsal from './rehearsal';
 import { listenToPlan } from './runner/verdict';
@@ -31,7 +32,7 @@ export function pushButtonRecovery(order: RecoveryOrder): Promise<RunOutcome> {
 async function recover(run: Run, order: RecoveryOrder): Promise<string> {
   const site = activitiesAt(order.target.siteId);
   const { step, eachDisk } = words(run, (input) => site.runScript(input));
-  const plan = order.partOf === undefined ? null : listenToPlan(run, order.partOf);
+  const plan = order.partOf === undefined ? null : listenToPlan(run, order.partOf, () => shownOfServer(run));
   const rehearses = isRehearsal(order);
   if (rehearses) rehearsal.giveWay(run);
 

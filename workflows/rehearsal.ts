@@ -33,7 +33,7 @@ export async function survey(run: Run, site: Site): Promise<Rehearsal> {
   const rehearsal: Rehearsal = { before: null, during: null };
   const { step } = words(run, site, false);
   rehearsal.before = await step('survey', (input) => site.surveySite(input), {
-    undo: proveClean(site, rehearsal) as unknown as Act<void>,
+    undo: proveClean(site, rehearsal),
   });
   return rehearsal;
 }
@@ -95,7 +95,7 @@ export async function cleanUp(run: Run, site: Site, rehearsal: Rehearsal): Promi
   await step('drop-disks', dropDisks(site), { whenSkipped: undefined });
   done('take-disks', 'apply-signature', 'freeze');
   if (makesNetworks(run.order)) {
-    await step('remove-networks', (input) => site.removeNetworks(input), { whenSkipped: undefined });
+    await step<unknown>('remove-networks', (input) => site.removeNetworks(input), { whenSkipped: null });
     done('make-networks');
   }
   await step<unknown>('prove-clean', proveClean(site, rehearsal), { whenSkipped: null });

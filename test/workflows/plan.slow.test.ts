@@ -130,7 +130,9 @@ test('a server whose run was aborted parks the plan; retry starts a new run of i
 test('a server that is skipped is an exception of the plan', async () => {
   const { handle, parking } = await abortedChild('c2');
   await decide(handle, parking, 'skip');
-  await decide(handle, await parked(handle, 'commit'), 'commit');
+  const gate = await parked(handle, 'commit');
+  expect(gate.cause).toBe('0 of 1 servers are proven. Left out by decision: c2.');
+  await decide(handle, gate, 'commit');
   expect(await handle.result()).toMatchObject({ state: 'succeeded-with-exceptions' });
 }, 60_000);
 
@@ -141,7 +143,9 @@ test('a step that was skipped in a server’s run is an exception of the plan, t
   const child = world.client.workflow.getHandle(`${tenantId}/recovery/${server.id}`);
   await until(async () => (await stateOf('c3')) === 'on');
   await decide(child, await parked(child, 'prove-boot'), 'skip');
-  await decide(handle, await parked(handle, 'commit'), 'commit');
+  const gate = await parked(handle, 'commit');
+  expect(gate.cause).toBe('1 of 2 servers are proven. Recovered without proof, which people skipped: c3.');
+  await decide(handle, gate, 'commit');
   expect(await handle.result()).toMatchObject({
     state: 'succeeded-with-exceptions',
     summary: 'Web shop: 2 of 2 servers recovered.',
@@ -160,7 +164,9 @@ test('an optional server that stays stuck is given up and undone, and what comes
   const broken = { target: { ...world.order(await world.server('shape')).target, networks: { lan: 'nowhere' } } };
   const order = await lost({ d1: { wave: 'one', failure: optional, order: broken }, d2: { wave: 'two' } });
   const handle = await start(order);
-  await decide(handle, await parked(handle, 'commit'), 'commit');
+  const gate = await parked(handle, 'commit');
+  expect(gate.cause).toBe('1 of 2 servers are proven. Given up and undone: d1.');
+  await decide(handle, gate, 'commit');
   expect(await handle.result()).toMatchObject({ state: 'succeeded-with-exceptions' });
   expect(await stateOf('d1')).toBeUndefined();
   expect(await stateOf('d2')).toBe('on');

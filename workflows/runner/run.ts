@@ -52,7 +52,7 @@ export type Act<T, O = RecoveryOrder> = (input: Input<O>) => Promise<Outcome<T>>
 
 /** Something done that can be undone; registered before the effect, because an effect can fail half-way. */
 export interface Undo<O> extends Place {
-  readonly act: Act<void, O>;
+  readonly act: Act<unknown, O>;
 }
 
 export type Interrupt =

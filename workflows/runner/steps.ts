@@ -7,7 +7,7 @@ import type { Act, DiskItem, Place, Run, RunOrder } from './run';
 import type { RecoveryOrder } from '../../model/order';
 
 export interface StepOptions<T, O = RecoveryOrder> {
-  readonly undo?: Act<void, O>;
+  readonly undo?: Act<unknown, O>;
   /** What the procedure goes on with when a person skips the step; without it the step is not skippable. */
   readonly whenSkipped?: T;
   /** Asked before the effect: a question for people, or null to go on. */
@@ -20,7 +20,7 @@ export interface StepOptions<T, O = RecoveryOrder> {
 }
 
 export interface EachOptions<D, T, O = RecoveryOrder> {
-  readonly undo?: (disk: D) => Act<void, O>;
+  readonly undo?: (disk: D) => Act<unknown, O>;
   readonly whenSkipped?: (disk: D) => T;
   readonly around?: Around | undefined;
 }
@@ -190,7 +190,7 @@ async function settleInstead<T, O extends RunOrder>(
 }
 
 /** A lost attempt may have acted: what undoes it is registered before it starts, once, however often it is tried. */
-function registerUndo<O extends RunOrder>(run: Run<O>, place: Place, undo: Act<void, O> | undefined): void {
+function registerUndo<O extends RunOrder>(run: Run<O>, place: Place, undo: Act<unknown, O> | undefined): void {
   if (run.interrupt !== null) throw new Interrupted();
   if (undo === undefined || run.undos.some(({ step, item }) => step === place.step && item === place.item)) return;
   run.undos.push({ ...place, act: undo });

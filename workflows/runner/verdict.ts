@@ -1,7 +1,14 @@
 /** A run as part of a plan: it says when it is proven and when it waits for people, and waits for the plan's verdict on all together. */
 import { condition, getExternalWorkflowHandle, patched, setHandler } from '@temporalio/workflow';
 import type { PartOf } from '../../model/order';
-import { childProvenSignal, childWaitsSignal, verdictSignal, type ChildWaits, type Verdict } from '../messages';
+import {
+  childProvenSignal,
+  childWaitsSignal,
+  verdictSignal,
+  type ChildWaits,
+  type Shown,
+  type Verdict,
+} from '../messages';
 import { askPeople } from './attempts';
 import { isRunning } from './holders';
 import { laterReminder } from './reminders';
@@ -12,12 +19,15 @@ export interface PlansVerdict {
   commit(step: string): Promise<void>;
 }
 
-/** Call before anything is done: the plan may want it undone at any time. A procedure that goes back comes here again, and listens once. */
-export function listenToPlan<O extends RunOrder>(run: Run<O>, plan: PartOf): PlansVerdict {
-  return (run.plansVerdict ??= listen(run, plan));
+/**
+ * Call before anything is done: the plan may want it undone at any time. A procedure that goes back comes here again, and listens once.
+ * `shown`: how well it is proven, asked when it says so.
+ */
+export function listenToPlan<O extends RunOrder>(run: Run<O>, plan: PartOf, shown: () => Shown): PlansVerdict {
+  return (run.plansVerdict ??= listen(run, plan, shown));
 }
 
-function listen<O extends RunOrder>(run: Run<O>, plan: PartOf): PlansVerdict {
+function listen<O extends RunOrder>(run: Run<O>, plan: PartOf, shown: () => Shown): PlansVerdict {
   let committed: Verdict | null = null;
   // Asked once: an execution of an earlier version only listens, for good.
   const talks = patched('talks-with-its-plan');
@@ -32,7 +42,10 @@ function listen<O extends RunOrder>(run: Run<O>, plan: PartOf): PlansVerdict {
       if (run.memory.has(step)) return;
       run.announce(step);
       const told = await tell(() =>
-        getExternalWorkflowHandle(plan.workflowId).signal(childProvenSignal, { runId: run.order.runId }),
+        getExternalWorkflowHandle(plan.workflowId).signal(childProvenSignal, {
+          runId: run.order.runId,
+          shown: shown(),
+        }),
       );
       const isHere = (): boolean => committed !== null || run.interrupt !== null;
       if (!told || (talks && !(await comesFrom(run, plan, isHere)))) return askInstead(run, step);
