@@ -13,6 +13,7 @@ import { limitBody } from './middleware/limit-body';
 import { logRequests } from './middleware/log-requests';
 import { requestId } from './middleware/request-id';
 import { defaultHeaders, secure } from './middleware/secure';
+import { isBrowserWithoutToken, noLoginPage } from './no-login';
 import { documentRoute } from './openapi';
 import { findPlaces } from './places';
 import { Problem, problemResponse } from './problems';
@@ -94,6 +95,7 @@ export function assembleApi(deps: ApiDeps): Api {
     if (problem.status >= 500) {
       deps.log.error({ err: error, requestId: c.get('requestId'), path: c.req.path }, problem.message);
     }
+    if (isBrowserWithoutToken(c, problem)) return noLoginPage(c, problem);
     return problemResponse(problem, c.get('requestId'));
   });
   return { app, servers, runbooks, sites };

@@ -1,6 +1,6 @@
-/** docs/api.md's tables, made from the OpenAPI document, the authorisation table and the list of problems. */
+/** docs/api.md's tables, made from the OpenAPI document and the list of problems. Who may do what is docs/roles.md's. */
 import { fillBetween, table } from '../config/documentation';
-import { authorisation, type Operation } from './authorisation';
+import { authorisation } from './authorisation';
 import { problemKinds } from './problems';
 
 interface Documented {
@@ -11,16 +11,16 @@ interface Documented {
 
 export type Paths = Readonly<Record<string, Readonly<Record<string, Documented>>>>;
 
-/** One row for each operation: method and path, what it does, its answers, who may. */
+/** One row for each operation: method and path, what it does, its answers, and its name, by which docs/roles.md says who may. */
 export function routeTable(paths: Paths): string {
   const rows = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, { operationId = '', summary = '', responses = {} }]) => {
       const answers = Object.keys(responses).filter((status) => status !== 'default');
-      const roles = operationId in authorisation ? authorisation[operationId as Operation].join(', ') : 'anybody';
-      return [`\`${method.toUpperCase()} ${path}\``, summary, answers.join(', '), roles];
+      const operation = operationId in authorisation ? `\`${operationId}\`` : 'needs no token';
+      return [`\`${method.toUpperCase()} ${path}\``, summary, answers.join(', '), operation];
     }),
   );
-  return table(['route', 'what', 'answers', 'roles'], rows);
+  return table(['route', 'what', 'answers', 'operation'], rows);
 }
 
 export function problemTable(): string {

@@ -50,7 +50,7 @@ export function mailPage(facts: MailFacts, css: string): MailPage {
     ...{ kind: oneKind ? kind : 'Several', tone: oneKind ? tone : 'bad', heading, groups, css },
     subject: shorten(subjectOf(heading, cause, notices.length), longestSubject),
     commands: commandsOf(notices),
-    foot: 'Sent by Muster. A link in this mail asks for a login and does nothing by itself.',
+    foot: 'Sent by Muster. A link in this mail asks for a login and does nothing by itself. A browser cannot log in: `muster report RUN` writes the page that a link stands for.',
   };
 }
 

@@ -31,6 +31,25 @@ test('without a token, or with a wrong one, nothing is answered and the attempt 
   expect(rows.find(({ actorName }) => actorName === 'viewer')?.requestId).toBe(refused.body.requestId);
 });
 
+test('a browser without a token gets a page that says how to look, and nothing of the run; a program gets the problem', async () => {
+  const browser = { token: null, headers: { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } };
+  const page = await call('GET', `/runs/${unknownRun}/report`, browser);
+  expect(page.status).toBe(401);
+  expect(page.headers.get('content-type')).toContain('text/html');
+  expect(page.headers.get('www-authenticate')).toContain('Bearer');
+  expect(page.headers.get('cache-control')).toBe('no-store');
+  expect(page.headers.get('content-security-policy')).toMatch(/default-src 'none'.*sandbox/);
+  expect(page.body).toContain(`muster report ${unknownRun}`);
+  expect(page.body).toContain('A login is needed');
+  expect(page.body).not.toMatch(/<script|<form|src=|href=/);
+  const odd = await call('GET', `/runs/${encodeURIComponent('"><script>x')}/report`, browser);
+  expect(odd).toMatchObject({ status: 401, body: expect.stringContaining('muster report RUN') });
+  expect(odd.body).not.toContain('script');
+  const wrong = { token: 'mst_wrong', headers: browser.headers };
+  expect((await call('GET', `/runs/${unknownRun}/report`, wrong)).body.type).toBe('urn:muster:problem:unauthenticated');
+  expect((await call('GET', `/runs/${unknownRun}/report`, { token: null })).body.status).toBe(401);
+});
+
 test('the authorisation table and the routes name the same operations, and each role meets what the table says', async () => {
   const document = (await call('GET', '/openapi.json', { token: null })).body;
   const operations = Object.entries(document.paths as Record<string, Record<string, { operationId: string }>>).flatMap(
