@@ -27,7 +27,12 @@ export const runbookSchema = z
       .enum(['recovery', 'failback'])
       .default('recovery')
       .describe('failback: the way back, with the source stopped first.'),
-    tier: z.int().min(1).max(9).default(3).describe('Importance, 1 first: an evacuation runs runbooks in this order.'),
+    tier: z
+      .int()
+      .min(1)
+      .max(9)
+      .default(3)
+      .describe('Importance, 1 first: an evacuation runs runbooks in this order. Not the tier of a server.'),
     evacuates: z
       .string()
       .min(1)
@@ -38,9 +43,11 @@ export const runbookSchema = z
       .strictObject({
         ...objectives,
         tiers: z
-          .record(z.string().regex(/^[1-9]$/), z.strictObject(objectives))
+          .record(z.string().regex(/^[0-9]$/), z.strictObject(objectives))
           .default({})
-          .describe('For all servers of a tier of the inventory.')
+          .describe(
+            'For all servers of a tier, 0 to 9: theirs in the inventory (`servers add --tier`), not the `tier` of a runbook.',
+          )
           .meta({ examples: [{ 1: { rto: '10m' } }] }),
       })
       .prefault({})
