@@ -116,8 +116,12 @@ test('every server has a complete order of its own, and an id of its own', () =>
 test('only an optional server gives up in a recovery; in a rehearsal each does', () => {
   const givesUp = (order: PlanOrder) => order.servers.map((one) => one.order.giveUpAfterMs);
   expect(givesUp(built(shop))).toEqual([undefined, 1_200_000, undefined, undefined]);
-  const rehearsed = givesUp(built(`${shop}rehearsal: { giveUpAfter: 30m }\n`, { mode: 'rehearsal' }));
-  expect(rehearsed).toEqual([1_800_000, 1_200_000, 1_800_000, 1_800_000]);
+  const rehearsal = built(`${shop}rehearsal: { giveUpAfter: 30m }\n`, { mode: 'rehearsal' });
+  expect(givesUp(rehearsal)).toEqual([1_800_000, 1_200_000, 1_800_000, 1_800_000]);
+  // The plan itself, too; and what it includes, whose own runbook says four hours, waits no longer than the whole.
+  expect([built(shop).giveUpAfterMs, rehearsal.giveUpAfterMs]).toEqual([undefined, 1_800_000]);
+  const [{ order: included }] = rehearsal.parts as [PlanOrder['parts'][number]];
+  expect([included.giveUpAfterMs, givesUp(included)]).toEqual([1_800_000, [1_800_000]]);
 });
 
 test('what a runbook says of probes and objectives stands with the server', () => {
