@@ -6,15 +6,24 @@ import { dirname, join } from 'node:path';
 import { OperatorError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
 import { surveyedRun } from '../model/rehearsal';
-import { compareSurveys, isDifference, isReplicating, remedyFor, type ReplicationSeen } from '../model/survey';
+import { formatDuration } from '../model/durations';
+import {
+  compareSurveys,
+  isDifference,
+  remedyFor,
+  replicationRows,
+  stoppedReplication,
+  type ReplicationRow,
+  type ReplicationSeen,
+} from '../model/survey';
 import type { Machine, Platform } from '../platforms/contract';
 import type { Attempt, EffectsOf } from './attempt';
-import { callOptions, machineOf, workAt } from './common';
+import { callOptions, elapsedMs, machineOf, pause, workAt } from './common';
 import { machinesOf } from './machine-check';
 import type { CleanProof, RehearsalActivities } from './rehearsal-contract';
 import { platformOf } from './site';
 import type { ActivityDeps } from './site';
-import { readSurvey } from './survey';
+import { readSurvey, replicationSeen } from './survey';
 
 type CleanUpEffects = Pick<RehearsalActivities, 'surveySite' | 'switchOffMachines' | 'forgetDisks' | 'proveClean'>;
 
@@ -62,16 +71,26 @@ export function createCleanUpEffects(deps: ActivityDeps): EffectsOf<CleanUpEffec
 
     async proveClean({ order, before, during }, attempt) {
       const { site, onReplica } = workAt(deps, order, attempt);
-      const after = await onReplica(() => readSurvey(site, order, attempt, deps.now));
-      const rows = compareSurveys(before, after, surveyedRun(order));
+      const run = surveyedRun(order);
+      const seen = await onReplica(() => readSurvey(site, order, attempt, deps.now));
+      const rows = compareSurveys(before, seen, run);
+      const rowsWith = (after: ReplicationSeen): ReplicationRow[] =>
+        replicationRows({ before: before?.replication ?? null, during, after }, lagLimitMs(order));
+      const goesOn = (after: ReplicationSeen): boolean =>
+        stoppedReplication(rowsWith(after), run).every(({ moment }) => moment !== 'after');
+      const look = () => replicationSeen(site, order, deps.now);
+      const looked = await replicationAfter(seen.replication, goesOn, look, order, attempt.signal);
+      const after = { ...seen, replication: looked };
+      const replication = rowsWith(looked);
       const evidence = await keep(attempt, 'The site before and after, item by item', 'survey-compared.json', {
-        ...{ before, during, after, rows },
+        ...{ before, during, after, rows, replication },
       });
       const left = rows.filter(isDifference);
-      if (left.length > 0) throw leftBehind(order, left);
+      const stopped = stoppedReplication(replication, run);
+      if (left.length + stopped.length > 0) throw leftBehind(order, left, stopped);
       return {
         ...{ before: before?.at ?? null, after: after.at, rows, others: after.others, evidence: [evidence] },
-        replication: replicationRows(order, before?.replication ?? null, during, after.replication),
+        replication,
       };
     },
   };
@@ -95,35 +114,60 @@ async function forgetDisksOf(
   }
 }
 
-function leftBehind(order: RecoveryOrder, left: CleanProof['rows']): OperatorError {
+/** Replication that is not seen to go on is looked at again: a cycle may just be under way. */
+const longestPatienceMs = 30_000;
+const lookEveryMs = 250;
+
+/** Not under the replica's lease: the cycle that is waited for needs it. */
+async function replicationAfter(
+  first: ReplicationSeen,
+  goesOn: (seen: ReplicationSeen) => boolean,
+  look: () => Promise<ReplicationSeen>,
+  order: RecoveryOrder,
+  signal: AbortSignal,
+): Promise<ReplicationSeen> {
+  const untilMs = elapsedMs() + Math.min(longestPatienceMs, lagLimitMs(order));
+  let seen = first;
+  while (!goesOn(seen) && elapsedMs() < untilMs) {
+    await pause(lookEveryMs, signal);
+    seen = await look();
+  }
+  return seen;
+}
+
+function leftBehind(order: RecoveryOrder, left: CleanProof['rows'], stopped: readonly ReplicationRow[]): OperatorError {
+  const count = left.length + stopped.length;
   const words = left.map(({ kind, name, before, after, verdict }) => {
     const was =
       verdict === 'left behind' ? `${after}` : `before: ${before ?? 'not there'}, now: ${after ?? 'not there'}`;
     return `${kind} ${name} (${was})`;
   });
   return new OperatorError({
-    what: `the rehearsal of ${order.server.name} is not cleaned up: ${left.length} ${left.length === 1 ? 'thing is' : 'things are'} not as before`,
-    found: words.join('; '),
+    what: `the rehearsal of ${order.server.name} is not cleaned up: ${count} ${count === 1 ? 'thing is' : 'things are'} not as before`,
+    found: [...words, ...stopped.map(wordsOf)].join('; '),
     needed: 'the site as it was before, replication’s own progress aside',
-    remedy: `${left.map(remedyFor).join('; ')}. Then retry; what has the run’s tag is also removed by \`muster rehearsal clean-up ${order.runId}\`.`,
-    detail: JSON.stringify(left, null, 2),
+    remedy: `${[...left.map(remedyFor), ...remediesOf(stopped)].join('; ')}. Then retry; what has the run’s tag is also removed by \`muster rehearsal clean-up ${order.runId}\`.`,
+    detail: JSON.stringify([...left, ...stopped], null, 2),
   });
 }
 
-/** How far behind replication may be and still count as running: its objective, but never less than a few cycles. */
-function replicationRows(
-  { server }: RecoveryOrder,
-  before: ReplicationSeen | null,
-  during: ReplicationSeen | null,
-  after: ReplicationSeen,
-): CleanProof['replication'] {
-  const limitMs = Math.max(server.objectives.rpoMs, 3 * server.cadence.pointEveryMs);
-  const moments = [
-    ['before', before],
-    ['during', during],
-    ['after', after],
-  ] as const;
-  return moments.flatMap(([moment, seen]) =>
-    seen === null ? [] : [{ ...seen, moment, ok: isReplicating(seen, limitMs) }],
+const whenWas = { before: 'before', during: 'while its machine stood', after: 'now' } as const;
+
+function wordsOf({ moment, state, heldBy, lagMs }: ReplicationRow): string {
+  const held = heldBy === null ? '' : `, held by run ${heldBy}`;
+  const lag = lagMs === null ? '' : `, ${formatDuration(lagMs)} behind`;
+  return `replication (before: running, ${whenWas[moment]}: ${state ?? 'no replica'}${held}${lag})`;
+}
+
+/** What was seen while the machine stood is not seen otherwise by another look. */
+function remediesOf(stopped: readonly ReplicationRow[]): string[] {
+  return stopped.map(({ moment }) =>
+    moment === 'after'
+      ? 'see why replication does not go on (`muster replicas`)'
+      : 'find out why replication stood still meanwhile, skip this step with that reason, and rehearse again',
   );
 }
+
+/** How far behind replication may be and still count as running: its objective, but never less than a few cycles. */
+const lagLimitMs = ({ server }: RecoveryOrder): number =>
+  Math.max(server.objectives.rpoMs, 3 * server.cadence.pointEveryMs);

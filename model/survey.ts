@@ -138,5 +138,37 @@ export function remedyFor({ kind, name }: SurveyRow): string {
 
 /** Replication counts as running while nobody holds the replica and its newest point is no older than the objective. */
 export function isReplicating(seen: ReplicationSeen, limitMs: number): boolean {
-  return seen.state === 'replicating' && seen.heldBy === null && seen.lagMs !== null && seen.lagMs <= limitMs;
+  return isFree(seen) && seen.lagMs !== null && seen.lagMs <= limitMs;
+}
+
+const isFree = ({ state, heldBy }: ReplicationSeen): boolean => state === 'replicating' && heldBy === null;
+
+export interface ReplicationRow extends ReplicationSeen {
+  readonly moment: 'before' | 'during' | 'after';
+  readonly ok: boolean;
+}
+
+/**
+ * Replication before, during and after; a moment that nobody looked at is left out. Of a replica that nobody held while the machine
+ * stood, a lag is forgiven when it has caught up since.
+ */
+export function replicationRows(
+  seen: Readonly<Record<ReplicationRow['moment'], ReplicationSeen | null>>,
+  limitMs: number,
+): ReplicationRow[] {
+  const caughtUp = seen.after !== null && isReplicating(seen.after, limitMs);
+  return (['before', 'during', 'after'] as const).flatMap((moment) => {
+    const one = seen[moment];
+    if (one === null) return [];
+    return [{ ...one, moment, ok: isReplicating(one, limitMs) || (moment === 'during' && isFree(one) && caughtUp) }];
+  });
+}
+
+/**
+ * Where replication ran before the rehearsal and did not go on. Nothing where it did not run before, or is not known to have; and
+ * not where another run holds the replica, which is that run's doing.
+ */
+export function stoppedReplication(rows: readonly ReplicationRow[], { runId }: SurveyedRun): ReplicationRow[] {
+  if (rows.find(({ moment }) => moment === 'before')?.ok !== true) return [];
+  return rows.filter(({ ok, heldBy }) => !ok && (heldBy === null || heldBy === runId));
 }

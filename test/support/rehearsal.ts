@@ -1,4 +1,7 @@
-/** Rehearsals in a simulated world, and what its recovery site holds, seen by the test's own eyes. */
+/**
+ * Rehearsals in a simulated world, and what its recovery site holds, seen by the test's own eyes. No session runs there: its only
+ * point has to do for replication that goes on, however long a test takes.
+ */
 import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { RecoveryOrder } from '../../model/order';
@@ -7,7 +10,8 @@ import { lockOf, workflowQueue } from '../../workflows/messages';
 import type { RunHandle, World } from './world';
 
 export function rehearsalOrder(world: World, server: ServerSpec, changes: Partial<RecoveryOrder> = {}): RecoveryOrder {
-  const order = world.order(server, { mode: 'rehearsal', ...changes });
+  const objectives = { ...server.objectives, rpoMs: 3_600_000 };
+  const order = world.order({ ...server, objectives }, { mode: 'rehearsal', ...changes });
   const short = order.runId.slice(-8);
   const network = `rehearsal-lan-${short}`;
   return {

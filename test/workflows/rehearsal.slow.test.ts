@@ -157,6 +157,21 @@ test('what is left behind is named with its remedy, and the rehearsal is stuck u
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
 }, 60_000);
 
+test('replication that stood still while the machine stood is named, and the rehearsal no plain success', async () => {
+  const server = await world.server('r9');
+  const { replicas } = world.recovery;
+  const order = rehearsalOrder(world, server, { powerOn: 'decision' });
+  const handle = await startRun(world, order);
+  const gate = await parkedAt(handle, 'power-on');
+  await replicas.hold(server.id, order.runId, 'frozen', { yields: true });
+  await decide(handle, gate, 'approve');
+  const stuck = await parkedAt(handle, 'prove-clean');
+  expect(stuck.cause).toContain('replication (before: running, while its machine stood: frozen');
+  expect(stuck.remedy).toContain('rehearse again');
+  await decide(handle, stuck, 'skip');
+  expect(await handle.result()).toMatchObject({ state: 'succeeded-with-exceptions' });
+}, 60_000);
+
 test('a destructive recovery that is started meanwhile goes through; the rehearsal gives way and says why', async () => {
   const server = await world.server('r6');
   const rehearsed = rehearsalOrder(world, server, { tryOut });
