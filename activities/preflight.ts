@@ -2,7 +2,7 @@
 import { OperatorError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
 import { isRehearsal, rehearsalProblem } from '../model/rehearsal';
-import type { Machine, PlatformHealth } from '../platforms/contract';
+import type { CallOptions, Machine, Platform, PlatformHealth } from '../platforms/contract';
 import { formatSize } from '../model/durations';
 import type { RecoveryActivities } from './contract';
 import type { EffectsOf } from './attempt';
@@ -25,7 +25,7 @@ export function createPreflight(deps: ActivityDeps): EffectsOf<Pick<RecoveryActi
         site.replicas.points(order.server.id),
         site.replicas.view(order.server.id),
         site.replicas.freeBytes(),
-        platform.list(callOptions(attempt)),
+        machinesThatMatter(order, platform, callOptions(attempt)),
         platform.health(callOptions(attempt)),
       ]);
       const point = wantedPoint(order, points);
@@ -44,6 +44,20 @@ export function createPreflight(deps: ActivityDeps): EffectsOf<Pick<RecoveryActi
       };
     },
   };
+}
+
+/**
+ * A site has thousands of machines, and each of a runbook's servers asks. A rehearsal's cards are where nobody sees them, so its name
+ * is all that somebody may have taken; any running machine may have a recovery's addresses.
+ */
+async function machinesThatMatter(
+  order: RecoveryOrder,
+  platform: Platform,
+  options: CallOptions,
+): Promise<readonly Machine[]> {
+  if (order.mode === 'recovery' || platform.given !== undefined) return platform.list(options);
+  const machine = await platform.find(order.target.machineName, options);
+  return machine === undefined ? [] : [machine];
 }
 
 /** What is seen of a site and of the server's replica there. */

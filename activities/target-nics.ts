@@ -16,8 +16,7 @@ export async function targetNics(
   const { nics } = order.server;
   const platform = platformOf(site, order);
   if (platform.given === undefined) return nics;
-  const machines = await platform.list(callOptions(attempt));
-  const own = machines.find(({ name }) => name === order.target.machineName)?.nics ?? [];
+  const own = (await platform.find(order.target.machineName, callOptions(attempt)))?.nics ?? [];
   return nics.flatMap((nic) => {
     const card = own.find(({ index }) => index === nic.index);
     return card === undefined ? [] : [{ ...nic, macAddress: card.macAddress, model: card.model }];
