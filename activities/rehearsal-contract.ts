@@ -1,7 +1,7 @@
 /** What a rehearsal does beside a recovery: its networks, the proof of isolation, and the survey before and after. Types only. */
 import type { EvidenceRef } from '../model/events';
 import type { RecoveryOrder } from '../model/order';
-import type { ReplicationSeen, Survey, SurveyRow } from '../model/survey';
+import type { ReplicationRow, ReplicationSeen, Survey, SurveyRow } from '../model/survey';
 import type { Effect } from '../model/steps';
 
 interface Input {
@@ -32,10 +32,7 @@ export interface CleanProof {
   /** Item by item; what others changed is among them and proves nothing. */
   readonly rows: readonly SurveyRow[];
   readonly others: Readonly<Record<string, number>>;
-  readonly replication: readonly (ReplicationSeen & {
-    readonly moment: 'before' | 'during' | 'after';
-    readonly ok: boolean;
-  })[];
+  readonly replication: readonly ReplicationRow[];
   readonly evidence: readonly EvidenceRef[];
 }
 
