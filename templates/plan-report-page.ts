@@ -104,8 +104,11 @@ function exceptionRow({ kind, what, within, reason, by, at, runId }: PlanExcepti
 
 interface PartRow {
   readonly name: string;
+  readonly anchor: string;
   readonly done: number;
-  readonly servers: number;
+  readonly all: number;
+  /** Its own; those of what it includes stand with that. */
+  readonly servers: readonly ReturnType<typeof serverRow>[];
   readonly version: number;
   readonly sha256: string;
   readonly runId: string;
@@ -115,10 +118,13 @@ interface PartRow {
 
 /** An included runbook, and what it includes itself below it. */
 function partRows(part: PartView, above: readonly string[]): PartRow[] {
-  const { name, done, serverCount: servers, version, sha256, runId, state, skipped, parts } = part;
+  const { name, done, serverCount: all, version, sha256, runId, state, skipped, parts } = part;
   const path = [...above, name];
   const words = skipped ? 'skipped' : state === null ? 'not started' : runWords[state];
-  const row = { name: path.join(' / '), done, servers, version, sha256, runId, short: shortId(runId), state: words };
+  const row = {
+    ...{ name: path.join(' / '), anchor: `part-${path.join('-')}`, done, all, servers: part.servers.map(serverRow) },
+    ...{ version, sha256, runId, short: shortId(runId), state: words },
+  };
   return [row, ...parts.flatMap((inner) => partRows(inner, path))];
 }
 

@@ -60,7 +60,7 @@ test.each([
     expect(requests).toHaveLength(1);
     expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
     expect(await page.locator('h1').innerText()).toBe(titles[name]);
-    expect(await page.locator('.servers tbody tr').count()).toBe({ small: 5, large: 505, parts: 0, rehearsed: 0 }[name]);
+    expect(await page.locator('.servers tbody tr').count()).toBe({ small: 5, large: 505, parts: 4, rehearsed: 4 }[name]);
     expect(await page.locator('.rehearsed tbody tr').count()).toBe(name === 'rehearsed' ? 4 : 0);
 
   } finally {

@@ -58,6 +58,8 @@ test('an exception in an included runbook says where it is and leads to its repo
   expect(html).toContain('Not every step was done: lab01 <span class="item">in runbook office, labs</span>');
   expect(html).toContain('<a href="../run-labs-1/report?format=html">its report');
   expect(html).toContain('<th scope="row">office / labs</th>');
+  expect(html).toMatch(/<h2 id="part-office-labs">Runbook office \/ labs<\/h2>[^]*<th scope="row">lab01<\/th>/);
+  expect(html).not.toContain('id="waves"');
 });
 
 test('a rehearsal sums up isolation and clean-up by server, what is left item by item, and the end of its networks', () => {
