@@ -1,4 +1,5 @@
 /** A site's readiness, asked without a run: what preflight would find for each order, its host, its secrets, its sources. */
+import { fewAtOnce } from '../model/few-at-once';
 import { isMusterError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
 import type { FailedCheck, ReadinessAnswer, ReadinessQuestion, SourceSeen } from '../model/readiness/site-readiness';
@@ -30,7 +31,7 @@ async function examine(deps: ActivityDeps, question: ReadinessQuestion, signal: 
     lookAtSources(deps, question.servers, signal),
   ]);
   const seen = { health, machines, freeBytes, nowMs: deps.now() };
-  const orders = await eachOf(question.orders, (order) => examineOrder(site, order, seen));
+  const orders = await fewAtOnce(question.orders, atOnce, (order) => examineOrder(site, order, seen));
   const { memoryFreeBytes, networks } = health;
   return { freeBytes, memoryFreeBytes, networks, host, orders, secrets, sources };
 }
@@ -61,7 +62,7 @@ const notLooked = (error: unknown): FailedCheck => ({
 
 /** Each is resolved and let go: only whether it can be is said. */
 async function unresolved(deps: ActivityDeps, refs: readonly string[]): Promise<ReadinessAnswer['secrets']> {
-  const found = await eachOf([...new Set(refs)], async (ref) => {
+  const found = await fewAtOnce([...new Set(refs)], atOnce, async (ref) => {
     const parsed = parseSecretRef(ref);
     if (parsed === null) return { ref, because: 'it is no reference' };
     return deps.secrets(parsed).then(
@@ -79,7 +80,7 @@ async function lookAtSources(
   signal: AbortSignal,
 ): Promise<SourceSeen[]> {
   const silent = new Map<string, string>();
-  return eachOf(servers, async ({ id: serverId, source }): Promise<SourceSeen> => {
+  return fewAtOnce(servers, atOnce, async ({ id: serverId, source }): Promise<SourceSeen> => {
     const known = silent.get(source.siteId);
     if (known !== undefined) return { serverId, now: null, because: known };
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(longestSourceMs)]);
@@ -98,14 +99,3 @@ async function lookAtSources(
 
 const messageOf = (error: unknown): string =>
   (isMusterError(error) || error instanceof Error ? error.message : String(error)).slice(0, 500);
-
-/** A few at a time, in order. */
-async function eachOf<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  let next = 0;
-  const take = async (): Promise<void> => {
-    for (let index = next++; index < items.length; index = next++) results[index] = await work(items[index]!);
-  };
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, take));
-  return results;
-}

@@ -4,6 +4,9 @@ import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { PermanentError } from '../model/errors';
 
+/** Files of a folder that are read at the same time; many calls at once share the process' limit of open files. */
+export const filesAtOnce = 16;
+
 /** The file's value, or undefined where there is no such file. @throws PermanentError when it is not JSON. */
 export async function readJson<T>(path: string): Promise<T | undefined> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {

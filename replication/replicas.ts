@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { CallOptions } from '../platforms/contract';
 import { isMusterError, OperatorError } from '../model/errors';
 import type { DiskLayout } from '../disks/signatures';
+import { fewAtOnce } from '../model/few-at-once';
 import type { ServerSpec, ServerId, SiteId } from '../model/server';
 import { assertNotGivenAway, beginCommit, finishCommit, readCommit } from './commit';
 import type { Replicas, ReplicationSource } from './contract';
@@ -36,6 +37,9 @@ export interface ReplicasSettings {
 /** Longest wait for the source when a replica is removed: it may be gone for good. */
 const sourceDeadlineMs = 10_000;
 
+/** Each view reads the files of a replica. */
+const viewsAtOnce = 8;
+
 export function createReplicas(settings: ReplicasSettings): Replicas {
   const { folder, source, siteId, clock } = settings;
   const layouts = new Map<string, DiskLayout>();
@@ -50,7 +54,7 @@ export function createReplicas(settings: ReplicasSettings): Replicas {
     views: async () => {
       // Of what else lies in the folder (lost+found, somebody's notes) nothing is a replica.
       const names = (await namesIn(folder)).filter(isSafeName);
-      const found = await Promise.all(names.map((serverId) => viewOf(at(serverId), clock())));
+      const found = await fewAtOnce(names, viewsAtOnce, (serverId) => viewOf(at(serverId), clock()));
       return found.filter((view) => view !== undefined);
     },
     hold: (serverId, runId, state, options) => holdFor(at(serverId), runId, { state, at: now(), ...options }),

@@ -8,6 +8,9 @@ import { withFileLock } from '../file-lock';
 import { requireMachineName } from '../names';
 import type { CallOptions, MachineRef, Owner } from '../contract';
 
+/** Programs that ask libvirt at the same time for one answer. */
+export const askedAtOnce = 4;
+
 export interface Host {
   readonly id: SiteId;
   readonly virsh: Virsh;

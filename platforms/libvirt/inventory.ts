@@ -1,9 +1,10 @@
 /** All that a run could leave on a libvirt host, whosever it is: machines, networks, storage pools, console logs. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fewAtOnce } from '../../model/few-at-once';
 import type { SurveyItem } from '../../model/survey';
 import type { CallOptions } from '../contract';
-import type { Host } from './host';
+import { askedAtOnce, type Host } from './host';
 import { list } from './machines';
 import { allNetworks } from './networks';
 
@@ -40,7 +41,7 @@ async function storagePools(host: Host, options: CallOptions): Promise<SurveyIte
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '');
-  const folders = await Promise.all(names.map((name) => folderOf(host, name, options)));
+  const folders = await fewAtOnce(names, askedAtOnce, (name) => folderOf(host, name, options));
   return names.map((name, at) => {
     const where = folders[at] === undefined ? name : `${name} over ${folders[at]}`;
     return { kind: 'storage pool', name: where, state: 'defined', runId: null };

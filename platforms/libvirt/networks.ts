@@ -7,10 +7,11 @@
 import { access, readdir } from 'node:fs/promises';
 import { XMLParser } from 'fast-xml-parser';
 import { isMusterError, OperatorError } from '../../model/errors';
+import { fewAtOnce } from '../../model/few-at-once';
 import { withFileLock } from '../file-lock';
 import type { CallOptions, MadeNetwork, NetworkRef, Owner } from '../contract';
 import { networkXml } from './domain-xml';
-import { namesByUuid, readDomain, sameOwner, type Host } from './host';
+import { askedAtOnce, namesByUuid, readDomain, sameOwner, type Host } from './host';
 import { runNative, xmlFile } from './virsh';
 
 type Element = Readonly<Record<string, unknown>>;
@@ -47,7 +48,7 @@ export async function allNetworks(host: Host, options: CallOptions = {}): Promis
       .map((line) => line.trim())
       .filter((line) => line !== '');
   const [names, active] = await Promise.all([list(['--all']), list([])]);
-  const found = await Promise.all(names.map((name) => dump(host, name, options)));
+  const found = await fewAtOnce(names, askedAtOnce, (name) => dump(host, name, options));
   return names.flatMap((name, at) => {
     const xml = found[at];
     return xml === undefined ? [] : [{ name, xml, owner: ownerOf(xml), active: active.includes(name) }];

@@ -8,11 +8,12 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
+import { fewAtOnce } from '../../model/few-at-once';
 import type { HardwareProfile, NicSpec, OperatingSystem } from '../../model/server';
 import type { MachineDisk, Owner, PowerState } from '../contract';
 import type { Firmware } from '../../model/server';
 import { withFileLock } from '../file-lock';
-import { readJson, writeJson } from '../json-file';
+import { filesAtOnce, readJson, writeJson } from '../json-file';
 import { requireMachineName } from '../names';
 import { logEffects, missingEffects, newEffect, type SiteEffect } from './effects';
 import { fileNameFor, lockName, pause, readSettings, type Site } from './site';
@@ -75,7 +76,7 @@ export async function readMachine(site: Site, name: string): Promise<MachineReco
 export async function readMachines(site: Site): Promise<MachineRecord[]> {
   const names = await readdir(machinesFolder(site)).catch(() => [] as string[]);
   const files = names.filter((name) => name.endsWith('.json')).sort();
-  const found = await Promise.all(files.map((name) => readJson<MachineFile>(join(machinesFolder(site), name))));
+  const found = await fewAtOnce(files, filesAtOnce, (name) => readJson<MachineFile>(join(machinesFolder(site), name)));
   const settled = found.filter((file) => file !== undefined).map((file) => settle(site, file));
   for (const { machine, outbox } of settled) {
     if (outbox.length === 0) continue;

@@ -2,11 +2,12 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OperatorError } from '../../model/errors';
+import { fewAtOnce } from '../../model/few-at-once';
 import type { PointManifest, ReplicaView } from '../../model/replica';
 import type { ServerId, ServerSpec } from '../../model/server';
 import type { HoldOptions, Replicas } from '../../replication/contract';
 import type { CallOptions } from '../contract';
-import { readJson } from '../json-file';
+import { filesAtOnce, readJson } from '../json-file';
 import { freeBytes } from './capacity';
 import { beginCommit, finishCommit } from './replica-commit';
 import { preparedViews } from './preparations';
@@ -157,11 +158,11 @@ async function views(site: Site): Promise<ReplicaView[]> {
   await reach(site);
   const folder = join(site.folder, 'replicas');
   const names = await readdir(folder).catch(() => [] as string[]);
-  const records = await Promise.all(
-    names.sort().map((name) => readJson<ReplicaRecord>(join(folder, name, 'replica.json'))),
+  const records = await fewAtOnce(names.sort(), filesAtOnce, (name) =>
+    readJson<ReplicaRecord>(join(folder, name, 'replica.json')),
   );
   const there = records.filter((record) => record !== undefined).filter((record) => !record.removed);
-  return Promise.all(there.map((record) => viewOf(site, record)));
+  return fewAtOnce(there, filesAtOnce, (record) => viewOf(site, record));
 }
 
 async function viewOf(site: Site, record: ReplicaRecord): Promise<ReplicaView> {
