@@ -29,6 +29,7 @@ export const authorisation = {
   getReadiness: everybody,
   getRunbookReadiness: everybody,
   askReadiness: recovers,
+  askRunbookReadiness: recovers,
   listSchedules: everybody,
   actOnSchedule: plans,
   listMachines: everybody,

@@ -2,7 +2,7 @@
  * What every operation touches, and so where a person's role has to hold for it: one table beside authorisation.ts, and one
  * function that decides by both. An operation without a row does not compile, nor does a row without an operation.
  */
-import { holdsAt, placeWords, scopeWords, type Places } from '../model/access';
+import { holdsAt, nowhere, placeWords, scopeWords, type Places } from '../model/access';
 import type { Person } from '../store/contract';
 import { authorisation, mayDo, type Operation } from './authorisation';
 
@@ -37,16 +37,19 @@ export const reaches: Readonly<Record<Operation, Reach>> = {
   getReadiness: 'everything',
   getRunbookReadiness: runbook,
   askReadiness: 'everything',
+  askRunbookReadiness: runbook,
   listMachines: 'filtered',
   releaseMachine: 'everything',
   checkRunbook: 'nothing',
-  planRunbook: 'everything',
+  // Of an imported one; a text may name any server, so it names no place.
+  planRunbook: { of: 'runbook', in: 'body', at: 'name' },
   planEvacuation: 'everything',
+  // Its text may name any server, and whoever holds the runbook could start it there.
   importRunbook: 'everything',
   listRunbooks: 'filtered',
   getRunbook: runbook,
   startPlan: runbook,
-  listSchedules: 'everything',
+  listSchedules: 'filtered',
   actOnSchedule: runbook,
   startRecovery: { of: 'server', in: 'body', at: 'server' },
   cleanUpRehearsal: run,
@@ -71,7 +74,7 @@ export const reaches: Readonly<Record<Operation, Reach>> = {
 
 /**
  * Why the person may not, or null: the one place where this is decided. `places`: where what the operation names is; null where
- * it names nothing, or before it is known.
+ * the operation names nothing, or before it is known; `nowhere` where it could name a place and this request does not.
  */
 export function whyNot(
   { role, scopes }: Pick<Person, 'role' | 'scopes'>,
@@ -80,7 +83,7 @@ export function whyNot(
 ): string | null {
   if (!mayDo(role, operation)) return `role ${role}, needed ${authorisation[operation].join(' or ')}`;
   if (scopes === undefined || scopes.length === 0) return null;
-  if (reaches[operation] === 'everything')
+  if (reaches[operation] === 'everything' || places === nowhere)
     return `role ${role} at ${scopeWords(scopes)}, needed one that holds everywhere`;
   if (places === null || holdsAt(scopes, places)) return null;
   return `role ${role} at ${scopeWords(scopes)}, needed one that holds at ${placeWords(places)}`;

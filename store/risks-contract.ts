@@ -1,5 +1,5 @@
 /** Risks as they are kept: what was found, since when, and when it went. */
-import type { Risk, RiskFound } from '../model/readiness/risks';
+import type { Risk, RiskFound, RiskSubject } from '../model/readiness/risks';
 import type { NotificationRule } from '../model/runbook/runbook';
 
 /** What one round has found. */
@@ -10,6 +10,8 @@ export interface RiskRound {
   /** Everybody who is asked at all; risks of others are over, because nobody will ever ask them again. */
   readonly sources: readonly string[];
   readonly found: readonly RiskFound[];
+  /** What was looked at; absent: everything. What concerns others stays as it was, found or not. */
+  readonly looked?: (subject: RiskSubject) => boolean;
   /** Whom to tell of a risk; null: whom the installation names. */
   readonly rules: (risk: RiskFound) => readonly NotificationRule[] | null;
 }

@@ -99,10 +99,16 @@ async function reconcile(trx: Knex, scope: Scope, round: RiskRound): Promise<{ a
   const open = new Map(
     (await select<RiskRow>(trx, sql, [scope.tenantId, scope.coreId])).map((row) => [row.risk_id, row]),
   );
-  const found = worstOfEach(round.found).filter(({ source }) => round.asked.includes(source));
+  const { looked = () => true } = round;
+  const found = worstOfEach(round.found).filter(
+    ({ source, subject }) => round.asked.includes(source) && looked(subject),
+  );
   const ids = new Set(found.map(({ id }) => storableText(id)));
   const over = [...open.values()].filter(
-    ({ risk_id, source }) => !ids.has(risk_id) && (round.asked.includes(source) || !round.sources.includes(source)),
+    ({ risk_id, source, risk }) =>
+      !ids.has(risk_id) &&
+      (round.asked.includes(source) || !round.sources.includes(source)) &&
+      looked((JSON.parse(risk) as RiskFound).subject),
   );
   for (const row of over) await close(trx, scope, row, round);
   const lasting: Lasting[] = [];

@@ -2,6 +2,7 @@
 import { createMiddleware } from 'hono/factory';
 import type { Context } from 'hono';
 import type { Operation } from '../authorisation';
+import { nowhere } from '../../model/access';
 import type { ApiEnv } from '../deps';
 import type { FindPlaces } from '../places';
 import { Problem } from '../problems';
@@ -14,7 +15,8 @@ export function holdHere(operation: Operation, find: FindPlaces, refusals: Refus
   return createMiddleware<ApiEnv>(async (c, next) => {
     const person = c.get('person');
     if (person.scopes !== undefined && person.scopes.length > 0) {
-      const places = typeof reach === 'string' ? null : await find(reach, await named(c, reach));
+      const name = typeof reach === 'string' ? undefined : await named(c, reach);
+      const places = typeof reach === 'string' ? null : name === undefined ? nowhere : await find(reach, name);
       const because = whyNot(person, operation, places);
       if (because !== null) {
         refusals.note(operation, because, c.get('by'));
@@ -25,8 +27,12 @@ export function holdHere(operation: Operation, find: FindPlaces, refusals: Refus
   });
 }
 
-async function named(c: Context<ApiEnv>, { in: part, at }: { in: 'path' | 'body'; at: string }): Promise<string> {
+/** undefined: the request is about no place of that kind. */
+async function named(
+  c: Context<ApiEnv>,
+  { in: part, at }: { in: 'path' | 'body'; at: string },
+): Promise<string | undefined> {
   if (part === 'path') return c.req.param(at) ?? '';
   const body = (await c.req.json()) as Readonly<Record<string, unknown>>;
-  return String(body[at]);
+  return body[at] === undefined ? undefined : String(body[at]);
 }

@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { buildPlan, type ReadyRunbook } from '../../model/orders/build-plan';
 import type { Provenance } from '../../model/order';
 import { collisionRisks, planRisks, rehearsalRisks } from '../../model/readiness/plan-risks';
-import { installationSource, risk, type RiskFound } from '../../model/readiness/risks';
+import { installationSource, risk, type Risk, type RiskFound } from '../../model/readiness/risks';
 import type { AskedOrder } from '../../model/readiness/site-risks';
 import type { Verification } from '../../model/readiness/verified';
 import type { ServerSpec } from '../../model/server';
@@ -41,9 +41,9 @@ const asker: Provenance = {
 
 /** @throws the store's errors; a runbook that cannot be read is a risk, not an error. */
 export async function readInstallation({ store, config, clock }: GatherDeps): Promise<Installation> {
-  const [stored, servers] = await within(
+  const [stored, servers, risks] = await within(
     config.storeDeadlineMs,
-    Promise.all([store.runbooks.latest(), store.servers.list()]),
+    Promise.all([store.runbooks.latest(), store.servers.list(), store.risks.list({})]),
   );
   const ready = new Map<string, ReadyRunbook>();
   const unreadable: RiskFound[] = [];
@@ -56,10 +56,20 @@ export async function readInstallation({ store, config, clock }: GatherDeps): Pr
     if (read) ready.set(one.name, read);
   }
   const byName = new Map(servers.map((server) => [server.name, server]));
-  const verifier = new Verifier(store, ready, byName, clock().getTime());
+  const verifier = new Verifier(store, ready, byName, clock().getTime(), changedAtSource(risks));
   const runbooks: RunbookFound[] = [];
   for (const [name, one] of ready) runbooks.push({ ready: one, verification: await verifier.of(name) });
   return { servers, runbooks, unreadable };
+}
+
+/** By server, as the last round found it; what could not be looked at has not changed. */
+function changedAtSource(risks: readonly Risk[]): Map<string, string[]> {
+  const changes = new Map<string, string[]>();
+  for (const { kind, severity, subject, found } of risks) {
+    if (kind !== 'changed-source' || severity === 'info') continue;
+    changes.set(subject.name, [...(changes.get(subject.name) ?? []), found]);
+  }
+  return changes;
 }
 
 /** For a round: plans every runbook as it would run now. @throws as readInstallation. */

@@ -3,9 +3,9 @@ import type { ReadinessAnswer } from '../../model/readiness/site-readiness';
 import type { ReplicaView } from '../../model/replica';
 import { certificateRisks, notAskedRisk } from '../../model/readiness/plan-risks';
 import { replicationRisks } from '../../model/readiness/replication-risks';
-import { installationSource, siteSource, type RiskFound } from '../../model/readiness/risks';
+import { installationSource, siteSource, type RiskFound, type RiskSubject } from '../../model/readiness/risks';
 import { siteRisks, type AskedOrder } from '../../model/readiness/site-risks';
-import type { NotificationRule } from '../../model/runbook/runbook';
+import type { NotificationRule, Runbook, Script } from '../../model/runbook/runbook';
 import { describeSecretRef } from '../../model/secrets';
 import type { ServerSpec } from '../../model/server';
 import type { ApiDeps } from '../deps';
@@ -13,6 +13,7 @@ import type { KnownServers } from '../known-servers';
 import { viewReplicas } from '../replicas';
 import { readinessOf } from '../deps';
 import { gather, type Gathered } from './gather';
+import { concerns, scopeOf, wholeOnly, type ReadinessScope } from './scope';
 
 export type RoundDeps = Pick<ApiDeps, 'store' | 'temporal' | 'config' | 'clock' | 'log' | 'certificates'>;
 
@@ -25,12 +26,18 @@ export interface RoundEnded {
   readonly silent: readonly string[];
 }
 
-/** @throws the store's errors; a site that does not answer is a risk. */
-export async function readinessRound(deps: RoundDeps, servers: KnownServers): Promise<RoundEnded> {
+/**
+ * @param of a runbook or a server: only its sites are asked, and only about its servers; what concerns others stays as it was
+ * @throws the store's errors, and Problem `not-found` as scopeOf; a site that does not answer is a risk.
+ */
+export async function readinessRound(deps: RoundDeps, servers: KnownServers, of?: string): Promise<RoundEnded> {
   const { store, config, clock } = deps;
   const { dueMs, certificateMs } = readinessOf(config);
-  const gathered = await gather(deps, dueMs);
-  const siteIds = [...new Set([...config.siteIds, ...gathered.servers.map((server) => server.recoverySiteId)])];
+  const all = await gather(deps, dueMs);
+  const scope = of === undefined ? null : wholeOnly(scopeOf(all, of), all);
+  const gathered = scope === null ? all : only(all, scope);
+  const everySite = [...new Set([...config.siteIds, ...all.servers.map((server) => server.recoverySiteId)])];
+  const siteIds = scope === null ? everySite : everySite.filter((siteId) => scope.sites.has(siteId));
   const replicas = await viewReplicas(deps, servers);
   const away = new Map(replicas.unavailable.map(({ siteId, because }) => [siteId, because]));
   const bySite = new Map(replicas.items.map((item) => [item.serverId, item]));
@@ -54,10 +61,20 @@ export async function readinessRound(deps: RoundDeps, servers: KnownServers): Pr
   const nowMs = clock().getTime();
   found.push(...certificateRisks((await deps.certificates?.()) ?? [], certificateMs, nowMs));
   const at = new Date(nowMs).toISOString();
-  const sources = [installationSource, ...siteIds.map(siteSource)];
-  const kept = await store.risks.reconcile({ at, asked, sources, found, rules: rulesOf(gathered) });
-  await store.risks.noteAsked(installationSource, at, null);
+  const sources = [installationSource, ...everySite.map(siteSource)];
+  const looked = scope === null ? {} : { looked: (subject: RiskSubject) => concerns(scope, subject) };
+  const kept = await store.risks.reconcile({ at, asked, sources, found, rules: rulesOf(all), ...looked });
+  if (scope === null) await store.risks.noteAsked(installationSource, at, null);
   return { ...kept, silent };
+}
+
+/** What sites are asked about; what the installation itself knows is whole all the same. */
+function only(all: Gathered, { servers }: ReadinessScope): Gathered {
+  return {
+    ...all,
+    servers: all.servers.filter(({ name }) => servers.has(name)),
+    asked: all.asked.filter(({ order }) => servers.has(order.server.name)),
+  };
 }
 
 type SiteAnswered = { readonly found: readonly RiskFound[] } | { readonly because: string };
@@ -74,11 +91,12 @@ async function askSite(
   const orders = gathered.asked.filter(({ order }) => order.target.siteId === siteId);
   const planned = new Set(orders.map(({ order }) => order.server.id));
   try {
-    const answer = await askInParts(temporal, siteId, servers, orders);
+    const secrets = secretsOf(servers, gathered.runbooks);
+    const answer = await askInParts(temporal, siteId, servers, orders, secrets);
     return {
       found: [
         ...servers.flatMap((server) => replicationRisks(server, replicas.get(server.id), planned.has(server.id))),
-        ...siteRisks(siteId, servers, orders, answer),
+        ...siteRisks(siteId, servers, orders, answer, includesOf(gathered)),
       ],
     };
   } catch (error) {
@@ -92,8 +110,8 @@ async function askInParts(
   siteId: string,
   servers: readonly ServerSpec[],
   asked: readonly AskedOrder[],
+  secrets: readonly string[],
 ): Promise<ReadinessAnswer> {
-  const secrets = secretsOf(servers, asked);
   let whole: ReadinessAnswer | undefined;
   for (let start = 0; start < Math.max(1, servers.length); start += serversAtOnce) {
     const some = servers.slice(start, start + serversAtOnce);
@@ -113,15 +131,31 @@ async function askInParts(
   return whole!;
 }
 
-/** Of encrypted volumes, and of programs that run on the worker. */
-function secretsOf(servers: readonly ServerSpec[], asked: readonly AskedOrder[]): string[] {
+const includesOf = ({ runbooks }: Gathered): ReadonlyMap<string, readonly string[]> =>
+  new Map(runbooks.map(({ ready: { runbook } }) => [runbook.name, runbook.includes.map((one) => one.runbook)]));
+
+/** Of encrypted volumes, and of every program that a runbook runs with these servers, on whatever occasion. */
+function secretsOf(servers: readonly ServerSpec[], runbooks: Gathered['runbooks']): string[] {
+  const here = new Set(servers.map(({ name }) => name));
   const ofServers = servers.flatMap(({ unlockKeys = [] }) => unlockKeys.map(describeSecretRef));
-  const ofScripts = asked.flatMap(({ order }) =>
-    (order.scripts ?? []).flatMap(({ environment }) =>
-      Object.values(environment).flatMap((value) => (typeof value === 'string' ? [] : [value.secret])),
-    ),
+  const ofScripts = runbooks.flatMap(({ ready: { runbook } }) =>
+    runbook.scripts
+      .filter((script) => serversOfScript(runbook, script).some((name) => here.has(name)))
+      .flatMap(({ environment }) =>
+        Object.values(environment).flatMap((value) => (typeof value === 'string' ? [] : [value.secret])),
+      ),
   );
   return [...new Set([...ofServers, ...ofScripts])];
+}
+
+/** A wave's runs where its first server is recovered. */
+function serversOfScript({ servers }: Runbook, { at, servers: which }: Script): string[] {
+  const names = servers.map(({ name }) => name);
+  if (at.kind === 'step') return which === 'all' ? names : [...which];
+  return servers
+    .filter(({ wave }) => wave === at.wave)
+    .map(({ name }) => name)
+    .slice(0, 1);
 }
 
 /** Those of every runbook that the risk concerns; none: those of the installation. Put in order once: risks may be thousands. */

@@ -18,6 +18,7 @@ export class Verifier {
     private readonly runbooks: ReadonlyMap<string, ReadyRunbook>,
     private readonly servers: ReadonlyMap<string, ServerSpec>,
     private readonly nowMs: number,
+    private readonly changedAtSource: ReadonlyMap<string, readonly string[]>,
   ) {}
 
   of(name: string): Promise<Verification> {
@@ -45,6 +46,7 @@ export class Verifier {
           return [name, server === undefined ? null : shapeOf(server, hardwareProfiles[target.hardware ?? ''] ?? null)];
         }),
       ),
+      changedAtSource: this.changedAtSource,
       parts: await this.partsOf(ready, path),
     };
     const before = measuredAgainst(now, closed)?.run.runbook ?? null;

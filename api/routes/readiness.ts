@@ -4,7 +4,16 @@ import type { KnownServers } from '../known-servers';
 import { readReadiness } from '../readiness/read';
 import { readinessRound } from '../readiness/round';
 import { json, type Register } from '../register';
-import { readinessQuery, readinessSchema, roundSchema, runbookReadinessParam } from '../schemas/readiness';
+import { noSuchRunbook } from '../runbooks/refused';
+import {
+  readinessQuery,
+  readinessSchema,
+  roundQuery,
+  roundSchema,
+  runbookReadinessParam,
+  runbookReadinessQuery,
+} from '../schemas/readiness';
+import { within } from '../within';
 
 export function readinessRoutes(register: Register, deps: ApiDeps, servers: KnownServers): void {
   register(
@@ -26,10 +35,14 @@ export function readinessRoutes(register: Register, deps: ApiDeps, servers: Know
       method: 'get',
       path: '/runbooks/{name}/readiness',
       summary: 'Whether a runbook is verified, and every risk that concerns it',
-      request: { params: runbookReadinessParam },
+      request: { params: runbookReadinessParam, query: runbookReadinessQuery },
       responses: { 200: json(readinessSchema, 'Readiness of the runbook and of what it contains') },
     },
-    async (c) => c.json(await readReadiness(deps, { of: c.req.valid('param').name }), 200),
+    async (c) => {
+      const { name } = c.req.valid('param');
+      await requireRunbook(deps, name);
+      return c.json(await readReadiness(deps, { ...c.req.valid('query'), of: name }), 200);
+    },
   );
 
   register(
@@ -38,11 +51,37 @@ export function readinessRoutes(register: Register, deps: ApiDeps, servers: Know
       method: 'post',
       path: '/readiness/rounds',
       summary: 'Ask every site now, without waiting for the next round',
+      description: 'With `of`: only the sites of this runbook or server, and only about it.',
+      request: { query: roundQuery },
       responses: { 200: json(roundSchema, 'How many risks appeared and went, and which sites did not answer') },
     },
     async (c) => {
-      const { appeared, gone, silent } = await readinessRound(deps, servers);
+      const { appeared, gone, silent } = await readinessRound(deps, servers, c.req.valid('query').of);
       return c.json({ appeared, gone, silent: [...silent] }, 200);
     },
   );
+
+  register(
+    'askRunbookReadiness',
+    {
+      method: 'post',
+      path: '/runbooks/{name}/readiness/rounds',
+      summary: 'Ask the sites of a runbook now, about its servers and those of what it contains',
+      request: { params: runbookReadinessParam },
+      responses: { 200: json(roundSchema, 'How many risks appeared and went, and which sites did not answer') },
+    },
+    async (c) => {
+      const { name } = c.req.valid('param');
+      await requireRunbook(deps, name);
+      const { appeared, gone, silent } = await readinessRound(deps, servers, name);
+      return c.json({ appeared, gone, silent: [...silent] }, 200);
+    },
+  );
+}
+
+/** A server's name is none: its readiness is not for who holds a runbook of that name. @throws Problem `not-found`. */
+async function requireRunbook({ store, config }: ApiDeps, name: string): Promise<void> {
+  const versions = await within(config.storeDeadlineMs, store.runbooks.versions(name));
+  const all = () => within(config.storeDeadlineMs, store.runbooks.index());
+  if (versions.length === 0) throw await noSuchRunbook(name, undefined, versions, all);
 }

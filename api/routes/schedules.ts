@@ -2,6 +2,7 @@
 import type { ApiDeps } from '../deps';
 import { refuseStranger } from '../plans/start';
 import { notFound } from '../problems';
+import { ofRunbook, sees } from '../reach';
 import type { Refusals } from '../refusals';
 import { body, json, plain, type Register } from '../register';
 import { readStored } from '../runbooks/stored';
@@ -28,7 +29,9 @@ export function scheduleRoutes(register: Register, deps: ApiDeps, refusals: Refu
       responses: { 200: json(schedulesSchema, 'Schedules by runbook') },
     },
     async (c) => {
-      const runbooks = (await temporal.scheduledRunbooks(tenantId)).sort();
+      const shown = sees(c.get('person'));
+      const all = await temporal.scheduledRunbooks(tenantId);
+      const runbooks = all.filter((name) => shown(ofRunbook(name))).sort();
       const seen = await Promise.all(runbooks.map((runbook) => temporal.viewSchedule(tenantId, runbook)));
       const items = seen.filter((one) => one !== undefined);
       return c.json({ items: items.map((one) => plain<ScheduleDocument>(one)) }, 200);

@@ -60,6 +60,8 @@ export const readinessQuery = z.strictObject({
   goneSince: z.iso.datetime().optional().openapi({ description: 'With those that went since then' }),
 });
 export type ReadinessQuery = z.infer<typeof readinessQuery>;
+export const roundQuery = readinessQuery.pick({ of: true });
+export const runbookReadinessQuery = readinessQuery.omit({ of: true });
 
 export const runbookReadinessParam = z.object({
   name: z

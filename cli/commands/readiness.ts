@@ -4,7 +4,8 @@ import type { ReadinessDocument, RiskDocument, RoundDocument } from '../../api/s
 import { formatTime } from '../../model/durations';
 import { printable } from '../../model/names';
 import { action, type Context } from '../context';
-import { exitCodeOf } from '../exit-codes';
+import type { Client } from '../client';
+import { CliError, exitCodeOf } from '../exit-codes';
 import { paragraph, type Output } from '../output';
 
 interface Options {
@@ -19,7 +20,7 @@ export function readinessCommand(program: Command): void {
     .command('readiness')
     .description('show risks and which runbooks are verified; exit code 1 when something is critical')
     .argument('[name]', 'a runbook or a server (default: everything)')
-    .option('--now', 'ask every site first, instead of showing what the last round found')
+    .option('--now', 'ask every site first (of a name: its own), instead of showing what the last round found')
     .option('--severity <severity>', 'info, warning or critical: at least so bad')
     .option('--kind <kind>', 'only risks of this kind')
     .option('--gone-since <time>', 'with those that went since then (2026-11-21T02:00:00Z)')
@@ -27,14 +28,13 @@ export function readinessCommand(program: Command): void {
 }
 
 async function readiness({ client, out }: Context, options: Options, name?: string): Promise<void> {
-  if (options.now === true) await client.call<RoundDocument>('POST', '/readiness/rounds');
+  if (options.now === true) await askNow(client, name);
   const query = new URLSearchParams({
-    ...(name === undefined ? {} : { of: name }),
     ...(options.severity === undefined ? {} : { severity: options.severity }),
     ...(options.kind === undefined ? {} : { kind: options.kind }),
     ...(options.goneSince === undefined ? {} : { goneSince: options.goneSince }),
   });
-  const found = await client.get<ReadinessDocument>(`/readiness?${query}`);
+  const found = await readinessOf(client, query, name);
   if (found.items.some(({ severity, goneAt }) => severity === 'critical' && goneAt === null)) {
     process.exitCode = exitCodeOf('run-not-succeeded');
   }
@@ -53,6 +53,33 @@ async function readiness({ client, out }: Context, options: Options, name?: stri
     if (because !== null) out.error(`muster: site ${siteId} did not answer (${because}); ${since}`);
   }
   if (found.askedAt !== null) out.line(`Asked at ${formatTime(found.askedAt)}.`);
+}
+
+function readinessOf(client: Client, query: URLSearchParams, name?: string): Promise<ReadinessDocument> {
+  if (name === undefined) return client.get<ReadinessDocument>(`/readiness?${query}`);
+  return asRunbookOrServer(
+    () => client.get<ReadinessDocument>(`/runbooks/${encodeURIComponent(name)}/readiness?${query}`),
+    () => client.get<ReadinessDocument>(`/readiness?${new URLSearchParams([...query, ['of', name]])}`),
+  );
+}
+
+async function askNow(client: Client, name?: string): Promise<void> {
+  const ask = (path: string) => client.call<RoundDocument>('POST', path);
+  if (name === undefined) return void (await ask('/readiness/rounds'));
+  await asRunbookOrServer(
+    () => ask(`/runbooks/${encodeURIComponent(name)}/readiness/rounds`),
+    () => ask(`/readiness/rounds?${new URLSearchParams({ of: name })}`),
+  );
+}
+
+/** A runbook's own routes are open to whoever holds the runbook; what is none is a server, for who may see everything. */
+async function asRunbookOrServer<T>(runbook: () => Promise<T>, server: () => Promise<T>): Promise<T> {
+  try {
+    return await runbook();
+  } catch (error) {
+    if (!(error instanceof CliError) || error.problem !== 'not-found') throw error;
+    return server();
+  }
 }
 
 function show(out: Output, { severity, subject, kind, found, needed, remedy, since, goneAt }: RiskDocument): void {

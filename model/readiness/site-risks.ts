@@ -15,11 +15,13 @@ export interface AskedOrder {
   readonly rehearsal: NetworkMap;
 }
 
+/** @param includes what each runbook includes, by name: room and memory have to be enough for all of it */
 export function siteRisks(
   siteId: string,
   servers: readonly ServerSpec[],
   asked: readonly AskedOrder[],
   answer: ReadinessAnswer,
+  includes: ReadonlyMap<string, readonly string[]>,
 ): RiskFound[] {
   const byRun = new Map(asked.map((one) => [one.order.runId, one]));
   const source = siteSource(siteId);
@@ -39,7 +41,7 @@ export function siteRisks(
       return of === undefined ? [] : failed.flatMap((check) => checkRisk(of, check, source));
     }),
     ...asked.flatMap((one) => rehearsalNetworks(one, answer, source)),
-    ...sums(siteId, asked, answer),
+    ...sums(siteId, asked, answer, includes),
     ...sourcesOf(servers, answer.sources, source),
   ];
 }
@@ -100,9 +102,16 @@ function rehearsalNetworks({ runbook, order, rehearsal }: AskedOrder, { networks
 }
 
 /** Each server may fit and all of a runbook not. */
-function sums(siteId: string, asked: readonly AskedOrder[], answer: ReadinessAnswer): RiskFound[] {
+function sums(
+  siteId: string,
+  asked: readonly AskedOrder[],
+  answer: ReadinessAnswer,
+  includes: ReadonlyMap<string, readonly string[]>,
+): RiskFound[] {
   const bytes = new Map(answer.orders.map(({ runId, neededBytes }) => [runId, neededBytes]));
-  return [...byRunbook(asked)].flatMap(([runbook, orders]) => {
+  const own = byRunbook(asked);
+  return [...new Set([...own.keys(), ...includes.keys()])].flatMap((runbook) => {
+    const orders = allWithin(runbook, includes).flatMap((name) => own.get(name) ?? []);
     const subject = { kind: 'runbook', name: runbook } as const;
     const many = `for its ${orders.length} servers at site ${siteId} together`;
     const made = orders.filter(({ order }) => order.target.hardware.kind === 'virtual');
@@ -150,6 +159,14 @@ function sourcesOf(servers: readonly ServerSpec[], seen: readonly SourceSeen[], 
 
 /** What is different, without its values, so that the risk keeps its id while they change. */
 const wordsOf = (change: string): string => change.split(/ (?:is|has) /)[0]!;
+
+/** The runbook and all that it includes, each once. */
+function allWithin(name: string, includes: ReadonlyMap<string, readonly string[]>): string[] {
+  const within = new Set([name]);
+  // A set is walked with what is added to it meanwhile.
+  for (const one of within) includes.get(one)?.forEach((part) => within.add(part));
+  return [...within];
+}
 
 function byRunbook(asked: readonly AskedOrder[]): Map<string, AskedOrder[]> {
   const groups = new Map<string, AskedOrder[]>();

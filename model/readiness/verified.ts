@@ -1,6 +1,7 @@
 /**
  * Whether a runbook is verified: only by a rehearsal of exactly this text on exactly these servers, which succeeded without
- * exceptions, is not too old, and has not been contradicted by a later one. Otherwise what is different, item by item.
+ * exceptions, is not too old, and has not been contradicted by a later one; and while their sources are as the inventory has them.
+ * Otherwise what is different, item by item.
  */
 import { formatDuration } from '../durations';
 import type { RehearsedRun } from './rehearsed';
@@ -26,6 +27,8 @@ export interface RunbookNow {
   readonly verifiedForMs: number;
   /** Its own servers as the inventory has them; null: not in the inventory. */
   readonly servers: Readonly<Record<string, ServerShape | null>>;
+  /** By server: what of its source is no longer as the inventory has it, as the last look at it found; absent: nothing is known. */
+  readonly changedAtSource?: ReadonlyMap<string, readonly string[]>;
   /** What it includes, by name: the text that would run now, and whether that is verified by itself; null: not imported. */
   readonly parts: Readonly<Record<string, { readonly sha256: string; readonly verification: Verification } | null>>;
 }
@@ -129,7 +132,8 @@ function serversOf(now: RunbookNow, { servers }: Rehearsal): string[] {
   return Object.entries(now.servers).flatMap(([name, is]) => {
     if (is === null) return [`${name} is no longer in the inventory`];
     const was = rehearsed.get(name);
-    return was === undefined ? [`${name} was not rehearsed`] : shapeDifferences(was, is);
+    const atSource = (now.changedAtSource?.get(name) ?? []).map((one) => `at its source ${one}`);
+    return [...(was === undefined ? [`${name} was not rehearsed`] : shapeDifferences(was, is)), ...atSource];
   });
 }
 

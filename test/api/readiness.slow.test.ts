@@ -5,6 +5,8 @@ import { serveApi, type ServedApi } from '../../api/server';
 import { startReadiness } from '../../api/readiness/loop';
 import { knownServers } from '../../api/known-servers';
 import { hardwareProfiles } from '../../model/server';
+import { changeMachine } from '../../platforms/simulated/machines';
+import { siteAt } from '../../platforms/simulated/site';
 import { muster } from '../cli/muster';
 import { tellRehearsal } from '../support/rehearsals';
 import { makeOrder } from '../support/order';
@@ -30,6 +32,7 @@ afterAll(async () => {
   await stack?.close();
 });
 
+type Disks = NonNullable<Parameters<Parameters<typeof changeMachine>[3]>[0]>['disks'];
 const day = 86_400_000;
 const env = () => ({ MUSTER_URL: served.url, MUSTER_TOKEN: stack.tokens.operator });
 
@@ -57,6 +60,12 @@ async function risks(
   return Object.fromEntries(body.items.map((item: { id: string }) => [item.id, item]));
 }
 const state = async () => (await call('GET', '/runbooks/shop/readiness')).body.runbooks[0]?.verification;
+
+/** At its source; the inventory is told nothing. */
+const changeDisks = (name: string, change: (disks: Disks) => Disks): Promise<unknown> =>
+  changeMachine(siteAt({ folder: join(stack.folder, 'site'), id: siteId }), name, 'test', (machine) =>
+    Promise.resolve({ next: { ...machine!, disks: change(machine!.disks) }, takesMs: 0 }),
+  );
 
 test('what preflight would find at the site is a risk of its server, and goes when it is mended, with its times kept', async () => {
   await importText(shop('{ lan: none-such }', 'Web shop', '{ lan: lan }'));
@@ -127,6 +136,15 @@ test('a runbook is verified by a rehearsal of this text on these servers; an edi
   });
   expect(await state()).toMatchObject({ state: 'verified', because: [] });
   expect(await risks('shop')).not.toHaveProperty(['rehearsal/runbook/shop/needed']);
+  await changeDisks('db01', (disks) => [...disks, { ...disks[0]!, diskId: 'disk1', index: 1 }]);
+  expect(await risks('db01')).toHaveProperty(['changed-source/server/db01/disk1 of db01']);
+  expect(await state()).toMatchObject({
+    state: 'needs-rehearsal',
+    because: ['at its source disk1 of db01 is new (256 KiB)'],
+  });
+  await changeDisks('db01', (disks) => disks.slice(0, 1));
+  await risks();
+  expect(await state()).toMatchObject({ state: 'verified' });
 
   await importText(shop('{ lan: lan }', 'The shop'));
   expect((await state()).because).toEqual([`text changed since version ${version}: keys title`]);
@@ -137,6 +155,22 @@ test('a runbook is verified by a rehearsal of this text on these servers; an edi
   await stack.store.servers.save({ ...db01, disks: [...db01.disks, extra] });
   expect((await state()).because).toContain('disk1 of db01 is new (256 KiB)');
   await stack.store.servers.save(db01);
+});
+
+test('asked about one server or runbook, a round leaves the risks of others as they were', async () => {
+  const ask = async (path: string) => (await call('POST', path)).status;
+  const withoutNetwork = async () =>
+    (await call('GET', '/readiness?kind=network')).body.items.map(
+      ({ subject }: { subject: { name: string } }) => subject.name,
+    );
+  await importText(shop('{ lan: lan }', 'Asked of all'));
+  await risks();
+  await importText(shop('{ lan: none-such }', 'Asked of one'));
+  expect([await ask('/readiness/rounds?of=db01'), await withoutNetwork()]).toEqual([200, ['db01']]);
+  await importText(shop('{ lan: lan }', 'Mended'));
+  expect([await ask('/readiness/rounds?of=app01'), await withoutNetwork()]).toEqual([200, ['db01']]);
+  expect([await ask('/runbooks/shop/readiness/rounds'), await withoutNetwork()]).toEqual([200, []]);
+  expect([await ask('/runbooks/db01/readiness/rounds'), await ask('/readiness/rounds?of=none')]).toEqual([404, 404]);
 });
 
 test('the command line shows it and ends with a code of its own when something is critical', async () => {
@@ -150,6 +184,23 @@ test('the command line shows it and ends with a code of its own when something i
   await importText(shop('{ lan: lan }', 'Good again'));
   expect((await muster(['readiness', 'shop', '--now'], env())).exitCode).toBe(0);
   expect((await muster(['readiness', 'shopp'], env())).stderr).toMatch(/shop/);
+});
+
+test('secrets of scripts are tried on whatever occasion they run: at a wave, in a rehearsal, at its clean-up', async () => {
+  const script = (name: string, place: string) =>
+    `  - { name: ${name}, when: after, ${place}, on: worker, program: tell, environment: { KEY: { secret: file:${name} } } }\n`;
+  const scripts = [
+    script('of-wave', 'wave: data'),
+    script('of-rehearsal', 'step: power-on, in: [rehearsal]'),
+    script('of-clean-up', 'step: power-on, in: [clean-up], servers: [app01]'),
+  ];
+  await importText(`${shop('{ lan: lan }', 'With scripts')}scripts:\n${scripts.join('')}`);
+  const secrets = Object.keys(await risks()).filter((id) => id.startsWith('secret/'));
+  expect(secrets.sort()).toEqual(
+    ['of-clean-up', 'of-rehearsal', 'of-wave'].map((name) => `secret/site/${siteId}/file:${name}`),
+  );
+  await importText(shop('{ lan: lan }', 'Without scripts'));
+  expect(Object.keys(await risks()).filter((id) => id.startsWith('secret/'))).toEqual([]);
 });
 
 test('a site that does not answer is itself a risk, and what it said before stays as it was', async () => {

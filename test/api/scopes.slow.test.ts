@@ -83,6 +83,7 @@ const bodies: Partial<Record<Operation, object>> = {
   },
   decide: { step: 'preflight', decision: 'retry', reason: 'mended' },
   startPlan: { mode: 'rehearsal', intent: 'planned', reason: 'as every month' },
+  planRunbook: { name: 'shop' },
 };
 const reasoned = { reason: 'as the test says' };
 
@@ -150,6 +151,26 @@ async function textOf(method: string, path: string, token: string): Promise<{ st
   const { status, body } = await call(method, path.replace('/api/v1', ''), { token });
   return { status, text: JSON.stringify(body) };
 }
+
+test('who holds a runbook previews it and reads its readiness, but no text and no other: a text names its own servers', async () => {
+  const token = await scoped('coordinator', runbook('shop'));
+  const preview = (body: object) => call('POST', '/runbooks/plan', { token, body });
+  // Its stored text is none; the door is open.
+  expect((await preview({ name: 'shop' })).body).toMatchObject({ ok: false, plan: null });
+  const everywhere = 'role coordinator at runbook shop, needed one that holds everywhere';
+  for (const [body, needed] of [
+    [{ name: 'bank' }, 'needed one that holds at runbook bank'],
+    [{ text: 'name: shop' }, everywhere],
+  ] as const) {
+    expect(await preview(body)).toMatchObject({ status: 403, body: { detail: expect.stringContaining(needed) } });
+  }
+  const imported = await call('POST', '/runbooks', { token, body: { text: 'name: shop' } });
+  expect(imported).toMatchObject({ status: 403, body: { detail: expect.stringContaining(everywhere) } });
+  expect((await call('GET', '/runbooks/shop/readiness?severity=critical', { token })).status).toBe(200);
+  expect((await call('GET', '/runbooks/bank/readiness', { token })).status).toBe(403);
+  const server = await call('GET', '/runbooks/here01/readiness');
+  expect(server).toMatchObject({ status: 404, body: { detail: expect.stringContaining('runbook') } });
+});
 
 test('scopes are given with the token, shown with it, and narrow the same role at every token', async () => {
   const body = { name: 'Paula', role: 'operator', scopes: [site('paris'), runbook('shop')] };

@@ -38,13 +38,19 @@ const answer = (changes: Partial<ReadinessAnswer> = {}): ReadinessAnswer => ({
   ...changes,
 });
 const ofSite = (changes: Partial<ReadinessAnswer>, orders = [asked]) =>
-  siteRisks('frankfurt', [server], orders, answer(changes));
+  siteRisks('frankfurt', [server], orders, answer(changes), new Map([['all', ['shop', 'mail']]]));
 
 test('each server may fit and all of a runbook not: room and memory are summed up', () => {
   const other = { ...asked, order: { ...order, runId: 'r-2', server: { ...server, id: 'other', name: 'db01' } } };
   const orders = ['r-1', 'r-2'].map((runId) => ({ runId, failed: [], neededBytes: 6e9 }));
   const found = ofSite({ freeBytes: 10e9, memoryFreeBytes: 3 * 1024 ** 3, orders }, [asked, other]);
-  expect(found.map(({ id }) => id)).toEqual(['space/runbook/shop/frankfurt', 'memory/runbook/shop/frankfurt']);
+  const short = (name: string) => [`space/runbook/${name}/frankfurt`, `memory/runbook/${name}/frankfurt`];
+  expect(found.map(({ id }) => id)).toEqual([...short('shop'), ...short('all')]);
+  const apart = ofSite({ freeBytes: 10e9, memoryFreeBytes: 3 * 1024 ** 3, orders }, [
+    asked,
+    { ...other, runbook: 'mail' },
+  ]);
+  expect(apart.map(({ id }) => id)).toEqual(short('all'));
   expect(ofSite({ freeBytes: 10e9, memoryFreeBytes: 3 * 1024 ** 3, orders })).toEqual([]);
 });
 

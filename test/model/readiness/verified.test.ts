@@ -50,6 +50,15 @@ const now = (changes: Partial<RunbookNow> = {}): RunbookNow => ({
 });
 const judge = (is: RunbookNow, closed: Rehearsal[], at = nowMs) => verification(is, closed, at, ['waves.db']);
 
+test('a change at the source turns it, before the inventory has it, and only for its own servers', () => {
+  const change = 'disk1 of db01 is new (256 KiB)';
+  expect(judge(now({ changedAtSource: new Map([['db01', [change]]]) }), [rehearsal()])).toMatchObject({
+    state: 'needs-rehearsal',
+    because: [`at its source ${change}`],
+  });
+  expect(judge(now({ changedAtSource: new Map([['mail01', [change]]]) }), [rehearsal()]).state).toBe('verified');
+});
+
 test('never rehearsed is said as such; a rehearsal of this text on these servers verifies until its age ends it', () => {
   expect(judge(now(), [])).toMatchObject({ state: 'never-rehearsed', rehearsal: null });
   expect(judge(now(), [rehearsal()])).toEqual({
