@@ -5,10 +5,11 @@ import { createProgram } from './program';
 
 /** Markdown: one section for each command with its help as the program prints it. */
 export function commandReference(): string {
-  const program = createProgram();
-  return everyCommand(program)
-    .map(({ name, command }) => `### ${name}\n\n\`\`\`text\n${helpOf(command)}\n\`\`\``)
-    .join('\n\n');
+  const everyone = everyCommand(createProgram());
+  // Those of the whole program stand once, with the program.
+  for (const { command } of everyone)
+    command.configureHelp({ ...command.configureHelp(), visibleGlobalOptions: () => [] });
+  return everyone.map(({ name, command }) => `### ${name}\n\n\`\`\`text\n${helpOf(command)}\n\`\`\``).join('\n\n');
 }
 
 /** Every command that a person sees, with its whole name, from the top. */

@@ -17,9 +17,11 @@ export function manPage(): string {
     '[\\fIoptions\\fR] \\fIcommand\\fR [\\fIarguments\\fR]',
     '.SH DESCRIPTION',
     escape('muster is a client of the API; `muster up` starts everything on this machine.'),
-    escape('A run is named by its id, by four or more characters of its start or end, or by "last".'),
+    escape(
+      'A run is named by its id, by four or more characters of its start or end, or by "last": the newest one that belongs to no plan.',
+    ),
     '.SH OPTIONS',
-    escape('These go with every command.'),
+    escape('They stand before every command; --url and --json may also follow it.'),
     ...top!.command.options.flatMap(optionLines),
     '.SH COMMANDS',
     ...others.flatMap(({ name, command }) => commandLines(name, command)),
@@ -39,7 +41,7 @@ function commandLines(name: string, command: Command): string[] {
     '.PP',
     escape(command.description()),
     ...command.registeredArguments.filter(({ description }) => description !== '').flatMap(argumentLines),
-    ...command.options.flatMap(optionLines),
+    ...command.options.filter(({ hidden }) => !hidden).flatMap(optionLines),
     ...verbatim(textAfter(command)),
   ];
 }

@@ -1,4 +1,4 @@
-/** Which run is meant: its id, a part of it, `last`, or a server within a plan. */
+/** Which run is meant: its id, a part of it, `last` (the newest that belongs to no plan), or a server within a plan. */
 import { isUuid } from '../model/ids';
 import type { Client } from './client';
 import type { RunsDocument } from './documents';
@@ -31,7 +31,9 @@ export async function findRunId(client: Client, text: string): Promise<string> {
 
 type Runs = RunsDocument['items'];
 
-const newest = async (client: Client): Promise<Runs> => (await client.get<RunsDocument>('/runs?limit=1')).items;
+/** What somebody started: a plan has a run of its own for every server, each newer than the plan. */
+const newest = async (client: Client): Promise<Runs> =>
+  (await client.get<RunsDocument>('/runs?top=true&limit=1')).items;
 
 /** From the first page that has any: what people mean is new. */
 async function thoseWith(client: Client, part: string): Promise<Runs> {

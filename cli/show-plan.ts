@@ -12,17 +12,21 @@ import type { PlanDetail } from './documents';
 import { paragraph, table, type Output } from './output';
 import { halfAbortLines, waitingLines } from './show-run';
 
-export function showPlan(out: Output, detail: Pick<PlanDetail, 'view' | 'notice' | 'timeLeft'>): void {
-  const { view, notice, timeLeft } = detail;
+/** `run`: what the plan is called in the commands that are shown; a part of its id where nothing else is given. */
+export function showPlan(
+  out: Output,
+  { view, notice, timeLeft }: Pick<PlanDetail, 'view' | 'notice' | 'timeLeft'>,
+  run = shortId(view.runId),
+): void {
   heading(out, view);
   if (timeLeft !== null) out.line(paragraph(out, 'left', timeLeftWords(timeLeft)));
-  for (const line of halfAbortLines(out, view)) out.line(line);
+  for (const line of halfAbortLines(out, view, run)) out.line(line);
   if (notice !== null) out.line(paragraph(out, 'note', notice));
   for (const hold of view.holds.filter(({ until }) => until === null))
     out.line(paragraph(out, 'held', holdWords(hold)));
   for (const parking of view.parkings.filter(({ until }) => until === null)) {
     out.line();
-    for (const line of waitingLines(out, parking, view.runId)) out.line(line);
+    for (const line of waitingLines(out, parking, run)) out.line(line);
   }
   out.line();
   out.line(waveTable(out, view));

@@ -1,6 +1,7 @@
 /** One run on a terminal of 80 columns: result first, then what waits, then every step. */
 import { formatDuration, formatTime } from '../model/durations';
 import { timeLeftWords } from '../model/estimate/words';
+import { shortId } from '../model/ids';
 import type { ObjectiveResult } from '../model/objectives';
 import type { ParkingView, RunView, StepView } from '../model/run-view';
 import type { DecisionKind, StepState } from '../model/steps';
@@ -9,15 +10,20 @@ import { progressLine } from './watch/progress';
 import type { ActDocument, ServerDetail } from './documents';
 import { paragraph, table, type Output } from './output';
 
-export function showRun(out: Output, { view, notice, timeLeft, progress, acts }: ServerDetail): void {
+/** `run`: what the run is called in the commands that are shown; a part of its id where nothing else is given. */
+export function showRun(
+  out: Output,
+  { view, notice, timeLeft, progress, acts }: ServerDetail,
+  run = shortId(view.runId),
+): void {
   heading(out, view);
   if (timeLeft !== null) out.line(paragraph(out, 'left', timeLeftWords(timeLeft)));
-  for (const line of halfAbortLines(out, view)) out.line(line);
+  for (const line of halfAbortLines(out, view, run)) out.line(line);
   if (notice !== null) out.line(paragraph(out, 'note', notice));
   const open = view.parkings.filter((parking) => parking.until === null);
   for (const parking of open) {
     out.line();
-    for (const line of waitingLines(out, parking, view.runId)) out.line(line);
+    for (const line of waitingLines(out, parking, run)) out.line(line);
   }
   for (const act of acts.filter((each) => each.state !== 'accepted')) out.line(paragraph(out, 'sent', actWords(act)));
   out.line();
@@ -49,11 +55,11 @@ function heading(out: Output, view: RunView): void {
 /** An abort that one of two has asked for. */
 export function halfAbortLines(
   out: Pick<Output, 'width'>,
-  { halfAbort, runId }: Pick<RunView, 'halfAbort' | 'runId'>,
+  { halfAbort }: Pick<RunView, 'halfAbort'>,
+  run: string,
 ): string[] {
   if (halfAbort === null) return [];
   const { by, reason } = halfAbort;
-  const run = runId.slice(-8);
   const words = `1 of 2, by ${by.name}: ${reason}; a second person is needed (muster abort ${run} --reason '…'), or ${by.name} takes it back (muster withdraw ${run} --abort --reason '…')`;
   return [paragraph(out, 'abort', words)];
 }
@@ -65,10 +71,9 @@ export function objectiveWords({ actualMs, targetMs, verdict, because }: Objecti
 }
 
 /** What waits, why, and the commands that answer it. */
-export function waitingLines(out: Pick<Output, 'width'>, parking: ParkingView, runId: string): string[] {
+export function waitingLines(out: Pick<Output, 'width'>, parking: ParkingView, run: string): string[] {
   const place = parking.item === null ? parking.step : `${parking.step}/${parking.item}`;
   const title = parking.kind === 'gate' ? 'Waits for a decision' : parking.undo ? 'Stuck while undoing' : 'Stuck';
-  const run = runId.slice(-8);
   return [
     `${title} at ${place} for ${formatDuration(parking.waitingMs)}`,
     paragraph(out, '  cause', parking.cause),

@@ -29,7 +29,7 @@ const verbs = {
   withdraw: ['take back your approval, before it has taken effect', []],
   claim: ['say that you look after what waits; of somebody else, take it over', []],
   release: ['leave what you have claimed to others', []],
-  commit: ['make a destructive recovery final', []],
+  commit: ['make a destructive recovery or a plan final', []],
   'roll-back': ['put everything back instead of committing', []],
 } as const satisfies Partial<Record<DecisionKind, readonly [string, readonly ('from' | 'set')[]]>>;
 type Verb = keyof typeof verbs;

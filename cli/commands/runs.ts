@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
 import { formatTime } from '../../model/durations';
+import { isUuid, shortId } from '../../model/ids';
 import { printableJson } from '../../model/names';
 import { runStates, type RunState } from '../../model/steps';
 import { action, type Context } from '../context';
@@ -102,8 +103,10 @@ const childWords = (children: NonNullable<RunsDocument['items'][number]['childre
 async function show({ client, out }: Context, _options: object, run: string): Promise<void> {
   const detail = await client.get<RunDetail>(`/runs/${await findRunId(client, run)}`);
   if (out.json) return out.document(detail);
-  if (detail.kind === 'plan') showPlan(out, detail);
-  else showRun(out, detail);
+  // Who gave the whole id gets commands with it: with Postgres away nothing else is found.
+  const called = isUuid(run.trim()) ? detail.runId : shortId(detail.runId);
+  if (detail.kind === 'plan') showPlan(out, detail, called);
+  else showRun(out, detail, called);
 }
 
 async function report({ client, out }: Context, options: { output?: string }, run: string): Promise<void> {

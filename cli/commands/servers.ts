@@ -32,7 +32,7 @@ export function serverCommands(program: Command): void {
     .requiredOption('--rpo <duration>', 'recovery point objective: how much may be lost, as time', parseDuration)
     .requiredOption('--rto <duration>', 'recovery time objective: how long it may be down', parseDuration)
     .option('--machine <name>', "the machine's name at the source site (default: the server's name)")
-    .option('--tier <number>', 'importance, 0 first', parseWhole)
+    .option('--tier <number>', 'importance, 0 to 9, 0 first; objectives of runbooks go by it (default: 1)', parseWhole)
     .option('--point-every <duration>', 'from one recovery point to the next', parseDuration)
     .option('--freeze-every <duration>', 'how often with filesystems frozen; 0s: never', parseDuration)
     .option('--keep <points>', 'recovery points kept', parseWhole)

@@ -48,7 +48,7 @@ async function stuck({ client, out }: Context, options: StuckOptions): Promise<v
   out.line(`${page.total} ${page.total === 1 ? 'waits' : 'wait'} for people${pages}, most urgent first.`);
   for (const item of page.items) {
     out.line();
-    for (const line of linesOf(out, item)) out.line(line);
+    for (const line of linesOf(out, item, page.source === 'live')) out.line(line);
   }
   if (page.next !== undefined) out.line(`\nMore: muster stuck --after ${page.next}`);
 }
@@ -59,7 +59,8 @@ const kindWords: Readonly<Record<Item['kind'], string>> = {
   'second-eyes': 'waits for a second person',
 };
 
-function linesOf(out: Output, item: Item): string[] {
+/** `whole`: with Postgres away no list of runs is there that a part of an id could be looked up in. */
+function linesOf(out: Output, item: Item, whole: boolean): string[] {
   const { runId, serverName, mode, tier, kind, step, waitingMs, told } = item;
   const place = step === null ? 'the run' : `${step}${item.item === null ? '' : `/${item.item}`}`;
   const run = runId.slice(-8);
@@ -73,7 +74,9 @@ function linesOf(out: Output, item: Item): string[] {
     paragraph(out, '  do', item.remedy),
     ...standingLines(out, item),
     paragraph(out, '  told', told.length === 0 ? 'nobody' : told.map(({ to }) => to).join(', ')),
-    ...commandsOf(item, run).map((command, index) => paragraph(out, index === 0 ? '  decide' : '', command)),
+    ...commandsOf(item, whole ? runId : run).map((command, index) =>
+      paragraph(out, index === 0 ? '  decide' : '', command),
+    ),
   ];
 }
 

@@ -47,7 +47,8 @@ function walk(command: Command, above: string, inherited: readonly Option[]): Pl
       .flatMap((option) => flagsOf(option).map((flag) => [flag, valuesOf(option)] as const)),
     arguments: command.registeredArguments.map(valuesOf),
   };
-  const down = [...inherited, ...command.options];
+  // The program's own version is asked for before any command only.
+  const down = [...inherited, ...command.options.filter(({ hidden, long }) => !hidden && long !== '--version')];
   return [place, ...children.flatMap((child) => walk(child, `${path} `, down))];
 }
 

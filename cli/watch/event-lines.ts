@@ -1,6 +1,7 @@
 /** What happened, as lines for people. Nothing here decides anything; `muster show` has the details. */
 import { formatDuration, formatSize, millisecondsBetween } from '../../model/durations';
 import type { RunEvent } from '../../model/events';
+import { shortId } from '../../model/ids';
 import { paragraph, type Output } from '../output';
 import { waitingLines } from '../show-run';
 import { peopleLine } from './people-lines';
@@ -112,7 +113,8 @@ export class EventLines {
   ): string[] {
     const { epoch, allowed } = event.data;
     const place = { epoch, step: event.step ?? '', item: event.item, kind, undo, since: event.at, until: null };
-    const lines = waitingLines(this.out, { ...place, waitingMs: 0, cause, remedy, allowed, reminders: 0 }, this.runId);
+    const waiting = { ...place, waitingMs: 0, cause, remedy, allowed, reminders: 0 };
+    const lines = waitingLines(this.out, waiting, shortId(this.runId));
     return ['', ...lines, ''];
   }
 }
