@@ -135,6 +135,13 @@ test('all of them are imported and recover their servers in one evacuation, aski
   ]);
   const { view } = await tools.closed(started.body.runId);
   expect(view.state).toBe('succeeded');
+  const all = shop.length + others.length;
+  expect(view).toMatchObject({ serverCount: all, done: all, counts: { succeeded: all } });
+  const { body: report } = await call('GET', `/runs/${started.body.runId}/report?format=json`);
+  expect(report).toMatchObject({
+    ...{ exceptions: [], told: [], headline: { sentence: expect.stringContaining(`${all} of ${all} servers`) } },
+    tiers: [{ tier: null, servers: all, rto: { verdict: 'met', targetMs: 4 * 3_600_000 } }, {}],
+  });
 
   const ran = (await call('GET', `/runs?parent=${started.body.runId}`)).body.items;
   expect(ran.map((one: Reply['body']) => [one.runbook, one.state]).sort()).toEqual(
