@@ -214,11 +214,12 @@ export class ChildRuns {
   }
 
   private async startNow(order: ChildOrder): Promise<Child> {
-    const { id, name, runId, workflowId, workflowType, args, memo } = order;
+    const { id, name, runId, workflowId, workflowType, workflowTaskTimeout, args, memo } = order;
     const before = this.held;
     const startsHeld = before.held && id.startsWith('include:') ? { startsHeld: before } : {};
     const options = {
       ...{ workflowId, taskQueue: workflowQueue, args: [{ ...args[0], ...startsHeld }], memo: { ...memo } },
+      ...(workflowTaskTimeout === undefined ? {} : { workflowTaskTimeout }),
       parentClosePolicy: ParentClosePolicy.ABANDON,
       workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
     };

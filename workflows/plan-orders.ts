@@ -5,6 +5,7 @@ import type { RecoveryOrder } from '../model/order';
 import type { PartOfPlan, PlanOrder, ServerOfPlan } from '../model/plan';
 import type { NodeId } from '../model/runbook/graph';
 import { lockOf, planWorkflowId, planWorkflowType, recoveryWorkflowType } from './messages';
+import { planTaskTimeoutMs } from '../model/plan-task';
 
 /** How a run is started; `runId` of an earlier try of the same is never used again. */
 export interface ChildOrder {
@@ -15,6 +16,8 @@ export interface ChildOrder {
   readonly isOptional: boolean;
   readonly workflowType: string;
   readonly workflowId: string;
+  /** Absent: as long as Temporal gives any task. */
+  readonly workflowTaskTimeout?: number;
   readonly runId: string;
   readonly args: readonly [RecoveryOrder | PlanOrder];
   /** By which the API finds a run, and says whose it is, also with Postgres down (api/temporal/recoveries.ts). */
@@ -42,6 +45,7 @@ export function orderOfPart(plan: PlanOrder, { name, order }: PartOfPlan, isFirs
     ...{ id: `include:${name}`, name: `runbook ${name}`, isOptional: false, runId },
     workflowType: planWorkflowType,
     workflowId: planWorkflowId(tenantId, runId),
+    workflowTaskTimeout: planTaskTimeoutMs(part),
     args: [part],
     memo: { runId, runbook: name, requestedBy: requestedBy.actor.name },
   };

@@ -14,6 +14,7 @@ import {
   type ScheduledRehearsal,
 } from '../model/scheduled-rehearsal';
 import { journalQueue, planWorkflowId, planWorkflowType, workflowQueue } from './messages';
+import { planTaskTimeoutMs } from '../model/plan-task';
 import { viewReplicas } from './site-questions';
 
 const journal = proxyActivities<ScheduleActivities>({ taskQueue: journalQueue, startToCloseTimeout: '60s' });
@@ -32,6 +33,7 @@ export async function scheduledRehearsal(input: ScheduledRehearsal): Promise<Sch
     workflowId: planWorkflowId(order.tenantId, order.runId),
     taskQueue: workflowQueue,
     args: [order],
+    workflowTaskTimeout: planTaskTimeoutMs(order),
     parentClosePolicy: ParentClosePolicy.ABANDON,
     memo: {
       ...{ runId: order.runId, idempotencyKey: '', contentSha256: '', serverId: '', machineName: '' },

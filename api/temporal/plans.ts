@@ -14,6 +14,7 @@ import {
   type HoldRequest,
 } from '../../workflows/messages';
 import { payloadCodec } from '../../wire/payloads';
+import { planTaskTimeoutMs } from '../../model/plan-task';
 import type { TemporalContext } from '../temporal';
 import { Problem } from '../problems';
 import { callTemporal, isNotFound } from './errors';
@@ -63,6 +64,7 @@ export function planCalls(context: TemporalContext): PlanCalls {
             args: [order],
             workflowIdReusePolicy: 'REJECT_DUPLICATE',
             workflowIdConflictPolicy: 'FAIL',
+            workflowTaskTimeout: planTaskTimeoutMs(order),
             memo: { ...memo },
             priority: priorityOf(order.mode),
             staticSummary: `${order.mode} of runbook ${order.runbook.name}`,

@@ -1,9 +1,12 @@
 /** 500 servers of one plan stuck on one cause: nobody is flooded, everything is listed, other runs work, and who is mended goes on. */
 import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
 import { v7 as uuidv7 } from 'uuid';
 import { openSimulatedSite } from '../../platforms/simulated/open';
 import type { Parcel } from '../../store/notifications-contract';
+import { planWorkflowId } from '../../workflows/messages';
 import { storyServer } from '../support/order';
+import { testTemporalAddress } from '../support/temporal';
 import {
   caller,
   eventually,
@@ -64,6 +67,15 @@ async function mailsDue(): Promise<Parcel[]> {
   return parcels;
 }
 
+/** As Temporal has it. */
+async function taskTimeoutSeconds(workflowId: string): Promise<number> {
+  const connection = await Connection.connect({ address: testTemporalAddress() });
+  const { workflow } = new Client({ connection, namespace: stack.namespace });
+  const { raw } = await workflow.getHandle(workflowId).describe();
+  await connection.close();
+  return Number(raw.executionConfig?.defaultWorkflowTaskTimeout?.seconds);
+}
+
 /** Every item of the list, page by page. */
 async function stuckList(): Promise<Reply['body'][]> {
   const items: Reply['body'][] = [];
@@ -85,6 +97,9 @@ test('all are listed once, one mail names them, another run works meanwhile, and
   expect(started).toMatchObject({ status: 201, body: { servers: count } });
   const { runId } = started.body;
   await eventually(async () => (await call('GET', '/stuck?limit=1')).body.total >= count, 240_000);
+
+  // A worker that comes new to it has the time to read its history.
+  expect(await taskTimeoutSeconds(planWorkflowId('main', runId))).toBe(10 + count / 20);
 
   const items = await stuckList();
   expect(items.map(({ serverName }) => serverName as string).sort()).toEqual(names);
