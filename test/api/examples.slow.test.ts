@@ -69,7 +69,7 @@ beforeAll(async () => {
   for (const name of [...shop, ...others]) {
     await seedMachine(folder, { name, network: shop.includes(name) ? 'shop-lan' : 'lan' });
     const server = { name, recoverySiteId: siteId, source: { siteId, machineName: name } };
-    const times = { objectives: { rpoMs: 60_000, rtoMs: 600_000 }, cadence: { pointEveryMs: 60_000 } };
+    const times = { objectives: { rpoMs: 60_000, rtoMs: 3_600_000 }, cadence: { pointEveryMs: 60_000 } };
     expect((await call('POST', '/servers', { body: { ...server, ...times } })).status).toBe(201);
     await call('POST', `/servers/${name}/protection`);
   }
