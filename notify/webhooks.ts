@@ -77,7 +77,8 @@ function bodyOf(parcel: Parcel, publicUrl: string | null, now: Date) {
 
 function noticeOf({ key, epoch, occasion, stage, facts }: Notice, publicUrl: string | null) {
   const { name, run, step, item, since, cause, remedy, allowed, state, over } = facts;
-  const reminder = stage > 0 && !over;
+  // Of what is no run nobody is reminded: a later stage is news.
+  const reminder = stage > 0 && run !== null;
   const url = run === null || publicUrl === null ? null : `${publicUrl}/api/v1/runs/${run.runId}/report`;
   return { occasion, name, key, epoch, reminder, over, run, step, item, since, cause, remedy, allowed, state, url };
 }

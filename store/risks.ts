@@ -141,7 +141,7 @@ interface Lasting {
   readonly risk: RiskFound;
 }
 
-/** Its words may change while it lasts: a lag grows. One that was not worth telling may become so. */
+/** Its words may change while it lasts: a lag grows. One that was not worth telling may become so, and a warning critical. */
 async function seeAgain(trx: Knex, scope: Scope, lasting: readonly Lasting[], round: RiskRound): Promise<void> {
   if (lasting.length === 0) return;
   // Hundreds of servers have thousands: one statement for all of them.
@@ -160,10 +160,11 @@ async function seeAgain(trx: Knex, scope: Scope, lasting: readonly Lasting[], ro
   );
   for (const { before, risk } of lasting) {
     const since = before.since.toISOString();
-    const notice = riskNotice(risk, before.appearance, since, null);
-    if (notice === undefined || riskNotice(JSON.parse(before.risk) as RiskFound, before.appearance, since, null))
-      continue;
-    await putNotice(trx, scope, notice, round.rules(risk));
+    const was = JSON.parse(before.risk) as RiskFound;
+    const isTold = riskNotice(was, before.appearance, since, null) !== undefined;
+    const isWorse = isTold && was.severity !== 'critical' && risk.severity === 'critical';
+    const notice = riskNotice(risk, before.appearance, since, null, isWorse);
+    if (notice !== undefined && (isWorse || !isTold)) await putNotice(trx, scope, notice, round.rules(risk));
   }
 }
 

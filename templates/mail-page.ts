@@ -72,7 +72,8 @@ function kindOf({ occasion, stage, facts }: Notice): { kind: string; tone: Tone 
     case 'rehearsal-due':
       return { kind: facts.over ? 'No rehearsal due any more' : 'Rehearsal due', tone: facts.over ? 'good' : 'warning' };
     case 'risk':
-      return facts.over ? { kind: 'Risk gone', tone: 'good' } : { kind: 'Risk', tone: 'warning' };
+      if (facts.over) return { kind: 'Risk gone', tone: 'good' };
+      return stage > 0 ? { kind: 'Risk, worse now', tone: 'bad' } : { kind: 'Risk', tone: 'warning' };
     default:
       return assertNever(occasion);
   }

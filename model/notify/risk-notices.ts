@@ -1,16 +1,20 @@
-/** What people are told of risks: when one appears and when it goes. */
+/** What people are told of risks: when one appears, when it has become critical, and when it goes. */
 import { printable } from '../names';
 import type { RiskFound } from '../readiness/risks';
 import { longestText, type Notice } from './notice';
 
 const short = (text: string): string => printable(text).slice(0, longestText);
 
-/** undefined: worth knowing and not worth a mail. `appearance`: the how manieth time it is there. */
+/** Its place among the notices of one appearance: it came, it went, it has become worse. */
+const stages = { there: 0, gone: 1, worse: 2 } as const;
+
+/** undefined: worth knowing and not worth a mail. `appearance`: the how manieth time it is there. `worse`: critical, and was told as a warning. */
 export function riskNotice(
   risk: RiskFound,
   appearance: number,
   since: string,
   goneAt: string | null,
+  worse = false,
 ): Notice | undefined {
   const occasion = risk.kind === 'rehearsal' ? 'rehearsal-due' : 'risk';
   if (risk.severity === 'info' && occasion === 'risk') return undefined;
@@ -19,12 +23,12 @@ export function riskNotice(
     key: `risk/${risk.id}`,
     epoch: appearance,
     occasion,
-    stage: goneAt === null ? 0 : 1,
+    stage: stages[goneAt !== null ? 'gone' : worse ? 'worse' : 'there'],
     facts: {
       ...{ run: null, step: null, item: null, allowed: [], state: null },
       name: short(subject.name),
       since,
-      cause: short(`${found}; needed ${needed}`),
+      cause: short(`${worse ? 'critical now: ' : ''}${found}; needed ${needed}`),
       remedy: short(remedy),
       over: goneAt !== null,
     },

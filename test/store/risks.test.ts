@@ -46,7 +46,7 @@ test('what a silent site found before stays; what nobody will ask again is over'
     expect(await ids(store)).toEqual([]);
   }));
 
-test('people are told once when it appears and once when it goes, each time that it does', () =>
+test('people are told once when it appears, when it has become critical and when it goes, each time that it does', () =>
   withStore(async (store) => {
     const told = async () => {
       await store.notifications.address({ defaults: [], windowMs: 0, quietMs: 0 });
@@ -62,6 +62,10 @@ test('people are told once when it appears and once when it goes, each time that
     await store.risks.reconcile(round(3, [dr], []));
     await store.risks.reconcile(round(4, [dr], [lag('db01')]));
     expect(await told()).toEqual([of(1, 0), of(1, 1), of(2, 0)]);
+    await store.risks.reconcile(round(5, [dr], [lag('db01', dr, 'critical', '9 min')]));
+    await store.risks.reconcile(round(6, [dr], [lag('db01')]));
+    await store.risks.reconcile(round(7, [dr], [lag('db01', dr, 'critical', '11 min')]));
+    expect(await told()).toEqual([of(1, 0), of(1, 1), of(2, 0), of(2, 2)]);
   }));
 
 test('rounds of several processes at once keep each risk once, and each round is one process’s', () =>
