@@ -22,11 +22,12 @@ import { activitiesAt, waitingActivitiesAt } from './site-activities';
 export function pushButtonRecovery(order: RecoveryOrder): Promise<RunOutcome> {
   // Asked once: an execution of an earlier version answers no for good.
   let sendAway = order.mode === 'recovery' && patched('rehearsals-give-way');
-  return conduct(order, declarationOf(order), (run) => {
+  const procedure = (run: Run): Promise<string> => {
     if (sendAway) rehearsal.sendRehearsalAway(run);
     sendAway = false;
     return recover(run, order);
-  });
+  };
+  return conduct(order, declarationOf(order), procedure, { aroundUndo: rehearsal.aroundUndo });
 }
 
 async function recover(run: Run, order: RecoveryOrder): Promise<string> {

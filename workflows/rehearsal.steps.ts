@@ -89,14 +89,26 @@ const steps = [
 
 export type RehearsalStep = (typeof steps)[number]['id'];
 
-const ofCleanUp: readonly RehearsalStep[] = [
+/** In their order. */
+export const cleanUpSteps = [
   'switch-off',
   'forget-disks',
   'remove-machine',
   'drop-disks',
   'remove-networks',
   'prove-clean',
-];
+] as const satisfies readonly RehearsalStep[];
+export type CleanUpStep = (typeof cleanUpSteps)[number];
+
+/** Of which steps each of the clean-up takes back what they did; their own undos do the same of a rehearsal that is undone. */
+export const takesBack: Readonly<Record<CleanUpStep, readonly string[]>> = {
+  'switch-off': ['power-on'],
+  'forget-disks': ['register-disks', 'hand-over'],
+  'remove-machine': ['create-machine'],
+  'drop-disks': ['take-disks', 'apply-signature', 'freeze'],
+  'remove-networks': ['make-networks'],
+  'prove-clean': ['survey'],
+};
 export const firstOfCleanUp: RehearsalStep = 'switch-off';
 
 /** A rehearsal leaves replication alone: there is nothing to suspend, and nothing to resume. */
@@ -128,7 +140,7 @@ export function rehearsalOf(
       one('prove-isolation'),
       ...(tryOut === undefined ? [] : [one('try-out')]),
       ...(partOf === undefined ? [] : [awaitPlan]),
-      ...ofCleanUp.filter((id) => networks || id !== 'remove-networks').map(one),
+      ...cleanUpSteps.filter((id) => networks || id !== 'remove-networks').map(one),
     ],
   };
 }
@@ -145,5 +157,5 @@ export const cleanUpDeclaration: ProcedureDeclaration = {
   title: 'Clean-up of a rehearsal',
   summary:
     'Removes what a rehearsal left behind, found by the tag of its run, and proves that nothing is left. Harmless where nothing is.',
-  steps: ofCleanUp.map(one),
+  steps: cleanUpSteps.map(one),
 };

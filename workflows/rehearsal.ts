@@ -5,17 +5,32 @@
  * Every step of the recovery still registers its undo: an abort, or a limit of time, unwinds them, and the survey's own undo,
  * the last one, compares the site with what was there before. Clean-up retires each undo that its steps have done for good.
  */
-import { CancellationScope, getExternalWorkflowHandle, isCancellation, setHandler, sleep } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  getExternalWorkflowHandle,
+  isCancellation,
+  patched,
+  setHandler,
+  sleep,
+} from '@temporalio/workflow';
 import type { Recorded, RecoveryActivities } from '../activities/contract';
-import { makesNetworks } from '../model/rehearsal';
+import { isRehearsal, makesNetworks } from '../model/rehearsal';
 import type { RecoveryOrder } from '../model/order';
+import type { Script } from '../model/runbook/runbook';
 import type { ReplicationSeen, Survey } from '../model/survey';
-import { cleanUpDeclaration, firstOfCleanUp, type RehearsalStep } from './rehearsal.steps';
+import {
+  cleanUpDeclaration,
+  cleanUpSteps,
+  firstOfCleanUp,
+  takesBack,
+  type CleanUpStep,
+  type RehearsalStep,
+} from './rehearsal.steps';
 import { rehearsalWorkflowId, yieldToSignal } from './messages';
 import { askPeople } from './runner/attempts';
-import { conduct, type RunOutcome } from './runner/conduct';
+import { conduct, type AroundUndo, type RunOutcome } from './runner/conduct';
 import type { Act, Input, Run } from './runner/run';
-import { scriptsAround } from './runner/scripts';
+import { scriptsAround, scriptsWhenUndone } from './runner/scripts';
 import * as steps from './runner/steps';
 import { activitiesAt } from './site-activities';
 
@@ -82,25 +97,50 @@ export async function tryOut(run: Run): Promise<void> {
 export async function cleanUp(run: Run, site: Site, rehearsal: Rehearsal): Promise<string> {
   const { step } = words(run, site, true);
   run.noWayBackFrom = firstOfCleanUp;
-  const done = (...ids: string[]): void => {
+  const done = (id: CleanUpStep): void => {
     for (let at = run.undos.length - 1; at >= 0; at -= 1)
-      if (ids.includes(run.undos[at]!.step)) run.undos.splice(at, 1);
+      if (takesBack[id].includes(run.undos[at]!.step)) run.undos.splice(at, 1);
   };
   await step('switch-off', (input) => site.switchOffMachines(input), { whenSkipped: undefined });
-  done('power-on');
+  done('switch-off');
   await step('forget-disks', (input) => site.forgetDisks(input), { whenSkipped: undefined });
-  done('register-disks', 'hand-over');
+  done('forget-disks');
   await step('remove-machine', (input) => site.removeMachine(input), { whenSkipped: undefined });
-  done('create-machine');
+  done('remove-machine');
   await step('drop-disks', dropDisks(site), { whenSkipped: undefined });
-  done('take-disks', 'apply-signature', 'freeze');
+  done('drop-disks');
   if (makesNetworks(run.order)) {
     await step<unknown>('remove-networks', (input) => site.removeNetworks(input), { whenSkipped: null });
-    done('make-networks');
+    done('remove-networks');
   }
   await step<unknown>('prove-clean', proveClean(site, rehearsal), { whenSkipped: null });
-  done('survey');
+  done('prove-clean');
   return `${run.order.server.name} was rehearsed as ${run.order.target.machineName} and cleaned up.`;
+}
+
+/**
+ * The clean-up's scripts of a rehearsal that is undone and never comes to its clean-up: each step's once, before the first and after
+ * the last undo of what the step takes back; where nothing of that was begun there is nothing to clean up, and they do not run.
+ */
+export function aroundUndo(run: Run): AroundUndo<RecoveryOrder> | null {
+  const { order } = run;
+  const has = isRehearsal(order) && (order.scripts ?? []).some((script) => script.in.includes('clean-up'));
+  // Asked once, as the undoing begins: what an earlier version began to undo goes on without them.
+  if (!has || !patched('clean-up-scripts-when-undone')) return null;
+  const site = activitiesAt(order.target.siteId);
+  const of = ({ step }: { readonly step: string }) => cleanUpSteps.find((one) => takesBack[one].includes(step));
+  const scripts = (step: CleanUpStep, moments: Script['when'][]) =>
+    scriptsWhenUndone(run, step, moments, (input) => site.runScript(input));
+  return {
+    before: async (undo) => {
+      const step = of(undo);
+      return step === undefined ? [] : scripts(step, ['before', 'instead']);
+    },
+    after: async (undo, left) => {
+      const step = of(undo);
+      return step === undefined || left.some((one) => of(one) === step) ? [] : scripts(step, ['after']);
+    },
+  };
 }
 
 /** A rehearsal that was ended between its freeze and its disks still holds the replica. */

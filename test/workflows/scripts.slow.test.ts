@@ -1,11 +1,13 @@
 /** A runbook's scripts around the steps of a run on a simulated site: order, retries, people, a worker that dies in the middle. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RecoveryOrder } from '../../model/order';
 import type { Script } from '../../model/runbook/runbook';
-import { planWorkflowId, workflowQueue } from '../../workflows/messages';
+import { planWorkflowId, workflowQueue, yieldToSignal } from '../../workflows/messages';
+import { ines } from '../support/order';
 import { planOfLost } from '../support/plan';
+import { rehearsalOrder, startRun } from '../support/rehearsal';
 import { decide, live, openWorld, parked, type RunHandle, type World } from '../support/world';
 
 let world: World;
@@ -155,6 +157,102 @@ test('a wave’s scripts run before its first server and after its last', async 
     ...['open scripts 1', 'first preflight 1', 'last prove-boot 1', 'close scripts 1'],
     ...['next scripts 1', 'web preflight 1'],
   ]);
+}, 120_000);
+
+test('in a failback those of failbacks run, at waves and at steps, and those of recoveries do not', async () => {
+  await notingProgram();
+  await writeFile(join(world.folder, 'notes'), '');
+  const atWave = (name: string, occasion: Script['in'][number]) =>
+    script(name, '', { at: { kind: 'wave', wave: 'data' }, in: [occasion] });
+  const order = await planOfLost(
+    world,
+    { f1: { wave: 'data', order: { scripts: [script('back', 'preflight', { in: ['failback'] })] } } },
+    {
+      ...{ direction: 'failback', scripts: [atWave('home', 'failback'), atWave('away', 'recovery')] },
+      commit: { kind: 'automatic', act: 'commit', afterMs: 1 },
+    },
+  );
+  const handle = await world.client.workflow.start('plan', {
+    ...{ taskQueue: workflowQueue, workflowId: planWorkflowId(order.tenantId, order.runId), args: [order] },
+  });
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+  expect(await notes()).toEqual(['home scripts 1', 'back preflight 1']);
+}, 120_000);
+
+const tidying = (more: Script[] = []): Script[] => [
+  script('tidy', 'switch-off', { in: ['clean-up'] }),
+  script('free', 'drop-disks', { in: ['clean-up'], when: 'after' }),
+  ...more,
+];
+async function rehearsed(name: string, changes: Partial<RecoveryOrder>): Promise<RunHandle> {
+  await notingProgram();
+  await rm(join(world.folder, 'mended'), { force: true });
+  await writeFile(join(world.folder, 'notes'), '');
+  return startRun(world, rehearsalOrder(world, await world.server(name), changes));
+}
+
+/** Machines and networks of the run that the platform still has. */
+async function leftOf({ runOrder: { target, isolation } }: RunHandle): Promise<string[]> {
+  const { platform } = world.recovery;
+  const names = [...(await platform.list()), ...(await platform.networks())].map(({ name }) => name);
+  return names.filter((name) => name === target.machineName || isolation!.networks.includes(name));
+}
+
+test('the scripts of a clean-up run in it, once, beside those of the rehearsal', async () => {
+  const own = script('own', 'prove-boot', { in: ['rehearsal'] });
+  const handle = await rehearsed('c1', { scripts: tidying([own, script('not', 'switch-off', { in: ['rehearsal'] })]) });
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+  expect(await notes()).toEqual(['own prove-boot 1', 'tidy switch-off 1', 'free drop-disks 1']);
+}, 120_000);
+
+test('aborted, it runs those whose step has something to take back; one that fails waits for people, and they may skip it', async () => {
+  const failing = script('names', 'remove-machine', { in: ['clean-up'], args: ['exit', '3'] });
+  const guest = script('inside', 'switch-off', {
+    ...{ in: ['clean-up' as const], run: { on: 'guest' as const, program: '/usr/bin/env', args: [] } },
+  });
+  const handle = await rehearsed('c2', { scripts: tidying([failing, guest]), powerOn: 'decision' });
+  const gate = await parked(handle);
+  expect(gate.step).toBe('power-on');
+  await decide(handle, gate, 'abort');
+  await until(async () => (await live(handle)).parkings.some(({ undo }) => undo));
+  const stuck = await parked(handle);
+  expect(stuck).toMatchObject({
+    ...{ step: 'remove-machine', item: 'script:names', undo: true, allowed: ['retry', 'skip'] },
+    cause: expect.stringContaining('exit code 3'),
+  });
+  // The machine never ran: nothing of it is to be switched off, and there is no guest to ask.
+  expect(await notes()).toEqual(['names remove-machine 1']);
+  await decide(handle, stuck, 'skip', { reason: 'Taken out by hand' });
+  expect(await handle.result()).toMatchObject({
+    state: 'aborted',
+    summary: expect.stringContaining('Not undone, by decision: remove-machine/script:names: Taken out by hand.'),
+  });
+  expect(await notes()).toEqual(['names remove-machine 1', 'free drop-disks 1']);
+  expect(await leftOf(handle)).toEqual([]);
+}, 120_000);
+
+test('given up, it does not wait for people at a script without end either', async () => {
+  const failing = script('names', 'remove-machine', { in: ['clean-up'], args: ['exit', '3'] });
+  const tryOut = { title: 'Try it', question: 'Does it work?' };
+  const handle = await rehearsed('c3', { scripts: tidying([failing]), tryOut, giveUpAfterMs: 500 });
+  expect(await handle.result()).toMatchObject({
+    state: 'failed',
+    summary: expect.stringMatching(/nobody tried it.*remove-machine\/script:names: nobody decided within 500 ms\.$/),
+  });
+  expect(await notes()).toEqual(['tidy switch-off 1', 'names remove-machine 1', 'free drop-disks 1']);
+  expect(await leftOf(handle)).toEqual([]);
+}, 120_000);
+
+test('a recovery for which it gives way is not kept waiting by a script that fails', async () => {
+  const failing = script('names', 'remove-machine', { in: ['clean-up'], args: ['exit', '3'] });
+  const handle = await rehearsed('c4', { scripts: [failing], tryOut: { title: 'Try it', question: 'Does it work?' } });
+  await parked(handle);
+  await handle.signal(yieldToSignal, { runId: 'of-the-recovery', by: ines });
+  expect(await handle.result()).toMatchObject({
+    state: 'aborted',
+    summary: expect.stringContaining('script:names: a recovery is not kept waiting for it.'),
+  });
+  expect(await leftOf(handle)).toEqual([]);
 }, 120_000);
 
 test('a worker killed in the middle of a script takes the script and its children with it; the script runs again', async () => {

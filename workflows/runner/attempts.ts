@@ -1,12 +1,14 @@
 /** The loop around every effect and every undo: attempt, record, wait and try again, or park until somebody decides. */
 import { condition, patched, sleep } from '@temporalio/workflow';
 import { backoffDelayMs } from '../../model/backoff';
+import { formatDuration } from '../../model/durations';
 import type { RecoveryOrder, RetryPolicy } from '../../model/order';
+import { isScriptItem } from '../../model/runbook/script-places';
 import type { DecisionKind } from '../../model/steps';
 import type { DecisionRequest, Parking } from '../messages';
 import { classify, isFamily, lostWorkerDelayMs, lostWorkersBeforeParking } from './failures';
 import type { AttemptFailure } from './failures';
-import { allowedWhenStuck } from './parkings';
+import { allowedWhenStuck, type Parked } from './parkings';
 import { laterReminder } from './reminders';
 import { Interrupted } from './run';
 import type { Act, Place, Run, RunOrder } from './run';
@@ -157,13 +159,16 @@ export function askPeople<O extends RunOrder>(
 
 type Question = Pick<Parking, 'kind' | 'undo' | 'cause' | 'remedy' | 'allowed'> & { readonly watched?: boolean };
 
-/** How long the answer is waited for. What is undone is not given up, nor is a gate of a recovery. */
+/** How long the answer is waited for. What is undone is not given up, but a script is; nor is a gate of a recovery. */
 function patience<O extends RunOrder>(
-  { order: { giveUpAfterMs, mode } }: Run<O>,
+  { order: { giveUpAfterMs, mode }, interrupt }: Run<O>,
+  { item }: Place,
   epoch: number,
   { kind, undo, watched }: Question,
 ): number {
-  if (giveUpAfterMs === undefined || undo) return Infinity;
+  // A recovery waits for disks that this rehearsal still has, and for no program.
+  if (undo && isScriptItem(item) && interrupt?.kind === 'abort' && interrupt.gaveWay === true) return 0;
+  if (giveUpAfterMs === undefined || (undo && !isScriptItem(item))) return Infinity;
   if (kind === 'stuck') return giveUpAfterMs;
   if (mode !== 'rehearsal' || watched === true) return Infinity;
   // Histories of earlier versions wait on. By parking, because one run may have done both.
@@ -179,7 +184,7 @@ async function waitForPeople<O extends RunOrder>(
   const step = run.declaredAt(place);
   const epoch = run.parkings.nextEpoch();
   const since = new Date();
-  const giveUpMs = patience(run, epoch, question);
+  const giveUpMs = patience(run, place, epoch, question);
   const { kind, undo, cause, remedy, allowed } = question;
   const parked = run.parkings.add({
     epoch,
@@ -196,6 +201,7 @@ async function waitForPeople<O extends RunOrder>(
     for (let waitMs = run.order.reminderMs; ; waitMs = laterReminder(waitMs)) {
       if (await condition(answered, Math.max(1, Math.min(waitMs, giveUpMs - waitedMs())))) break;
       if (waitedMs() >= giveUpMs) {
+        if (undo) return skipByItself(run, parked, giveUpMs);
         run.giveUp(place, epoch, giveUpMs, kind === 'stuck' ? cause : `nobody answered: ${cause}`);
         break;
       }
@@ -206,6 +212,18 @@ async function waitForPeople<O extends RunOrder>(
   } finally {
     run.parkings.remove(parked);
   }
+}
+
+/** Recorded as the run's own decision: what is undone goes on, and its end names what was left out. */
+function skipByItself<O extends RunOrder>(run: Run<O>, parked: Parked, afterMs: number): DecisionRequest {
+  const { step, item, epoch } = parked.parking;
+  const reason =
+    afterMs === 0 ? 'a recovery is not kept waiting for it' : `nobody decided within ${formatDuration(afterMs)}`;
+  const decided = { epoch, decision: 'skip' as const, reason, from: null, input: null };
+  const request = { ...decided, step, item, by: run.self };
+  run.parkings.settle(parked, request);
+  run.emit('decided', decided, { step, item: item ?? undefined, by: run.self });
+  return request;
 }
 
 function workerOf<O extends RunOrder>(

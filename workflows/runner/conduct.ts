@@ -46,6 +46,14 @@ export interface OrderKind<O extends RunOrder> {
   readonly open: (run: Run<O>) => void;
   /** In which order the undos are done. Default: one after the other, the last registered first. */
   readonly unwind?: Unwind<O>;
+  /** What else is done when the whole run is undone; asked once, as it begins. */
+  readonly aroundUndo?: (run: Run<O>) => AroundUndo<O> | null;
+}
+
+/** Done before and after one undo; `left`: those that are still to come. Each: what people gave up of it, in words. */
+export interface AroundUndo<O extends RunOrder> {
+  readonly before: (undo: Undo<O>) => Promise<string[]>;
+  readonly after: (undo: Undo<O>, left: readonly Undo<O>[]) => Promise<string[]>;
 }
 
 type Unwind<O extends RunOrder> = (
@@ -78,9 +86,10 @@ export function conduct(
   order: RecoveryOrder,
   declaration: ProcedureDeclaration,
   procedure: (run: Run) => Promise<string>,
+  more: Pick<OrderKind<RecoveryOrder>, 'aroundUndo'> = {},
 ): Promise<RunOutcome> {
   refuseHolds();
-  return conductAny(order, declaration, recoveryOrders, procedure);
+  return conductAny(order, declaration, { ...recoveryOrders, ...more }, procedure);
 }
 
 /** One server's recovery is a line of steps: there is nothing in it that could wait for its turn. */
@@ -103,7 +112,7 @@ export function conductAny<O extends RunOrder>(
     root.cancelRequested.catch(() => cancelFromOutside(run));
     const inOrder = kind.unwind ?? lastFirst;
     const summary = await runThrough(run, procedure, inOrder);
-    if (summary === null) return close(run, gaveUp(run) ? 'failed' : 'aborted', await undoAll(run, inOrder));
+    if (summary === null) return close(run, gaveUp(run) ? 'failed' : 'aborted', await undoAll(run, kind, inOrder));
     return close(run, run.hasExceptions ? 'succeeded-with-exceptions' : 'succeeded', summary);
   });
 }
@@ -201,23 +210,26 @@ async function unwind<O extends RunOrder>(
   run: Run<O>,
   included: (step: string) => boolean,
   inOrder: Unwind<O>,
+  around: AroundUndo<O> | null = null,
 ): Promise<string[]> {
   const given: string[] = [];
   const undos = run.undos.filter(({ step }) => included(step));
   await inOrder(run.order, undos, async (undo) => {
+    if (around !== null) given.push(...(await around.before(undo)));
     const settled = await settle(run, undo, undo.act, true);
     run.undos.splice(run.undos.indexOf(undo), 1);
     if (settled.skipped) given.push(`${undo.step}${undo.item === null ? '' : `/${undo.item}`}: ${settled.reason}`);
     run.emit('step-undone', {}, { step: undo.step, item: undo.item ?? undefined });
+    if (around !== null) given.push(...(await around.after(undo, run.undos)));
   });
   return given;
 }
 
-async function undoAll<O extends RunOrder>(run: Run<O>, inOrder: Unwind<O>): Promise<string> {
+async function undoAll<O extends RunOrder>(run: Run<O>, kind: OrderKind<O>, inOrder: Unwind<O>): Promise<string> {
   const reason = run.interrupt?.kind === 'abort' ? run.interrupt.reason : 'unknown';
   run.phase = 'undoing';
   run.emit('undo-started', { because: reason });
-  const left = await unwind(run, () => true, inOrder);
+  const left = await unwind(run, () => true, inOrder, kind.aroundUndo?.(run) ?? null);
   const base = gaveUp(run) ? reason : `Aborted: ${reason}`;
   return left.length === 0 ? `${base} Everything was undone.` : `${base} Not undone, by decision: ${left.join('; ')}.`;
 }

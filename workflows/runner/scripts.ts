@@ -1,6 +1,7 @@
 /**
  * A runbook's scripts at the steps of a run: before, after or instead of the step's effect, each as attempts of that step with
- * the item `script:NAME` in the loop that every effect has (attempts.ts). A person may skip each; none is undone by itself.
+ * the item `script:NAME` in the loop that every effect has (attempts.ts). A person may skip each; none is undone by itself. A
+ * rehearsal that is undone runs those of its clean-up at the undo of what their step would have taken back.
  */
 import type { EffectInput, Outcome, ScriptInput, ScriptResult } from '../../activities/contract';
 import type { RecoveryOrder } from '../../model/order';
@@ -32,6 +33,31 @@ export function scriptsAround(run: Run, step: string, runScript: RunScript, clea
     // The result of other steps is needed; a runbook's check refuses it, and here the step does its own work.
     instead: ofMoment(here, 'instead').length === 0 || !run.declared(step).skippable ? null : () => all('instead'),
   };
+}
+
+/**
+ * Scripts of this step of the clean-up, when the run is undone and never comes to it. One that needs the guest runs only where the
+ * guest has run. Why people, or nobody in time, had them skipped, in words.
+ */
+export async function scriptsWhenUndone(
+  run: Run,
+  step: string,
+  moments: readonly Script['when'][],
+  runScript: RunScript,
+): Promise<string[]> {
+  const skipped: string[] = [];
+  for (const script of run.order.scripts ?? []) {
+    const place = { step, item: scriptItem(script) };
+    if (!moments.includes(script.when) || !isAt(script, step, ['clean-up']) || run.memory.has(keyOf(place))) continue;
+    if (script.run.on === 'guest' && !run.memory.has('prove-boot')) {
+      run.emit('noted', { message: `Script ${script.name} was not run: its guest never came up.` }, place);
+      continue;
+    }
+    const act: Act<ScriptResult> = (input) => runScript({ ...input, script, wave: null });
+    const reason = await runOne(run, step, script, act, true);
+    if (reason !== null) skipped.push(`${keyOf(place)}: ${reason}`);
+  }
+  return skipped;
 }
 
 /**
@@ -83,6 +109,7 @@ async function runOne<O extends RunOrder>(
   step: string,
   script: Script,
   act: Act<ScriptResult, O>,
+  undo = false,
 ): Promise<string | null> {
   const place = { step, item: scriptItem(script) };
   if (run.memory.has(keyOf(place))) return null;
@@ -90,7 +117,7 @@ async function runOne<O extends RunOrder>(
     sayAgain(run, input, script);
     return act(input);
   };
-  const settled = await settle(run, place, again, false, undefined, { ...retry, maxAttempts: script.attempts });
+  const settled = await settle(run, place, again, undo, undefined, { ...retry, maxAttempts: script.attempts });
   const warned = !settled.skipped && settled.value.meaning === 'warning';
   run.memory.set(keyOf(place), { value: null, exception: settled.skipped || warned });
   if (warned) run.emit('noted', { message: `Script ${script.name} ended with a warning.` }, place);
