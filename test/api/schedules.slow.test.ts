@@ -162,6 +162,31 @@ test('what could not be prepared in time, because nothing was there to prepare i
   });
 }, 120_000);
 
+test('one to which nobody comes gives up after the time of its runbook, and does not keep the next one away', async () => {
+  const gated = shop(never).replace('servers:', 'gate: open, servers:').replace('giveUpAfter: 1h', 'giveUpAfter: 1s');
+  const gate = 'title: Open, question: Shall it begin?, approvers: { roles: [coordinator] }, in: [rehearsal]';
+  await importText(`${gated}gates: { open: { ${gate} } }\n`);
+  const started: string[] = [];
+  while (started.length < 2) {
+    await eventually(
+      async () => ((await call('GET', '/servers/db01/replica')).body.lagMs ?? Infinity) < 10_000,
+      60_000,
+    );
+    await runNow();
+    const runId = await eventually(async () => {
+      const seen = (await last('shop'))?.runId ?? null;
+      return seen !== null && !started.includes(seen) && seen;
+    }, 60_000);
+    const { body } = await eventually(async () => {
+      const answer = await call('GET', `/runs/${runId}`);
+      return answer.body.view?.closedAt != null && answer;
+    }, 60_000);
+    expect(body.view).toMatchObject({ state: 'failed', undoBecause: 'Given up after 1.0 s: Open: nobody answered.' });
+    started.push(runId);
+  }
+  await importText(`${shop(never)}# waits for an hour\n`);
+}, 120_000);
+
 test('otherwise it starts the rehearsal as a run of its own, by the schedule, with the limits of its runbook', async () => {
   await eventually(async () => ((await call('GET', '/servers/db01/replica')).body.lagMs ?? Infinity) < 10_000, 60_000);
   await runNow();
