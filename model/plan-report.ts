@@ -113,7 +113,8 @@ export function planReport(
     ...{ decisions: view.decisions, refusals: view.refusals, notes: view.notes },
     costs: stepCosts(
       children,
-      past.map((one) => one.children),
+      // Rehearsals are no measure of recoveries, nor the other way round.
+      past.flatMap((one) => (one.plan.mode === order.mode ? [one.children] : [])),
     ),
     trend: past.map((one) => one.plan),
     text,

@@ -11,11 +11,13 @@ import type { Actor, RecoveryOrder } from './order';
 import { isClosedRun } from './steps';
 import type { ProcedureDeclaration, RunState } from './steps';
 import type { Clocks } from './clocks';
+import type { PastTimes } from './estimate/past';
 import type { TimeLeft } from './estimate/time-left';
 import type { ObjectiveResults } from './objectives';
 import { headlineOf } from './report-headline';
 import { readPoint, readProof } from './results';
 import type { PointFacts, ProofFacts } from './results';
+import { runPast, type RunPast } from './run-past';
 import { runView } from './run-view';
 import { toldViews, type Told, type ToldView } from './told';
 import type { DecisionView, EvidenceView, NoteView, ParkingView, RefusalView, RunView, StepView } from './run-view';
@@ -72,6 +74,8 @@ export interface RunReport {
   readonly refusals: readonly RefusalView[];
   readonly evidence: readonly ReportEvidence[];
   readonly notes: readonly NoteView[];
+  /** null: the store could not be asked; absent: nobody asked it. */
+  readonly past?: RunPast | null;
   /** Oldest first; null: the store could not be asked; absent: nobody asked it. */
   readonly told?: readonly ToldView[] | null;
   /** As it was requested; corrections stand with the decisions that made them. */
@@ -93,6 +97,8 @@ export interface ReportContext {
   readonly versions: Readonly<Record<string, string>>;
   readonly timeLeft?: TimeLeft | null;
   readonly told?: readonly Told[] | null;
+  /** Of the same server, newest first. */
+  readonly past?: readonly PastTimes[] | null;
 }
 
 /** @throws OperatorError when the events do not begin with `run-opened`. */
@@ -129,6 +135,7 @@ export function reportModel(
     refusals: run.refusals,
     evidence: evidenceOf(run),
     notes: run.notes,
+    ...(context.past === undefined ? {} : { past: context.past && runPast(run, context.past) }),
     ...(context.told === undefined ? {} : { told: toldViews(context.told, run.parkings) }),
     order,
     versions: { ...run.versions, ...context.versions },

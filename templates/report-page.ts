@@ -7,6 +7,7 @@ import { rungsNotShown } from '../model/results';
 import type { DecisionView, ParkingView, RefusalView } from '../model/run-view';
 import type { Exhibit } from './exhibits';
 import { clockFigure, objectiveFigure, timelineOf } from './figures';
+import { pastSection } from './past-section';
 import { rehearsalSection } from './rehearsal-section';
 import { stepDetails } from './step-details';
 import { toldSection } from './told-section';
@@ -58,6 +59,7 @@ export function reportPage(report: RunReport, exhibits: readonly Exhibit[], css:
       pictures: exhibits.filter(({ sha256, image }) => image !== '' && inProof.has(sha256)),
     },
     rehearsal: rehearsalSection(report),
+    past: pastSection(report.past),
     told: toldSection(report.told),
     steps: stepDetails(report, labels),
     decisions: report.decisions.map((decision) => decisionRow(decision, report)),

@@ -6,6 +6,7 @@ import { renderPlanReportHtml, renderReportHtml } from '../../templates/render';
 import type { ApiDeps, ApiEnv } from '../deps';
 import { planReportOf } from '../plans/report';
 import type { Register } from '../register';
+import { pastOf } from '../runs/past';
 import { readRun } from '../runs/read';
 import { toldOf } from '../runs/told';
 import type { TimeLeftOf } from '../runs/time-left';
@@ -42,7 +43,7 @@ export function reportRoutes(register: Register, deps: ApiDeps, timeLeft: TimeLe
         const report = await planReportOf(deps, reading, context);
         return format === 'json' ? (c.json(report) as never) : page(c, renderPlanReportHtml(report));
       }
-      const report = reportModel(events, declaration, context);
+      const report = reportModel(events, declaration, { ...context, past: await pastOf(deps, reading.view) });
       return format === 'json' ? (c.json(report) as never) : page(c, await renderPage(deps, report));
     },
   );

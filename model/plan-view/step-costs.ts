@@ -15,7 +15,7 @@ export interface StepCost {
   readonly pastRuns: number;
 }
 
-/** The most expensive first; only steps that have ended count. `past`: the children of each past run. */
+/** The most expensive first; only steps that have ended count. `past`: the children of each past run, all of the same mode. */
 export function stepCosts(children: readonly ChildRun[], past: readonly (readonly ChildRun[])[]): StepCost[] {
   const before = past.map((run) => byStep(run));
   return [...byStep(children)]
@@ -38,7 +38,7 @@ export function stepCosts(children: readonly ChildRun[], past: readonly (readonl
 }
 
 /** What others or people take their time for. */
-const waitingSteps = new Set(['commit', 'await-plan', 'try-out']);
+export const waitingSteps: ReadonlySet<string> = new Set(['commit', 'await-plan', 'try-out']);
 
 function byStep(children: readonly ChildRun[]): Map<string, { server: string; ms: number }[]> {
   const steps = new Map<string, { server: string; ms: number }[]>();

@@ -81,6 +81,14 @@ test('a rehearsal sums up isolation and clean-up by server, what is left item by
   );
 });
 
+test('what steps cost is compared with past runs of the same mode alone', () => {
+  const story = planStory();
+  const run = { plan: pastPlan(past, story.children), children: story.children };
+  const before = (mode: PastRow['mode']) => [{ ...run, plan: { ...run.plan, mode } }];
+  expect(reportOf(story, { past: before('rehearsal') }).costs[0]).toMatchObject({ pastMedianMs: null, pastRuns: 0 });
+  expect(reportOf(story, { past: before('recovery') }).costs[0]).toMatchObject({ pastMedianMs: 54_000, pastRuns: 1 });
+});
+
 test('each server is one row that leads to its own report', () => {
   const story = planStory();
   const html = renderPlanReportHtml(reportOf(story));

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
+import type { PastTimes } from '../../model/estimate/past';
 import { reportModel } from '../../model/report';
 import { renderReportHtml } from '../../templates/render';
+import { planStory } from '../support/plan-story';
 import { storyDeclaration } from '../support/declaration';
 import type { Story } from '../support/events';
 import { abortedStory, hostileStory, skippedStory, stuckStory, stuckThenRetriedStory, succeededStory } from '../support/stories';
@@ -26,8 +28,16 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
+const past: PastTimes = {
+  ...{ runId: 'past', procedure: 'push-button-recovery', diskBytes: 1, serverId: 's' },
+  mode: 'recovery',
+  option: 'backup-and-recover',
+  ...{ siteId: 'frankfurt', closedAt: '2026-03-01T00:00:00.000Z', rpoMs: 4_000, toProofMs: 77_000 },
+  steps: { inoculate: 11_000 },
+};
+
 function html(story: Story): string {
-  const context = { generatedAt: story.at, headHash: 'e'.repeat(64), versions: {} };
+  const context = { generatedAt: story.at, headHash: 'e'.repeat(64), versions: {}, told: planStory().told, past: [past] };
   const report = reportModel(story.events, storyDeclaration, context);
   return renderReportHtml(report, { evidence: (sha256) => story.files.get(sha256) });
 }
@@ -89,8 +99,8 @@ test('a reader that hears finds one title, headings in order, landmarks, named p
     expect(levels.every((level, i) => i === 0 || level - levels[i - 1]! <= 1)).toBe(true);
     for (const role of ['banner', 'main', 'contentinfo'] as const) expect(await page.getByRole(role).count()).toBe(1);
     expect(await page.getByRole('img', { name: 'Screenshot of the recovered machine' }).count()).toBe(1);
-    expect(await page.getByRole('columnheader').first().textContent()).toBe('When');
     const region = page.getByRole('region', { name: 'Decisions', exact: true });
+    expect(await region.getByRole('columnheader').first().textContent()).toBe('When');
     expect(await region.getByRole('cell').count()).toBe(14);
   });
 });

@@ -56,6 +56,35 @@ describe('the report', () => {
     expect(htmlOf(stuckStory())).toMatch(/id="waiting">Waits for a decision/);
   });
 
+  test('puts each step beside its median of past runs of the same mode and option, and shows their trend', () => {
+    const story = succeededStory();
+    const { order } = reportOf(story);
+    const run = {
+      ...{ runId: 'past', procedure: 'push-button-recovery', mode: order.mode, option: order.option, diskBytes: 1 },
+      ...{ serverId: order.server.id, siteId: 'frankfurt', closedAt: '2026-03-01T00:00:00.000Z', rpoMs: 4_000 },
+      ...{ toProofMs: 77_000, steps: { inoculate: 11_000 } },
+    };
+    const slow = { toProofMs: 999_000, steps: { inoculate: 990_000 } };
+    const past = [
+      run,
+      { ...run, ...slow, mode: order.mode === 'recovery' ? ('rehearsal' as const) : ('recovery' as const) },
+      { ...run, ...slow, closedAt: story.at },
+      { ...run, option: 'destructive' as const, steps: { inoculate: 500_000 }, toProofMs: 55_000 },
+    ];
+    const context = { generatedAt: story.at, headHash, versions: {} };
+    const report = reportModel(story.events, storyDeclaration, { ...context, past });
+    const inoculate = report.past!.costs.find(({ step }) => step === 'inoculate');
+    expect(inoculate).toMatchObject({ pastMedianMs: 11_000, pastRuns: 1 });
+    expect(report.past!.costs.map(({ machineMs }) => machineMs)).toEqual(
+      report.past!.costs.map(({ machineMs }) => machineMs).sort((a, b) => b - a),
+    );
+    expect(report.past!.trend.map(({ toProofMs }) => toProofMs)).toEqual([77_000, 55_000]);
+    const html = renderReportHtml(report, { evidence: () => undefined });
+    expect(html).toMatch(/Compared with past runs[^]*11\.0 s[^]*1 min 17 s/);
+    const away = reportModel(story.events, storyDeclaration, { ...context, past: null });
+    expect(renderReportHtml(away, { evidence: () => undefined })).toContain('past runs of this server are not known here');
+  });
+
   test('renders the real declaration, whatever its words', () => {
     const { events, at, files } = succeededStory();
     const report = reportModel(events, pushButtonDeclaration, { generatedAt: at, headHash: null, versions: {} });
