@@ -49,6 +49,11 @@ test('the corpus holds every path that a run can take', () => {
     'plan-rehearsed',
     'rehearsed-in-plan',
     'plan-gave-way',
+    'plan-gave-up',
+    'gave-up-at-gate',
+    'plan-held',
+    'held-in-plan',
+    'undone-with-scripts',
     // Of an earlier version, which cannot record them any more: both ways are behind patched() now.
     'waived-in-vain',
     'registry-without-inoculation',

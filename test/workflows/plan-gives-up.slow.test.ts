@@ -5,9 +5,9 @@ import type { PlanOrder } from '../../model/plan';
 import type { Gate } from '../../model/runbook/runbook';
 import type { RunOutcome } from '../../workflows/runner/conduct';
 import { planOfRehearsed } from '../support/plan';
-import { lookAt, parkedAt, startPlan } from '../support/plan-runs';
+import { childOf, lookAt, parkedAt, startPlan } from '../support/plan-runs';
 import { filesOfSite } from '../support/rehearsal';
-import { openWorld, type World } from '../support/world';
+import { keepHistory, openWorld, type World } from '../support/world';
 import { faultsFile, faulty } from '../support/world-worker';
 
 let world: World;
@@ -18,8 +18,12 @@ afterAll(async () => world?.close());
 afterEach(() => writeFaults(faultsFile(world.folder), []));
 
 const limit = { giveUpAfterMs: 700 };
-const ended = async (order: PlanOrder): Promise<RunOutcome> =>
-  (await (await startPlan(world, order)).result()) as RunOutcome;
+async function ended(order: PlanOrder, history?: string): Promise<RunOutcome> {
+  const handle = await startPlan(world, order);
+  const outcome = (await handle.result()) as RunOutcome;
+  if (history !== undefined) await keepHistory(handle, history);
+  return outcome;
+}
 const gaveUpAt = async (order: PlanOrder) => {
   const rows = await world.store.journal.rows(order.runId);
   return rows.filter(({ kind }) => kind === 'gave-up').map(({ step, item }) => [step, item]);
@@ -43,7 +47,8 @@ test('a critical server that gives up ends the plan: all is undone, the record s
   const { order } = await planOfRehearsed(world, { g1: {}, g2: { ...limit, powerOn: 'decision' } });
   const before = await filesOfSite(world);
   const plan = { ...order, ...limit };
-  const { state, summary } = await ended(plan);
+  const { state, summary } = await ended(plan, 'plan-gave-up');
+  await keepHistory(childOf(world, plan, 'g2'), 'gave-up-at-gate');
   expect(state).toBe('failed');
   expect(summary).toMatch(/^Given up after 700 ms: g2: nobody answered: .+ Everything was undone\.$/);
   expect(await gaveUpAt(plan)).toEqual([['recover', 'g2']]);

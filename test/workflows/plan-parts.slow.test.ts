@@ -6,7 +6,7 @@ import { abortUpdate, planWorkflowId } from '../../workflows/messages';
 import { ines } from '../support/order';
 import { planOfLost, type Planned } from '../support/plan';
 import { childOf, decideAt, holdAt, lookAt, parkedAt, startPlan, until } from '../support/plan-runs';
-import { openWorld, type World } from '../support/world';
+import { keepHistory, openWorld, type World } from '../support/world';
 import { faultsFile, faulty } from '../support/world-worker';
 
 let world: World;
@@ -127,6 +127,7 @@ test('a hold of the whole plan reaches an included runbook that runs; started ag
 
   await inner.executeUpdate(abortUpdate, { args: [{ reason: 'Once more', by: ines }] });
   expect(await inner.result()).toMatchObject({ state: 'aborted' });
+  await keepHistory(inner, 'held-in-plan');
   await decideAt(handle, await parkedAt(handle, 'include'), 'retry');
   const runs = async () => (await world.store.runs.list({ parentRunId: order.runId, limit: 9 })).items;
   await until(async () => (await runs()).some(({ state }) => state === 'held'));
@@ -136,5 +137,6 @@ test('a hold of the whole plan reaches an included runbook that runs; started ag
   await decideAt(dns, await parkedAt(dns, 'power-on'), 'approve');
   await decideAt(handle, await parkedAt(handle, 'commit'), 'commit');
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+  await keepHistory(handle, 'plan-held');
   for (const name of ['dns3', 'ntp3', 'web3']) expect(await stateOf(name)).toBe('on');
 }, 60_000);

@@ -8,7 +8,7 @@ import { planWorkflowId, workflowQueue, yieldToSignal } from '../../workflows/me
 import { ines } from '../support/order';
 import { planOfLost } from '../support/plan';
 import { rehearsalOrder, startRun } from '../support/rehearsal';
-import { decide, live, openWorld, parked, type RunHandle, type World } from '../support/world';
+import { decide, keepHistory, live, openWorld, parked, type RunHandle, type World } from '../support/world';
 
 let world: World;
 let worker: ChildProcess;
@@ -227,6 +227,7 @@ test('aborted, it runs those whose step has something to take back; one that fai
     state: 'aborted',
     summary: expect.stringContaining('Not undone, by decision: remove-machine/script:names: Taken out by hand.'),
   });
+  await keepHistory(handle, 'undone-with-scripts');
   expect(await notes()).toEqual(['names remove-machine 1', 'free drop-disks 1']);
   expect(await leftOf(handle)).toEqual([]);
 }, 120_000);
