@@ -186,7 +186,7 @@ export interface RehearsalRules {
   readonly schedule: Schedule | null;
   /** Gate for people to try the application before it is cleaned up. */
   readonly tryOut: string | null;
-  /** A rehearsal that is parked for so long is aborted and cleaned up. */
+  /** A rehearsal that has waited for people for so long is undone and cleaned up, and has failed. */
   readonly giveUpAfterMs: number;
   /** How long a rehearsal verifies the runbook. */
   readonly verifiedForMs: number;

@@ -120,7 +120,7 @@ export const runbookSchema = z
           .meta({ examples: ['try-the-shop'] }),
         giveUpAfter: duration
           .prefault('4h')
-          .describe('A rehearsal that is parked for so long is aborted and cleaned up.'),
+          .describe('A rehearsal that has waited for people for so long is undone and cleaned up, and has failed.'),
         verifiedFor: duration
           .prefault('90d')
           .describe('How long a rehearsal verifies the runbook.')
