@@ -2,6 +2,7 @@
 import { connectTemporal } from '../api/temporal';
 import { defaultApiConfig, type ApiDeps } from '../api/deps';
 import { knownServers } from '../api/known-servers';
+import { startObjectiveWatch } from '../api/objective-watch';
 import { startReadiness } from '../api/readiness/loop';
 import { serveApi } from '../api/server';
 import type { Configuration } from '../config/configuration';
@@ -48,9 +49,10 @@ export async function runApiProcess(
     const served = await serveApi(deps, { host: api.host, port: api.port });
     log.info({ url: served.url, version }, 'serving');
     const asking = startReadiness(deps, knownServers(deps));
+    const watching = startObjectiveWatch(deps);
     log.info({ signal: await asked }, 'stopping');
     await served.stop();
-    await asking.stop();
+    await Promise.all([asking.stop(), watching.stop()]);
   } finally {
     await notifying.stop();
     await gateway.close();

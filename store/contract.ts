@@ -111,6 +111,11 @@ export interface Runs {
   below(planRunId: string): Promise<ChildRun[]>;
   /** All runs that are not closed, counted. */
   open(): Promise<OpenRuns[]>;
+  /** Those that are not closed and whose objectives are their own: of plans, and of servers without one; and Postgres' time. */
+  watched(): Promise<{
+    readonly at: string;
+    readonly runs: readonly { readonly runId: string; readonly parentRunId: string | null }[];
+  }>;
 }
 
 /** Who was told of something that waits, and when first. */

@@ -5,7 +5,6 @@
 import type { Knex } from 'knex';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunEvent } from '../model/events';
-import { isObjectiveAtRisk } from '../model/notify/at-risk';
 import { causeOf, recipientsOf, type Notice, type Recipient } from '../model/notify/notice';
 import { asReminder, mayTell, noticesOf } from '../model/notify/notices';
 import type { RunProjection } from '../model/run-projection';
@@ -44,19 +43,19 @@ export async function putNotice(
 ): Promise<void> {
   const notice = made.stage > 0 && made.facts.run !== null ? await withItsParking(trx, scope, made) : made;
   if (notice === undefined) return;
-  const { key, epoch, occasion, stage, afterMs = 0, facts } = notice;
+  const { key, epoch, occasion, stage, facts } = notice;
   const text = (value: string | null): string | null => (value === null ? null : storableText(value));
   await select(
     trx,
     `insert into muster.notices (tenant_id, core_id, notice_id, key, epoch, occasion, stage, run_id, parent_run_id, cause, notice, rules,
        state, due_at, made_at)
-     select ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'new', made.at + make_interval(secs => ?), made.at
+     select ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'new', made.at, made.at
      from (select date_trunc('milliseconds', clock_timestamp()) as at) as made on conflict do nothing`,
     [
       ...[scope.tenantId, scope.coreId, uuidv7(), storableText(key), epoch, occasion, stage],
       ...[text(facts.run?.runId ?? null), text(facts.run?.parentRunId ?? null)],
       ...[storableText(causeOf(occasion, stage, facts)), JSON.stringify(notice)],
-      ...[rules === null ? null : JSON.stringify(rules), afterMs / 1000],
+      ...[rules === null ? null : JSON.stringify(rules)],
     ],
   );
 }
@@ -132,9 +131,8 @@ class Addressing {
 
   async address(row: NewNotice): Promise<Outcome> {
     const notice = JSON.parse(row.notice) as Notice;
-    if (notice.occasion === 'objective-at-risk' && row.run_id !== null && !(await this.isAtRisk(row.run_id))) {
-      return 'settled';
-    }
+    // An earlier version made it when the run began, to be told at 80 % of its RTO whatever has become of it.
+    if (notice.occasion === 'objective-at-risk' && notice.key === row.run_id) return 'settled';
     const found = await this.rulesFor(row);
     if (found === null && Math.abs(this.now.getTime() - row.made_at.getTime()) < rulesWithinMs) return 'later';
     const rules = found === null || found.length === 0 ? this.rules.defaults : found;
@@ -164,23 +162,6 @@ class Addressing {
     }
     this.rulesOfRuns.set(runId, rules);
     return rules;
-  }
-
-  private async isAtRisk(runId: string): Promise<boolean> {
-    // Nearly all have ended by then: their histories need not be read.
-    const [run] = await select<{ closed_at: string | null }>(
-      this.trx,
-      'select closed_at from muster.runs where tenant_id = ? and core_id = ? and run_id = ?',
-      [this.scope.tenantId, this.scope.coreId, runId],
-    );
-    if (run?.closed_at != null) return false;
-    const events: RunEvent[] = [];
-    for (let after = 0; ;) {
-      const page = await readJournalRows(this.trx, { ...this.scope, runId }, after, 1000);
-      events.push(...page.map(eventOfRow));
-      if (page.length < 1000) return isObjectiveAtRisk(events, this.now.toISOString());
-      after = page.at(-1)!.sequence;
-    }
   }
 
   private async notify(row: NewNotice, notice: Notice, { channel, to }: Recipient): Promise<void> {

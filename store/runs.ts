@@ -10,7 +10,7 @@ import { storableText } from '../record/canonical';
 import type { ChainId } from '../record/row';
 import type { OpenRuns, Page, RunCounts, RunRow, Runs } from './contract';
 import { cursorOf, positionOf, textPart } from './cursor';
-import { select, type Database, type Scope } from './database';
+import { clockOf, select, type Database, type Scope } from './database';
 import { within } from './parkings';
 
 const maxLimit = 500;
@@ -34,6 +34,17 @@ export function createRuns(database: Database, scope: Scope): Runs {
           [scope.tenantId, scope.coreId, storableText(runId)],
         );
         return row === undefined || row.sites === null ? undefined : { sites: row.sites, runbooks: row.runbooks ?? [] };
+      }),
+    watched: () =>
+      database.query('the runs that have objectives could not be listed', async (db) => {
+        const runs = await select<{ runId: string; parentRunId: string | null }>(
+          db,
+          `select run_id as "runId", parent_run_id as "parentRunId" from muster.runs where tenant_id = ? and core_id = ?
+           and state in (${openStates.map(() => '?').join(', ')}) and (procedure = 'plan' or parent_run_id is null)
+           order by started_at, run_id`,
+          [scope.tenantId, scope.coreId, ...openStates],
+        );
+        return { at: (await clockOf(db)).toISOString(), runs };
       }),
     open: () => database.query('the open runs could not be counted', (db) => open(db, scope)),
     get: (runId) =>

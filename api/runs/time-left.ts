@@ -4,9 +4,9 @@
  */
 import { expectations, type Expect } from '../../model/estimate/expectations';
 import { inThought, type OrderInThought } from '../../model/estimate/simulate';
-import { timeLeft, timeLeftOfPlan, unknownLeft } from '../../model/estimate/time-left';
+import { endsOfPlan, timeLeft, timeLeftOfPlan, unknownLeft } from '../../model/estimate/time-left';
 import { serversNow } from '../../model/estimate/plan-now';
-import type { StepNow, TimeLeft } from '../../model/estimate/time-left';
+import type { ServerNow, StepNow, TimeLeft } from '../../model/estimate/time-left';
 import { isClosedRun, type StepState } from '../../model/steps';
 import { procedures } from '../../workflows/procedures';
 import type { ApiDeps } from '../deps';
@@ -29,7 +29,15 @@ const mostKept = 50;
 /** A reader waits no longer for it; it is kept for the next one. */
 const patienceMs = 1_000;
 
-export function createTimeLeft(deps: Deps): TimeLeftOf {
+export interface Estimates {
+  readonly timeLeft: TimeLeftOf;
+  /** Until when each server of the plan that is not proven yet usually is, by its id. @throws what reading the past throws. */
+  ends(reading: PlanReading): Promise<ReturnType<typeof endsOfPlan>>;
+}
+
+export const createTimeLeft = (deps: Deps): TimeLeftOf => createEstimates(deps).timeLeft;
+
+export function createEstimates(deps: Deps): Estimates {
   const kept = new Map<string, Promise<Basis>>();
 
   function basisOf(reading: RunReading): Promise<Basis> {
@@ -42,7 +50,7 @@ export function createTimeLeft(deps: Deps): TimeLeftOf {
     return basis;
   }
 
-  return async (reading) => {
+  const timeLeftOf: TimeLeftOf = async (reading) => {
     const { state } = reading.view;
     if (isClosedRun(state)) return null;
     if (state === 'undoing') return unknownLeft('it is being undone, and past runs say nothing of that', 'end');
@@ -56,6 +64,13 @@ export function createTimeLeft(deps: Deps): TimeLeftOf {
       deps.log.warn({ err: error, runId: reading.runId }, 'The time left could not be estimated');
       return unknownLeft('past runs cannot be read now: Postgres or Temporal does not answer');
     }
+  };
+  return {
+    timeLeft: timeLeftOf,
+    ends: async (reading) => {
+      const { order, expect } = await basisOf(reading);
+      return endsOfPlan(order, expect, nowOfServers(deps, reading));
+    },
   };
 }
 
@@ -99,9 +114,12 @@ const nowOf: Readonly<Record<StepState, StepNow['state']>> = {
   undone: 'done',
 };
 
-function ofPlan({ clock }: Deps, { view, children }: PlanReading, { order, expect }: Basis): TimeLeft {
+const ofPlan = (deps: Deps, reading: PlanReading, { order, expect }: Basis): TimeLeft =>
+  timeLeftOfPlan(order, expect, nowOfServers(deps, reading));
+
+function nowOfServers({ clock }: Deps, { view, children }: PlanReading): (serverId: string) => ServerNow | undefined {
   const ofServers = procedures[view.order.mode === 'rehearsal' ? 'rehearsal' : 'push-button-recovery'];
   const ids = ofServers?.steps.map(({ id }) => id) ?? [];
   const now = serversNow(view.waves, children, ids, clock().toISOString());
-  return timeLeftOfPlan(order, expect, (serverId) => now.get(serverId));
+  return (serverId) => now.get(serverId);
 }

@@ -2,7 +2,7 @@
 import { timesOf, type Expect, type Pace } from './expectations';
 import { leastSure, type Expected, type ExpectedServer, type Sureness } from './expected';
 import { provingStep, waitsForOthers } from './past';
-import { simulate, type OrderInThought, type ServerInThought } from './simulate';
+import { simulate, type OrderInThought, type ServerInThought, type SimulatedPlan } from './simulate';
 
 export interface TimeLeft {
   /** To the proof of what is recovered; once that is there, to the run's end. */
@@ -98,13 +98,7 @@ export function timeLeftOfPlan(
       neverRan === 1 ? 'the server that is not proven yet' : `any of the ${neverRan} servers that are not proven yet`;
     return { ...unknownLeft(`no past run tells anything of ${of}`), neverRan };
   }
-  const at = (pace: Pace): { endsMs: number; atLeast: boolean } =>
-    simulate(order, (server) => {
-      const left = lefts.get(server.order.server.id);
-      if (left === undefined) return { beforeBootMs: 0, bootMs: 0 };
-      if (nowOf(server.order.server.id) === undefined) return timesOf(expect(server), pace);
-      return left.ms === null ? null : { beforeBootMs: left[leftAt[pace]]!, bootMs: 0 };
-    });
+  const at = (pace: Pace): SimulatedPlan => restOf(order, expect, nowOf, lefts, pace);
   const usual = at('medianMs');
   return {
     ...{ until: 'proof', ms: usual.endsMs, lowMs: at('lowMs').endsMs, highMs: at('highMs').endsMs, neverRan },
@@ -114,6 +108,46 @@ export function timeLeftOfPlan(
     sure: leastSure(known.flatMap(({ sure }) => sure ?? [])),
     unknown: null,
   };
+}
+
+/** Until when each server is usually proven, from now, by its id. Those that are over are not among them. */
+export function endsOfPlan(
+  order: OrderInThought,
+  expect: Expect,
+  nowOf: (serverId: string) => ServerNow | undefined,
+): ReadonlyMap<string, { readonly ms: number; readonly atLeast: boolean }> {
+  const open = everyServer(order).filter((server) => nowOf(server.order.server.id)?.state !== 'done');
+  const lefts = new Map(open.map((server) => [server.order.server.id, leftOfServer(server, expect, nowOf)]));
+  const ends = new Map<string, { ms: number; atLeast: boolean }>();
+  const collect = ({ servers, parts }: OrderInThought, plan: SimulatedPlan): void => {
+    for (const { name, order: of } of servers) {
+      const left = lefts.get(of.server.id);
+      if (left === undefined) continue;
+      const { endsMs: ms, atLeast } = plan.servers.get(name)!;
+      // Of a server that runs, some steps may never have run before.
+      const isRunning = nowOf(of.server.id) !== undefined;
+      ends.set(of.server.id, { ms, atLeast: atLeast || (isRunning && left.atLeast) });
+    }
+    for (const part of parts) collect(part.order, plan.parts.get(part.name)!);
+  };
+  collect(order, restOf(order, expect, nowOf, lefts, 'medianMs'));
+  return ends;
+}
+
+/** What is left of the plan, run through in thought: what is over takes no time, and what runs what it has left. */
+function restOf(
+  order: OrderInThought,
+  expect: Expect,
+  nowOf: (serverId: string) => ServerNow | undefined,
+  lefts: ReadonlyMap<string, Left>,
+  pace: Pace,
+): SimulatedPlan {
+  return simulate(order, (server) => {
+    const left = lefts.get(server.order.server.id);
+    if (left === undefined) return { beforeBootMs: 0, bootMs: 0 };
+    if (nowOf(server.order.server.id) === undefined) return timesOf(expect(server), pace);
+    return left.ms === null ? null : { beforeBootMs: left[leftAt[pace]]!, bootMs: 0 };
+  });
 }
 
 const leftAt = { medianMs: 'ms', lowMs: 'lowMs', highMs: 'highMs' } as const satisfies Record<Pace, keyof Left>;

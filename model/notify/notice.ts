@@ -16,8 +16,6 @@ export interface Notice {
   readonly occasion: Occasion;
   /** 0: it happened. From 1: reminders, or (of what is no run) that it is over. */
   readonly stage: number;
-  /** So long after it was written down it is told, by the clock that wrote it; absent: at once. */
-  readonly afterMs?: number;
   readonly facts: NoticeFacts;
 }
 

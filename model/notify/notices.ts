@@ -26,13 +26,7 @@ const tellingKinds: readonly RunEvent['kind'][] = [
 ];
 export const mayTell = (events: readonly RunEvent[]): boolean => events.some(({ kind }) => tellingKinds.includes(kind));
 
-/** Share of the RTO after which a run that is not proven is at risk. */
-export const riskShare = 0.8;
-
-/**
- * The first event's order gives the time at which the objective is at risk: that notice is made at the start and due then. A
- * part of a plan does not tell that it has started or finished: its plan does.
- */
+/** A part of a plan does not tell that it has started or finished: its plan does. */
 export function noticesOf(context: NoticeContext, events: readonly RunEvent[]): Notice[] {
   return events.flatMap((event) => noticesOfEvent(context, event));
 }
@@ -40,16 +34,9 @@ export function noticesOf(context: NoticeContext, events: readonly RunEvent[]): 
 function noticesOfEvent(context: NoticeContext, event: RunEvent): Notice[] {
   const isPart = context.parentRunId !== null;
   switch (event.kind) {
-    case 'run-opened': {
-      const { order } = event.data;
-      const risk = atRisk(context, event.at, order.requestedAt, order.server.objectives.rtoMs);
-      return isPart ? risk : [started(context, event.at, order.reason), ...risk];
-    }
-    case 'plan-opened': {
-      const { order } = event.data;
-      const risk = atRisk(context, event.at, order.requestedAt, order.plan.objectives.rtoMs);
-      return isPart ? risk : [started(context, event.at, order.reason), ...risk];
-    }
+    case 'run-opened':
+    case 'plan-opened':
+      return isPart ? [] : [started(context, event.at, event.data.order.reason)];
     case 'parked':
     case 'gate-opened':
       return [waits(context, event)];
@@ -64,7 +51,7 @@ function noticesOfEvent(context: NoticeContext, event: RunEvent): Notice[] {
   }
 }
 
-function facts(context: NoticeContext, since: string, more: Partial<NoticeFacts>): NoticeFacts {
+export function facts(context: NoticeContext, since: string, more: Partial<NoticeFacts>): NoticeFacts {
   const { runId, parentRunId, procedure, mode, name } = context;
   const run = { runId, parentRunId, procedure, mode };
   const none = { step: null, item: null, cause: '', remedy: '', allowed: [], state: null, over: false };
@@ -83,18 +70,6 @@ function notice(
 
 const started = (context: NoticeContext, at: string, reason: string): Notice =>
   notice(context, 'started', facts(context, at, { cause: reason }));
-
-function atRisk(context: NoticeContext, at: string, requestedAt: string, rtoMs: number | null): Notice[] {
-  const [requestedMs, atMs] = [requestedAt, at].map((time) => Date.parse(time)) as [number, number];
-  if (rtoMs === null || rtoMs <= 0 || Number.isNaN(requestedMs - atMs)) return [];
-  const afterMs = Math.max(0, requestedMs + Math.round(rtoMs * riskShare) - atMs);
-  // Beyond what a date can be, an objective is never at risk.
-  if (afterMs > 8e14) return [];
-  const cause = `${Math.round(riskShare * 100)} % of its RTO has passed, and nothing is proven yet.`;
-  const remedy = 'Look at what it is busy with, or waits for.';
-  const about = facts(context, requestedAt, { cause, remedy });
-  return [notice(context, 'objective-at-risk', about, { afterMs })];
-}
 
 type Of<K extends RunEvent['kind']> = Extract<RunEvent, { kind: K }>;
 

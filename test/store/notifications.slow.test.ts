@@ -154,22 +154,6 @@ test('the next mail on the same cause waits for the quiet time', () =>
     expect((await store.notifications.take('mail', 60_000))?.notices).toHaveLength(2);
   }));
 
-test('an objective at risk is told at 80 % of the RTO, once, and not when the boot was proven before', () =>
-  withOutbox(async (store, pass) => {
-    const [late, proven] = [newRunId(), newRunId()];
-    await store.journal.append(batch(late, 1, [opened(late)]));
-    const proof = { provenAt: at(60), rungs: [], heartbeat: { state: 'shown' } };
-    await store.journal.append(
-      batch(proven, 1, [opened(proven), event('step-done', { result: proof }, { step: 'prove-boot', at: at(60) })]),
-    );
-    expect(await due(store)).toBeUndefined();
-    await pass(475_000);
-    expect(await due(store)).toBeUndefined();
-    await pass(5_000);
-    expect(await due(store)).toMatchObject({ notices: [{ occasion: 'objective-at-risk', key: late }] });
-    expect(await due(store)).toBeUndefined();
-  }));
-
 test('a reminder says what its parking said, at half an hour, two hours, and not in between', () =>
   withOutbox(async (store) => {
     const runId = newRunId();
