@@ -3,6 +3,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { examine } from '../../stack/doctor/doctor';
 import { freePort } from '../../stack/ports';
+import { startMuster } from '../cli/muster';
 import { badNames, readMetrics, valueOf } from '../support/prometheus';
 import { processesOf, stackHome, startStackProcess, type StackHome, type StackProcess } from '../support/stack-process';
 import { readRegister } from '../../stack/leftovers';
@@ -37,6 +38,15 @@ test('up starts everything, and the token in the file opens the API', async () =
   expect((await get('/servers', token())).status).toBe(200);
   expect((await get('/servers', 'not-a-token')).status).toBe(401);
 }, 90_000);
+
+test('a runbook is checked against the webhooks of the configuration', async () => {
+  const env = { MUSTER_URL: `http://127.0.0.1:${home.apiPort}`, MUSTER_TOKEN: token() };
+  const checking = startMuster(['--json', 'runbook', 'check', '-'], env);
+  checking.stdin?.end('format: 1\nname: a\ntitle: A\nnotify: [{ on: [stuck], webhooks: [chat] }]\n');
+  const { stdout, exitCode } = await checking;
+  const unknown = { found: '"chat"', needed: 'a webhook of the configuration: none' };
+  expect([JSON.parse(stdout).problems, exitCode]).toMatchObject([[unknown], 3]);
+});
 
 test('files with secrets can be read by their owner only', () => {
   for (const name of ['admin-token', 'postgres-password', 'postgres-url']) {
