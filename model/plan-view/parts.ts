@@ -92,16 +92,16 @@ const childrenOf = ({ runId }: ChildRun, byParent: ByParent): readonly ChildRun[
 const allBelow = (run: ChildRun, byParent: ByParent): ChildRun[] =>
   childrenOf(run, byParent).flatMap((one) => [one, ...(one.procedure === 'plan' ? allBelow(one, byParent) : [])]);
 
-/** Of a record of an earlier version: as their runs name them. */
+/** Of a record of an earlier version: as their runs name them; of a row that does not say its tier nothing is known. */
 function serversOf(runsOf: ReadonlyMap<string, readonly ChildRun[]>): ServerOfHeader[] {
-  return [...runsOf].map(([name, runs]) => {
+  return [...runsOf].flatMap(([name, runs]): ServerOfHeader[] => {
     const { serverId, runId, state, facts } = runs.at(-1)!;
-    return {
-      ...{ name, serverId, runId, wave: '', after: [], datastore: null },
-      ...{ tier: facts?.server?.tier ?? 0, siteId: facts?.server?.siteId ?? '' },
-      // What is not optional waits for people; or its plan has given up with it.
-      failure: state === 'failed' ? { kind: 'optional', giveUpAfterMs: 0 } : { kind: 'critical' },
-    };
+    if (facts?.server == null) return [];
+    const { tier, siteId } = facts.server;
+    // What is not optional waits for people; or its plan has given up with it.
+    const failure =
+      state === 'failed' ? ({ kind: 'optional', giveUpAfterMs: 0 } as const) : ({ kind: 'critical' } as const);
+    return [{ name, serverId, runId, wave: '', after: [], datastore: null, tier, siteId, failure }];
   });
 }
 

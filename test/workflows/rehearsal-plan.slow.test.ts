@@ -1,5 +1,7 @@
 /** The rehearsal of a runbook: its servers share networks that are the plan's, and with its end nothing is left of any. */
 import type { PlanOrder, ServerOfPlan } from '../../model/plan';
+import { planReport } from '../../model/plan-report';
+import { declarationOfPlan } from '../../workflows/plan.steps';
 import {
   decideUpdate,
   liveRunQuery,
@@ -57,6 +59,18 @@ test('two servers are rehearsed in one network of the plan, which goes with its 
   await keepHistory(second, 'rehearsed-in-plan');
   expect(await filesOfSite(world)).toEqual(before);
   expect(await world.recovery.platform.networks()).toEqual([]);
+  const { events } = await handle.query(liveRunQuery);
+  const report = planReport(events, declarationOfPlan(order), {
+    ...{ generatedAt: new Date().toISOString(), headHash: null, versions: {}, past: [], text: null },
+    children: await world.store.runs.below(runId),
+  });
+  expect(report.headline.title).toBe('Rehearsed and proven');
+  expect(report.rehearsed).toMatchObject({
+    servers: servers.map(({ name }) => ({
+      ...{ name, rehearsed: { isolation: { cards: 1, networks: [network] }, clean: { verdict: 'clean', left: [] } } },
+    })),
+    networks: { made: [network], gone: [{ siteId: 'recovery', gone: [network] }] },
+  });
 }, 60_000);
 
 test.each([

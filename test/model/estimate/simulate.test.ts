@@ -4,7 +4,7 @@ import { expectations, timesOf } from '../../../model/estimate/expectations';
 import { previewOf } from '../../../model/estimate/preview';
 import { warningsOf } from '../../../model/estimate/reach';
 import { inThought, simulate } from '../../../model/estimate/simulate';
-import { timeLeftOfPlan } from '../../../model/estimate/time-left';
+import { endsOfPlan, timeLeftOfPlan } from '../../../model/estimate/time-left';
 import { timeLeftWords } from '../../../model/estimate/words';
 import { expectedOf } from '../../../model/estimate/expected';
 import { buildPlan, type PlanContext } from '../../../model/orders/build-plan';
@@ -139,6 +139,27 @@ test('an included runbook runs as a plan of its own, at its time, and its server
   ]);
 });
 
+test('the whole and a tier are reached only with the servers of what is included', () => {
+  const inner = head('inner') + waves('{ name: in, servers: [{ name: b }, { name: c, after: [b] }] }');
+  const objectives = 'objectives: { rpo: 5m, rto: 60m, tiers: { 3: { rpo: 5m, rto: 12m } } }\n';
+  const outer = `${head('outer')}${objectives}includes: [{ runbook: inner, after: [first] }]\n${waves('{ name: first, servers: [{ name: a }] }')}`;
+  const runs = past.map((run) => ({ ...run, rpoMs: (run.serverId === 'id-c' ? 7 : 1) * minute }));
+  const found = previewOf(planOf(outer, { inner }), runs).objectives;
+  const words = found.map(({ of, objective, verdict, expectedMs }) => [
+    ...[of?.name ?? 'whole', objective, verdict, expectedMs / minute],
+  ]);
+  expect(words.filter(([name]) => name === 'whole' || name === '3')).toEqual([
+    ...[
+      ['whole', 'rto', 'in reach', 17],
+      ['whole', 'rpo', 'out of reach', 7],
+      ['3', 'rto', 'out of reach', 17],
+      ['3', 'rpo', 'out of reach', 7],
+    ],
+  ]);
+  // Each included runbook is checked by itself: its servers are not warned of twice.
+  expect(words.map(([name]) => name)).not.toContain('c');
+});
+
 test('who will be asked, when, and what becomes of it without an answer', () => {
   const text = `${head('shop')}commit: { act: commit, after: 4h }
 gates:
@@ -242,6 +263,11 @@ test('of a running plan the time left counts what is done as nothing and what ru
     ...{ until: 'proof', ms: 4 * minute, lowMs: 4 * minute, highMs: 4 * minute, atLeast: false, neverRan: 0 },
     ...{ runs: 1, from: 'this server', sure: 'hardly', unknown: null },
   });
+  const ends = endsOfPlan(inThought(order), usual, (id) => now[id as keyof typeof now]);
+  expect([...ends].map(([id, { ms, atLeast }]) => [id, ms / minute, atLeast])).toEqual([
+    ['id-a', 2, false],
+    ['id-c', 4, false],
+  ]);
   expect(timeLeftOfPlan(order, usual, () => ({ state: 'done' }))).toMatchObject({
     until: 'end',
     ms: null,
