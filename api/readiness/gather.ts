@@ -2,8 +2,8 @@
 import { v7 as uuidv7 } from 'uuid';
 import { buildPlan, type ReadyRunbook } from '../../model/orders/build-plan';
 import type { Provenance } from '../../model/order';
-import { collisionRisks, planRisks, rehearsalRisks } from '../../model/readiness/plan-risks';
-import { installationSource, risk, type Risk, type RiskFound } from '../../model/readiness/risks';
+import { collisionRisks, planRisks } from '../../model/readiness/plan-risks';
+import { installationSource, risk, type RiskFound } from '../../model/readiness/risks';
 import type { AskedOrder } from '../../model/readiness/site-risks';
 import type { Verification } from '../../model/readiness/verified';
 import type { ServerSpec } from '../../model/server';
@@ -24,7 +24,11 @@ export interface Installation {
   readonly runbooks: readonly RunbookFound[];
   /** One for each runbook that this version does not read. */
   readonly unreadable: readonly RiskFound[];
+  /** By server: what has changed at its source, as the last round found it. */
+  readonly changed: SourceChanges;
 }
+
+export type SourceChanges = ReadonlyMap<string, readonly string[]>;
 
 /** The same, with the orders that its runbooks would be now, and what is wrong with them. */
 export interface Gathered extends Installation {
@@ -40,12 +44,13 @@ const asker: Provenance = {
 };
 
 /** @throws the store's errors; a runbook that cannot be read is a risk, not an error. */
-export async function readInstallation({ store, config, clock }: GatherDeps): Promise<Installation> {
+export async function readInstallation(deps: GatherDeps): Promise<Installation> {
+  const { store, config } = deps;
   const [stored, servers, risks] = await within(
     config.storeDeadlineMs,
     Promise.all([store.runbooks.latest(), store.servers.list(), store.risks.list({})]),
   );
-  const ready = new Map<string, ReadyRunbook>();
+  const ready: ReadyRunbook[] = [];
   const unreadable: RiskFound[] = [];
   for (const one of stored) {
     const read = await readStored(one).catch((error: unknown) => {
@@ -53,17 +58,29 @@ export async function readInstallation({ store, config, clock }: GatherDeps): Pr
       if (!(error instanceof Problem) || error.kind !== 'conflict') throw error;
       unreadable.push(unreadableRisk(one.name, error));
     });
-    if (read) ready.set(one.name, read);
+    if (read) ready.push(read);
   }
-  const byName = new Map(servers.map((server) => [server.name, server]));
-  const verifier = new Verifier(store, ready, byName, clock().getTime(), changedAtSource(risks));
-  const runbooks: RunbookFound[] = [];
-  for (const [name, one] of ready) runbooks.push({ ready: one, verification: await verifier.of(name) });
-  return { servers, runbooks, unreadable };
+  const changed = changedAtSource(risks);
+  return { servers, runbooks: await verifyAll(deps, ready, servers, changed), unreadable, changed };
 }
 
-/** By server, as the last round found it; what could not be looked at has not changed. */
-function changedAtSource(risks: readonly Risk[]): Map<string, string[]> {
+/** Each with its verification, given what has changed at the sources. @throws the store's errors. */
+export async function verifyAll(
+  { store, clock }: GatherDeps,
+  ready: readonly ReadyRunbook[],
+  servers: readonly ServerSpec[],
+  changed: SourceChanges,
+): Promise<RunbookFound[]> {
+  const byName = new Map(servers.map((server) => [server.name, server]));
+  const runbooks = new Map(ready.map((one) => [one.runbook.name, one]));
+  const verifier = new Verifier(store, runbooks, byName, clock().getTime(), changed);
+  const found: RunbookFound[] = [];
+  for (const [name, one] of runbooks) found.push({ ready: one, verification: await verifier.of(name) });
+  return found;
+}
+
+/** By server; what could not be looked at has not changed. */
+export function changedAtSource(risks: readonly RiskFound[]): Map<string, string[]> {
   const changes = new Map<string, string[]>();
   for (const { kind, severity, subject, found } of risks) {
     if (kind !== 'changed-source' || severity === 'info') continue;
@@ -73,20 +90,14 @@ function changedAtSource(risks: readonly Risk[]): Map<string, string[]> {
 }
 
 /** For a round: plans every runbook as it would run now. @throws as readInstallation. */
-export async function gather(deps: GatherDeps, dueMs: number): Promise<Gathered> {
+export async function gather(deps: GatherDeps): Promise<Gathered> {
   const installation = await readInstallation(deps);
   const { servers, runbooks, unreadable } = installation;
   const ready = new Map(runbooks.map((one) => [one.ready.runbook.name, one.ready]));
   const byName = new Map(servers.map((server) => [server.name, server]));
   const planned = runbooks.map((one) => plan(deps, one.ready, ready, byName));
   const asked = planned.flatMap((one) => one.asked);
-  const nowMs = deps.clock().getTime();
-  const found = [
-    ...unreadable,
-    ...runbooks.flatMap((one) => rehearsalRisks(one.ready.runbook.name, one.verification, dueMs, nowMs)),
-    ...planned.flatMap((one) => one.found),
-    ...collisionRisks(asked),
-  ];
+  const found = [...unreadable, ...planned.flatMap((one) => one.found), ...collisionRisks(asked)];
   return { ...installation, asked, found };
 }
 

@@ -1,7 +1,7 @@
 /** One round: everything is asked, and what was found is kept, with people told of what appeared and what went. */
 import type { ReadinessAnswer } from '../../model/readiness/site-readiness';
 import type { ReplicaView } from '../../model/replica';
-import { certificateRisks, notAskedRisk } from '../../model/readiness/plan-risks';
+import { certificateRisks, notAskedRisk, rehearsalRisks } from '../../model/readiness/plan-risks';
 import { replicationRisks } from '../../model/readiness/replication-risks';
 import { installationSource, siteSource, type RiskFound, type RiskSubject } from '../../model/readiness/risks';
 import { siteRisks, type AskedOrder } from '../../model/readiness/site-risks';
@@ -12,7 +12,7 @@ import type { ApiDeps } from '../deps';
 import type { KnownServers } from '../known-servers';
 import { viewReplicas } from '../replicas';
 import { readinessOf } from '../deps';
-import { gather, type Gathered } from './gather';
+import { changedAtSource, gather, verifyAll, type Gathered } from './gather';
 import { concerns, scopeOf, wholeOnly, type ReadinessScope } from './scope';
 
 export type RoundDeps = Pick<ApiDeps, 'store' | 'temporal' | 'config' | 'clock' | 'log' | 'certificates'>;
@@ -33,7 +33,7 @@ export interface RoundEnded {
 export async function readinessRound(deps: RoundDeps, servers: KnownServers, of?: string): Promise<RoundEnded> {
   const { store, config, clock } = deps;
   const { dueMs, certificateMs } = readinessOf(config);
-  const all = await gather(deps, dueMs);
+  const all = await gather(deps);
   const scope = of === undefined ? null : wholeOnly(scopeOf(all, of), all);
   const gathered = scope === null ? all : only(all, scope);
   const everySite = [...new Set([...config.siteIds, ...all.servers.map((server) => server.recoverySiteId)])];
@@ -59,6 +59,8 @@ export async function readinessRound(deps: RoundDeps, servers: KnownServers, of?
     found.push(notAskedRisk(siteId, before?.answeredAt ?? null, answered.because));
   }
   const nowMs = clock().getTime();
+  const seen = gathered.servers.filter((server) => asked.includes(siteSource(server.recoverySiteId)));
+  found.push(...rehearsalRisksOf(await verifiedNow(deps, all, seen, found), dueMs, nowMs));
   found.push(...certificateRisks((await deps.certificates?.()) ?? [], certificateMs, nowMs));
   const at = new Date(nowMs).toISOString();
   const sources = [installationSource, ...everySite.map(siteSource)];
@@ -75,6 +77,24 @@ function only(all: Gathered, { servers }: ReadinessScope): Gathered {
     servers: all.servers.filter(({ name }) => servers.has(name)),
     asked: all.asked.filter(({ order }) => servers.has(order.server.name)),
   };
+}
+
+const rehearsalRisksOf = (runbooks: Gathered['runbooks'], dueMs: number, nowMs: number): RiskFound[] =>
+  runbooks.flatMap((one) => rehearsalRisks(one.ready.runbook.name, one.verification, dueMs, nowMs));
+
+/** Verified anew where a source was seen to have changed, or no longer: what turns a runbook is told in the same round. */
+async function verifiedNow(
+  deps: RoundDeps,
+  { runbooks, servers, changed }: Gathered,
+  seen: readonly ServerSpec[],
+  found: readonly RiskFound[],
+): Promise<Gathered['runbooks']> {
+  const names = new Set(seen.map(({ name }) => name));
+  const before = [...changed].filter(([name]) => !names.has(name));
+  const now = new Map([...before, ...changedAtSource(found)]);
+  const isSame = now.size === changed.size && [...now].every(([name, is]) => is.join() === changed.get(name)?.join());
+  const ready = runbooks.map((one) => one.ready);
+  return isSame ? runbooks : verifyAll(deps, ready, servers, now);
 }
 
 type SiteAnswered = { readonly found: readonly RiskFound[] } | { readonly because: string };

@@ -137,13 +137,15 @@ test('a runbook is verified by a rehearsal of this text on these servers; an edi
   expect(await state()).toMatchObject({ state: 'verified', because: [] });
   expect(await risks('shop')).not.toHaveProperty(['rehearsal/runbook/shop/needed']);
   await changeDisks('db01', (disks) => [...disks, { ...disks[0]!, diskId: 'disk1', index: 1 }]);
-  expect(await risks('db01')).toHaveProperty(['changed-source/server/db01/disk1 of db01']);
+  const turned = await risks('shop');
+  expect(turned).toHaveProperty(['changed-source/server/db01/disk1 of db01']);
+  expect(turned['rehearsal/runbook/shop/needed']?.found).toBe('at its source disk1 of db01 is new (256 KiB)');
   expect(await state()).toMatchObject({
     state: 'needs-rehearsal',
     because: ['at its source disk1 of db01 is new (256 KiB)'],
   });
   await changeDisks('db01', (disks) => disks.slice(0, 1));
-  await risks();
+  expect(await risks('shop')).not.toHaveProperty(['rehearsal/runbook/shop/needed']);
   expect(await state()).toMatchObject({ state: 'verified' });
 
   await importText(shop('{ lan: lan }', 'The shop'));
