@@ -13,7 +13,7 @@ import {
   type ScheduledOutcome,
   type ScheduledRehearsal,
 } from '../model/scheduled-rehearsal';
-import { journalQueue, planWorkflowId, planWorkflowType, workflowQueue } from './messages';
+import { journalQueue, planWorkflowId, planWorkflowType, priorityOf, workflowQueue } from './messages';
 import { planTaskTimeoutMs } from '../model/plan-task';
 import { viewReplicas } from './site-questions';
 
@@ -35,6 +35,7 @@ export async function scheduledRehearsal(input: ScheduledRehearsal): Promise<Sch
     args: [order],
     workflowTaskTimeout: planTaskTimeoutMs(order),
     parentClosePolicy: ParentClosePolicy.ABANDON,
+    priority: priorityOf(order.mode),
     memo: {
       ...{ runId: order.runId, idempotencyKey: '', contentSha256: '', serverId: '', machineName: '' },
       ...{ serverName: order.runbook.name, requestedBy: by.actor.name },

@@ -65,6 +65,12 @@ test('a plan’s rehearsal that was ended from outside is cleaned up by one act,
 
   const connection = await Connection.connect({ address: testTemporalAddress() });
   const { workflow } = new Client({ connection, namespace: stack.namespace });
+  // Behind every recovery in all queues, its servers' runs with it.
+  const priorities = [
+    planWorkflowId('main', runId),
+    ...[...ids.values()].map((id) => rehearsalWorkflowId('main', id)),
+  ].map(async (id) => (await workflow.getHandle(id).describe()).priority?.priorityKey);
+  expect(await Promise.all(priorities)).toEqual([4, 4, 4]);
   await workflow.getHandle(planWorkflowId('main', runId)).terminate('somebody at Temporal');
   const orphaned = await cleanUp(runId);
   expect(orphaned).toMatchObject({ status: 409 });

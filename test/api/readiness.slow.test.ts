@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { serveApi, type ServedApi } from '../../api/server';
 import { startReadiness } from '../../api/readiness/loop';
 import { knownServers } from '../../api/known-servers';
+import type { CertificateSeen } from '../../model/readiness/plan-risks';
+import type { ReadinessAnswer } from '../../model/readiness/site-readiness';
 import { hardwareProfiles } from '../../model/server';
 import { changeMachine } from '../../platforms/simulated/machines';
 import { siteAt } from '../../platforms/simulated/site';
@@ -17,10 +19,14 @@ let stack: TestStack;
 let call: Call;
 let tools: RecoveryTools;
 let served: ServedApi;
+/** What the worker's host lacks, and what the API sees of certificates. */
+let lacking: ReadinessAnswer['host'] = [];
+let certificates: readonly CertificateSeen[] = [];
 
 beforeAll(async () => {
-  stack = await openTestStack({ readiness: { everyMs: 50, dueMs: 14 * day, certificateMs: 30 * day } });
-  call = caller(stack);
+  const readiness = { everyMs: 50, dueMs: 14 * day, certificateMs: 30 * day };
+  stack = await openTestStack({ readiness }, {}, () => Promise.resolve(lacking));
+  call = caller({ ...stack, deps: { ...stack.deps, certificates: () => Promise.resolve(certificates) } });
   tools = recoveryTools(stack, call);
   served = await serveApi(stack.deps, { host: '127.0.0.1', port: 0 });
   await stack.startWorkers();
@@ -86,6 +92,18 @@ test('what preflight would find at the site is a risk of its server, and goes wh
   expect(
     gone.map(({ id, since: from, goneAt }: Record<string, string>) => [id, from, goneAt! >= from!]),
   ).toContainEqual(['network/server/db01/network for lan', since, true]);
+});
+
+test('a program that the worker’s host lacks, and a certificate about to end, are risks of a round, and go', async () => {
+  const needed = { found: 'none', needed: '8.2 or later', remedy: 'Install it.' };
+  lacking = [{ name: 'qemu-img', severity: 'problem', ...needed }];
+  const endsAt = new Date(Date.now() + 3 * day).toISOString();
+  certificates = [{ of: 'webhook chat', at: 'chat.example:443', endsAt, because: null }];
+  const found = Object.values(await risks()).map(({ found: what, severity }) => `${severity} ${what}`);
+  expect(found).toEqual(expect.arrayContaining(['critical none', expect.stringMatching(/^critical .*ends/)]));
+  [lacking, certificates] = [[], []];
+  const ids = Object.keys(await risks());
+  expect(ids.filter((id) => id.startsWith('host/') || id.startsWith('certificate/'))).toEqual([]);
 });
 
 test('a disk that is new at the source, and a secret that is nowhere, are critical', async () => {

@@ -1,4 +1,7 @@
 /** Recoveries through the API, on real Temporal, real Postgres and a simulated site. */
+import { Client, Connection } from '@temporalio/client';
+import { recoveryWorkflowId } from '../../workflows/messages';
+import { testTemporalAddress } from '../support/temporal';
 import { fingerprintsOf } from './events';
 import {
   caller,
@@ -31,6 +34,11 @@ test('a server is added, protected and recovered, and the run is read live and f
   const { runId } = started.body;
   // The source still answers, so a person has to say that it is cut off.
   const waiting = await tools.inState(runId, 'waiting');
+  const connection = await Connection.connect({ address: testTemporalAddress() });
+  const { workflow } = new Client({ connection, namespace: stack.namespace });
+  const { priority } = await workflow.getHandle(recoveryWorkflowId('main', serverId)).describe();
+  await connection.close();
+  expect(priority?.priorityKey).toBe(2);
   expect(waiting).toMatchObject({ source: 'live', view: { currentStep: 'power-on' } });
   const approved = await tools.decide(runId, { step: 'power-on', decision: 'approve', reason: 'Unplugged it myself' });
   expect(approved).toMatchObject({ status: 200, body: { state: 'accepted', act: 'approve', by: 'admin' } });

@@ -4,7 +4,7 @@ import { reconcileSchedules } from '../../api/schedules/reconcile';
 import { serveApi, type ServedApi } from '../../api/server';
 import { scheduledWorkflowType, scheduleId } from '../../model/scheduled-rehearsal';
 import { eventOfRow } from '../../record/row';
-import { workflowQueue } from '../../workflows/messages';
+import { planWorkflowId, workflowQueue } from '../../workflows/messages';
 import { muster } from '../cli/muster';
 import { testTemporalAddress } from '../support/temporal';
 import { caller, eventually, openTestStack, recoveryTools } from './stack';
@@ -201,6 +201,8 @@ test('otherwise it starts the rehearsal as a run of its own, by the schedule, wi
     serverName: 'shop',
     requestedBy: 'schedule of shop',
   });
+  const { priority } = await client().workflow.getHandle(planWorkflowId('main', runId!)).describe();
+  expect(priority?.priorityKey).toBe(4);
   const [first] = await stack.store.journal.rows(runId!);
   const event = eventOfRow(first!);
   expect(event).toMatchObject({ data: { order: { plan: { rehearsal: { giveUpAfterMs: 3_600_000 } } } } });

@@ -12,7 +12,7 @@ import pino from 'pino';
 import { createActivities } from '../../activities';
 import { createJournalActivities } from '../../activities/journal';
 import { createScheduleActivities } from '../../activities/scheduled-rehearsals';
-import type { RecoverySite } from '../../activities/site';
+import type { ActivityDeps, RecoverySite } from '../../activities/site';
 import { assembleApi } from '../../api/app';
 import { defaultApiConfig, type ApiDeps } from '../../api/deps';
 import { connectTemporal } from '../../api/temporal';
@@ -68,6 +68,7 @@ export type SiteChanges = Partial<RecoverySite>;
 export async function openTestStack(
   changes: Partial<ApiDeps['config']> = {},
   siteChanges: SiteChanges = {},
+  hostChecks?: ActivityDeps['hostChecks'],
 ): Promise<TestStack> {
   const database = await openDatabase();
   const url = new URL(database.url);
@@ -92,7 +93,7 @@ export async function openTestStack(
     clock: () => new Date(),
     log: pino({ level: 'silent' }),
   };
-  const workers = await prepareWorkers(namespace, { folder, evidence, store, siteChanges });
+  const workers = await prepareWorkers(namespace, { folder, evidence, store, siteChanges, hostChecks });
   return {
     deps,
     store,
@@ -166,7 +167,14 @@ async function prepareWorkers(
     evidence,
     store,
     siteChanges,
-  }: { folder: string; evidence: ReturnType<typeof openEvidenceStore>; store: Store; siteChanges: SiteChanges },
+    hostChecks,
+  }: {
+    folder: string;
+    evidence: ReturnType<typeof openEvidenceStore>;
+    store: Store;
+    siteChanges: SiteChanges;
+    hostChecks: ActivityDeps['hostChecks'];
+  },
 ): Promise<{ start(parts?: WorkerParts): Promise<void>; stop(): Promise<void>; close(): Promise<void> }> {
   Runtime.install({
     logger: new DefaultLogger('ERROR'),
@@ -182,6 +190,7 @@ async function prepareWorkers(
     evidence: { put: (_owner, bytes, name, mediaType) => evidence.put(bytes, name, mediaType) },
     secrets: () => Promise.reject(new Error('no secret is expected here')),
     worker: { kind: 'worker', id: 'test-worker', name: 'test-worker' },
+    ...(hostChecks === undefined ? {} : { hostChecks }),
     now: Date.now,
   });
   let running: { workers: Worker[]; ended: Promise<unknown> } | undefined;
@@ -234,10 +243,7 @@ export type Call = (
 ) => Promise<{ status: number; headers: Headers; body: any }>; // eslint-disable-line @typescript-eslint/no-explicit-any
 
 /** Calls the API as the admin unless another token is given; `null`: none. Answers are read as JSON where they are. */
-export function caller({
-  deps,
-  tokens,
-}: Pick<TestStack, 'deps' | 'tokens'>): Call & {
+export function caller({ deps, tokens }: Pick<TestStack, 'deps' | 'tokens'>): Call & {
   app: ReturnType<typeof assembleApi>['app'];
   refresh(): Promise<void>;
 } {
