@@ -57,8 +57,8 @@ export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
 export function assembleApi(deps: ApiDeps): Api {
   const app = new OpenAPIHono<ApiEnv>();
   const servers = knownServers(deps);
-  const verifier = createVerifier(deps.store.tokens, deps);
   const runbooks = knownRunbooks(deps);
+  const verifier = createVerifier(deps.store.tokens, deps);
   const refusals = recordRefusals(deps);
   const acts = rememberActs(deps.temporal);
   const sites = createSiteWatch(deps);
