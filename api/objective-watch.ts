@@ -5,7 +5,7 @@
 import { planAtRisk, runAtRisk, type Rest } from '../model/notify/at-risk';
 import type { Notice } from '../model/notify/notice';
 import type { TimeLeft } from '../model/estimate/time-left';
-import { fewAtOnce } from './at-once';
+import { fewAtOnce } from '../model/few-at-once';
 import type { ApiDeps } from './deps';
 import { readRun } from './runs/read';
 import { createEstimates, type Estimates } from './runs/time-left';
@@ -30,7 +30,7 @@ export function createObjectiveWatch(deps: Deps): ObjectiveWatch {
     async look() {
       const { at, runs } = await deps.store.runs.watched();
       now = new Date(at);
-      const found = await fewAtOnce(runsAtOnce, runs, ({ runId, parentRunId }) =>
+      const found = await fewAtOnce(runs, runsAtOnce, ({ runId, parentRunId }) =>
         atRisk(timed, estimates, runId, parentRunId).catch((error: unknown) => {
           deps.log.warn({ err: error, runId }, 'Whether a run will meet its objectives could not be looked at');
           return [];

@@ -2,7 +2,7 @@
 import type { ReplicaView } from '../model/replica';
 import type { ServerSpec } from '../model/server';
 import type { SessionView } from '../workflows/messages';
-import { fewAtOnce } from './at-once';
+import { fewAtOnce } from '../model/few-at-once';
 import type { ApiDeps } from './deps';
 import type { KnownServers } from './known-servers';
 
@@ -42,8 +42,8 @@ export async function viewReplicas(
     starting.push(...[...here.values()].filter((server) => !seen.has(server.id)));
   }
   const ask = askSessions(temporal, config);
-  const merged = await fewAtOnce(sessionsAtOnce, items, async (item) => mergeSession(item, await ask(item.serverId)));
-  const waiting = await fewAtOnce(sessionsAtOnce, starting, async (server) =>
+  const merged = await fewAtOnce(items, sessionsAtOnce, async (item) => mergeSession(item, await ask(item.serverId)));
+  const waiting = await fewAtOnce(starting, sessionsAtOnce, async (server) =>
     viewStarting(server, await ask(server.id)),
   );
   merged.push(...waiting.filter((view) => view !== undefined));
