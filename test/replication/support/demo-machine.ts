@@ -80,10 +80,20 @@ export async function counterStatus(name: string): Promise<CounterStatus> {
   }
 }
 
-async function agent<T>(name: string, command: object): Promise<T> {
-  const said = await virsh('qemu-agent-command', name, '--timeout', '10', JSON.stringify(command));
-  return (JSON.parse(said) as { return: T }).return;
+/** Asks again while replication holds the file systems still for a point: the agent takes next to nothing then. */
+export async function agent<T>(name: string, command: object): Promise<T> {
+  for (const endsAt = performance.now() + longestFreezeMs; ; await sleep(200)) {
+    try {
+      const said = await virsh('qemu-agent-command', name, '--timeout', '10', JSON.stringify(command));
+      return (JSON.parse(said) as { return: T }).return;
+    } catch (error) {
+      if (!String(error).includes('frozen state') || performance.now() > endsAt) throw error;
+    }
+  }
 }
+
+/** A freeze takes a second or two; a busy host is slow to thaw. */
+const longestFreezeMs = 60_000;
 
 const domainXml = (name: string, disk: string, console: string) => `<domain type='qemu'>
   <name>${name}</name><memory unit='MiB'>768</memory><vcpu>1</vcpu>

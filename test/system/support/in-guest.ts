@@ -1,6 +1,6 @@
 /** Programs in a guest, through its agent, by virsh alone. */
 import { exitCodeOf } from '../../replication/support/tools';
-import { uri, virsh } from '../../replication/support/demo-machine';
+import { agent, uri } from '../../replication/support/demo-machine';
 import { eventually } from './system';
 
 export interface Ran {
@@ -24,7 +24,5 @@ export async function runInGuest(machine: string, path: string, ...args: string[
   });
 }
 
-async function ask<T>(machine: string, execute: string, more: object): Promise<T> {
-  const said = await virsh('qemu-agent-command', machine, JSON.stringify({ execute, arguments: more }));
-  return (JSON.parse(said) as { return: T }).return;
-}
+const ask = <T>(machine: string, execute: string, more: object): Promise<T> =>
+  agent<T>(machine, { execute, arguments: more });
