@@ -3,6 +3,7 @@ import { OperatorError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
 import type { CallOptions, MachineRef, MadeNetwork, Platform } from '../platforms/contract';
 import type { IsolationProof } from './rehearsal-contract';
+import { sameOwner } from '../platforms/owners';
 
 type Reading = Pick<IsolationProof, 'nics' | 'networks'>;
 
@@ -42,8 +43,7 @@ export async function readIsolation(
 const isOfRun = ({ name, owner }: MadeNetwork, { tenantId, isolation }: RecoveryOrder): boolean =>
   isolation !== undefined &&
   isolation.networks.includes(name) &&
-  owner.tenantId === tenantId &&
-  owner.runId === isolation.ownerRunId;
+  sameOwner(owner, { tenantId, runId: isolation.ownerRunId });
 
 const undeclared = (network: string, declared: readonly string[]): string | null =>
   declared.includes(network) ? null : `network ${network} is not isolated`;

@@ -1,7 +1,8 @@
 /** A last look before power-on: is the machine still the one that this run built, with every disk that it was handed? */
 import { OperatorError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
-import type { CallOptions, Machine, MachineSpec, Owner, Platform } from '../platforms/contract';
+import type { CallOptions, Machine, MachineSpec, Platform } from '../platforms/contract';
+import { sameOwner } from '../platforms/owners';
 
 /**
  * Between hand-over and power-on hours may pass at a gate, and somebody may help.
@@ -11,7 +12,7 @@ import type { CallOptions, Machine, MachineSpec, Owner, Platform } from '../plat
 export async function assertAsBuilt(order: RecoveryOrder, platform: Platform, options: CallOptions): Promise<void> {
   const { machineName } = order.target;
   const machine = await platform.find(machineName, options);
-  if (machine === undefined || !isOwn(order, machine))
+  if (machine === undefined || !sameOwner(order, machine.owner))
     throw missing(machineName, await machinesOf(order, platform, options));
   const there = new Set(machine.disks.map(({ index }) => index));
   const lacking = order.server.disks.filter(({ index }) => !there.has(index));
@@ -26,15 +27,12 @@ export async function assertAsBuilt(order: RecoveryOrder, platform: Platform, op
 
 /** Every machine of the run, whatever its name is now. Reads all of the platform's: not for what each of many servers does. */
 export async function machinesOf(order: RecoveryOrder, platform: Platform, options: CallOptions): Promise<Machine[]> {
-  return (await platform.list(options)).filter((machine) => isOwn(order, machine));
+  return (await platform.list(options)).filter((machine) => sameOwner(order, machine.owner));
 }
-
-const isOwn = ({ tenantId, runId }: Owner, { owner }: Machine): boolean =>
-  owner?.runId === runId && owner.tenantId === tenantId;
 
 /** Whether this run built the machine otherwise than the order says now; only one that is off can be built anew. */
 export function isOutdated(machine: Machine, spec: MachineSpec): boolean {
-  if (!isOwn(spec.owner, machine) || machine.power !== 'off') return false;
+  if (!sameOwner(spec.owner, machine.owner) || machine.power !== 'off') return false;
   const network = (index: number) => machine.nics.find((nic) => nic.index === index)?.network;
   return (
     machine.cpuCount !== spec.cpuCount ||

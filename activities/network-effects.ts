@@ -10,6 +10,7 @@ import type { RehearsalActivities } from './rehearsal-contract';
 import { platformOf, recoverySite } from './site';
 import type { ActivityDeps } from './site';
 import { replicationSeen } from './survey';
+import { sameOwner } from '../platforms/owners';
 
 type NetworkEffects = Pick<RehearsalActivities, 'makeNetworks' | 'removeNetworks' | 'proveIsolation'>;
 
@@ -64,8 +65,7 @@ function wanted(deps: ActivityDeps, order: RecoveryOrder, attempt: Attempt) {
   };
 }
 
-const isSame = (ref: NetworkRef, { name, owner }: NetworkRef): boolean =>
-  name === ref.name && owner.tenantId === ref.owner.tenantId && owner.runId === ref.owner.runId;
+const isSame = (a: NetworkRef, b: NetworkRef): boolean => a.name === b.name && sameOwner(a.owner, b.owner);
 
 function stillThere(left: readonly NetworkRef[], siteId: string): OperatorError {
   const names = left.map(({ name }) => name).join(', ');

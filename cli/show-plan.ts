@@ -92,7 +92,7 @@ function waveTable(out: Output, { waves, parts }: PlanView): string {
   ]);
   const included = parts.map((part) => {
     const { done } = part;
-    const now = part.state === null ? waitsFor(part.waitsFor) : `${part.state}, …${part.runId.slice(-8)}`;
+    const now = part.state === null ? waitsFor(part.waitsFor) : `${part.state}, …${shortId(part.runId)}`;
     return [`+ ${part.name}`, `${done}/${part.serverCount}`, bar(done, part.serverCount), '', now];
   });
   return table(out, columns, [...rows, ...included]);
@@ -139,7 +139,7 @@ function serverTable(out: Output, servers: readonly ServerOfPlanView[]): string 
       stage === 'stuck' ? 'STUCK' : stage.replaceAll('-', ' '),
       step ?? '',
       formatDuration(clocks.elapsedMs),
-      runId === null ? '' : `…${runId.slice(-8)}`,
+      runId === null ? '' : `…${shortId(runId)}`,
     ]),
   );
 }

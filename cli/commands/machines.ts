@@ -5,6 +5,7 @@ import { formatTime } from '../../model/durations';
 import { action, requireReason, type Context } from '../context';
 import { exitCodeOf } from '../exit-codes';
 import { table } from '../output';
+import { shortId } from '../../model/ids';
 
 interface ReleaseOptions {
   readonly reason?: string;
@@ -55,7 +56,7 @@ function holderOf({ heldBy }: MachineDocument): string {
   const { runId, serverName, live, runState, since } = heldBy;
   const state = live === true ? 'goes on' : live === null ? 'not known now' : (runState ?? 'not known here');
   const server = serverName === null ? '' : ` of ${serverName}`;
-  return `run …${runId.slice(-8)}${server} (${state}), since ${formatTime(since).slice(0, 16)}`;
+  return `run …${shortId(runId)}${server} (${state}), since ${formatTime(since).slice(0, 16)}`;
 }
 
 async function release({ client, out }: Context, options: ReleaseOptions, name: string): Promise<void> {

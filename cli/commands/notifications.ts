@@ -6,6 +6,7 @@ import { CliError } from '../exit-codes';
 import { paragraph, table } from '../output';
 import { parseWhole } from '../parse';
 import { findRunId } from '../run-id';
+import { shortId } from '../../model/ids';
 
 const states = ['due', 'sent', 'failed', 'settled'] as const;
 
@@ -52,7 +53,7 @@ async function list({ client, out }: Context, { state, run, limit }: ListOptions
     formatTime(one.madeAt).slice(0, 16),
     one.state,
     one.stage > 0 ? `${one.occasion} +` : one.occasion,
-    one.runId === null ? one.name : `${one.name} …${one.runId.slice(-8)}`,
+    one.runId === null ? one.name : `${one.name} …${shortId(one.runId)}`,
     one.to,
   ]);
   out.line(table(out, columns, rows));

@@ -5,6 +5,7 @@ import { formatDuration, formatSize, formatTime } from '../../model/durations';
 import { action, requireReason, type Context } from '../context';
 import { exitCodeOf } from '../exit-codes';
 import { paragraph, table, type Output } from '../output';
+import { shortId } from '../../model/ids';
 
 interface ProtectOptions {
   readonly pause?: boolean;
@@ -101,7 +102,7 @@ async function replicas({ client, out }: Context, _options: object, name: string
     String(replica.points.length),
     formatSize(replica.storedBytes),
     preparedWord(preparedOverall(replica.prepared)),
-    replica.heldBy === null ? '' : `…${replica.heldBy.slice(-8)}`,
+    replica.heldBy === null ? '' : `…${shortId(replica.heldBy)}`,
   ]);
   out.line(
     items.length === 0 ? 'No replicas. Protect a server with `muster protect NAME`.' : table(out, columns, rows),

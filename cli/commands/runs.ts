@@ -80,7 +80,7 @@ async function list({ client, out }: Context, options: ListOptions): Promise<voi
     { title: 'started', width: 16 },
   ];
   const rows = page.items.map((run) => [
-    `…${run.runId.slice(-8)}`,
+    `…${shortId(run.runId)}`,
     run.children === null ? run.serverName : `${run.serverName}: ${childWords(run.children)}`,
     run.mode,
     run.state === 'succeeded-with-exceptions' ? 'succeeded with exceptions' : run.state,
@@ -89,7 +89,7 @@ async function list({ client, out }: Context, options: ListOptions): Promise<voi
   ]);
   out.line(table(out, columns, rows));
   for (const { runId, notice } of page.items) {
-    if (notice !== null) out.line(paragraph(out, `…${runId.slice(-8)}`, notice));
+    if (notice !== null) out.line(paragraph(out, `…${shortId(runId)}`, notice));
   }
   if (page.next !== undefined) out.line(`More: muster runs --after ${page.next}`);
 }
@@ -117,7 +117,7 @@ async function report({ client, out }: Context, options: { output?: string }, ru
   const text = out.json ? printableJson(answered) : answered;
   const toOutput = options.output === '-' || (out.json && options.output === undefined);
   if (toOutput) return void process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
-  const file = options.output ?? `muster-report-${runId.slice(-8)}.${format}`;
+  const file = options.output ?? `muster-report-${shortId(runId)}.${format}`;
   await writeFile(file, text).catch((error: Error) => {
     throw new CliError('usage', `The report cannot be written: ${error.message}. Choose another place with --output`);
   });

@@ -7,6 +7,7 @@ import { action, type Context } from '../context';
 import { paragraph, type Output } from '../output';
 import { parseWhole } from '../parse';
 import { commandFor, standingLines } from '../show-run';
+import { shortId } from '../../model/ids';
 
 interface StuckOptions {
   readonly site?: string;
@@ -63,7 +64,7 @@ const kindWords: Readonly<Record<Item['kind'], string>> = {
 function linesOf(out: Output, item: Item, whole: boolean): string[] {
   const { runId, serverName, mode, tier, kind, step, waitingMs, told } = item;
   const place = step === null ? 'the run' : `${step}${item.item === null ? '' : `/${item.item}`}`;
-  const run = runId.slice(-8);
+  const run = shortId(runId);
   const where = [...item.runbooks.map((name) => `runbook ${name}`), ...item.sites.map((name) => `site ${name}`)];
   const undoing = item.undo ? ' while undoing' : '';
   const heading = `${serverName}  ${mode}, tier ${tier}  ${kindWords[kind]}${undoing} at ${place} for ${formatDuration(waitingMs)}  run …${run}`;

@@ -3,6 +3,7 @@ import { formatDuration } from '../../model/durations';
 import type { RunEvent } from '../../model/events';
 import { placeText } from '../../model/plan';
 import type { People } from '../../model/runbook/runbook';
+import { shortId } from '../../model/ids';
 
 type OfPeople = Extract<
   RunEvent,
@@ -41,7 +42,7 @@ export function peopleLine(event: OfPeople, place: string): string {
       return `${who} lets ${placeText(event.data.of)} go on: ${event.data.reason}`;
     case 'child-waits': {
       const { runId, step, kind, cause } = event.data;
-      return `! ${event.item} ${kind} at ${step}: ${cause} (muster show ${runId.slice(-8)})`;
+      return `! ${event.item} ${kind} at ${step}: ${cause} (muster show ${shortId(runId)})`;
     }
     case 'child-goes-on':
       return `  ${event.item} goes on`;

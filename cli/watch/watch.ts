@@ -10,6 +10,7 @@ import { paragraph } from '../output';
 import { readEvents } from './events';
 import { askPatiently, mostBreaks, pauseAfterBreakMs } from './patience';
 import { createScreen, type Screen } from './screen';
+import { shortId } from '../../model/ids';
 
 export interface WatchOptions {
   readonly stopWhenWaiting?: boolean;
@@ -130,5 +131,5 @@ async function finish({ client, out }: Context, runId: string, end: End): Promis
       : { rpo: objectiveWords(detail.view.objectives.rpo), rto: objectiveWords(detail.view.objectives.rto) };
   out.line(paragraph(out, 'RPO', rpo));
   out.line(paragraph(out, 'RTO', rto));
-  out.line(paragraph(out, 'report', `muster report ${runId.slice(-8)}`));
+  out.line(paragraph(out, 'report', `muster report ${shortId(runId)}`));
 }

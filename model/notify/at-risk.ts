@@ -119,13 +119,13 @@ function rtoCause(targetMs: number | null, passedMs: number, rest: Rest | null):
   if (targetMs === null || targetMs <= 0 || Number.isNaN(passedMs)) return null;
   const { ms, atLeast } = rest ?? nothingKnown;
   const [target, passed] = [targetMs, passedMs].map(formatDuration);
-  if (passedMs > targetMs) return `of ${target} has passed, and nothing is proven yet.`;
+  if (passedMs > targetMs) return `of ${target} has passed, and it is not proven yet.`;
   if (passedMs + ms > targetMs) {
     const left = `${atLeast ? 'at least ' : ''}${formatDuration(ms)}`;
     return `of ${target} is at risk: ${passed} have passed, and from past runs ${left} more are expected until the proof.`;
   }
   if (!atLeast || passedMs < targetMs * riskShare) return null;
-  return `of ${target} is at risk: ${Math.round(riskShare * 100)} % of it has passed, and nothing is proven yet.`;
+  return `of ${target} is at risk: ${Math.round(riskShare * 100)} % of it has passed, and it is not proven yet.`;
 }
 
 const rpoCause = (targetMs: number | null, actualMs: number | null): string | null =>

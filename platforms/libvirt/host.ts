@@ -6,7 +6,8 @@ import { OperatorError } from '../../model/errors';
 import type { SiteId } from '../../model/server';
 import { withFileLock } from '../file-lock';
 import { requireMachineName } from '../names';
-import type { CallOptions, MachineRef, Owner } from '../contract';
+import { sameOwner } from '../owners';
+import type { CallOptions, MachineRef } from '../contract';
 
 /** Programs that ask libvirt at the same time for one answer. */
 export const askedAtOnce = 4;
@@ -87,10 +88,6 @@ export function requireOwn(domain: Domain, ref: MachineRef): void {
     needed: 'a free name, or the machine of this run',
     remedy: 'Choose another name (provide machineName), or remove or rename that machine, then retry.',
   });
-}
-
-export function sameOwner(a: Owner | null, b: Owner | null): boolean {
-  return a !== null && b !== null && a.tenantId === b.tenantId && a.runId === b.runId;
 }
 
 /** What changes one machine takes turns, in all processes of this host: libvirt's define and attach overwrite each other. */

@@ -9,9 +9,10 @@ import { XMLParser } from 'fast-xml-parser';
 import { isMusterError, OperatorError } from '../../model/errors';
 import { fewAtOnce } from '../../model/few-at-once';
 import { withFileLock } from '../file-lock';
+import { sameOwner } from '../owners';
 import type { CallOptions, MadeNetwork, NetworkRef, Owner } from '../contract';
 import { networkXml } from './domain-xml';
-import { askedAtOnce, namesByUuid, readDomain, sameOwner, type Host } from './host';
+import { askedAtOnce, namesByUuid, readDomain, type Host } from './host';
 import { runNative, xmlFile } from './virsh';
 
 type Element = Readonly<Record<string, unknown>>;

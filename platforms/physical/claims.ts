@@ -9,6 +9,7 @@ import type { DiskId } from '../../model/server';
 import type { MachineRef, Owner } from '../contract';
 import { withFileLock } from '../file-lock';
 import { readJson, removeJson, writeJson } from '../json-file';
+import { sameOwner } from '../owners';
 
 export interface Claim {
   readonly format: 1;
@@ -57,7 +58,7 @@ export function openClaims(folder: string): Claims {
 }
 
 export function isOwn(claim: Claim, ref: Pick<MachineRef, 'owner'>): boolean {
-  return ref.owner !== null && claim.owner.tenantId === ref.owner.tenantId && claim.owner.runId === ref.owner.runId;
+  return sameOwner(claim.owner, ref.owner);
 }
 
 /** The run's own claim. @throws OperatorError when the machine is free, or another run's. */

@@ -15,6 +15,7 @@ import { holdDevice, readDevice, type DeviceFacts } from './device';
 import type { MachineDevice, PhysicalMachine } from './machine';
 import { headBytes, markSector, newRecordId, readMark, readRecord, recordFile, sha256, writeRecord } from './marks';
 import { sectorBytes, type DiskRecord } from './marks';
+import { sameOwner } from '../owners';
 
 export interface DiskPlace {
   readonly folder: string;
@@ -77,7 +78,7 @@ function whatItHolds(
   }
   if (description === null) return { ours: true, words: 'blank' };
   if (record === undefined) return { ours: false, words: description };
-  const own = owner !== null && record.owner.runId === owner.runId && record.owner.tenantId === owner.tenantId;
+  const own = sameOwner(record.owner, owner);
   const since = `${record.diskId} of run ${record.owner.runId}`;
   if (record.state === 'started') return { ours: own, words: `${since}, in use since ${record.at} (${description})` };
   const asWritten =
@@ -103,7 +104,7 @@ export async function writeDisk(place: DiskPlace, disk: MachineDisk, options: At
   const verdict = await judgeDisk(place, sourceBytes, options);
   const { facts, record } = verdict;
   const file = recordFile(place.folder, facts);
-  const own = record?.owner.runId === owner.runId && record.source === disk.path;
+  const own = record !== undefined && sameOwner(record.owner, owner) && record.source === disk.path;
   if (own && (record.state === 'written' || record.state === 'started') && verdict.ok) return;
   if (!verdict.ok) throw refusal(place.machine.name, verdict);
   const begun: DiskRecord = {

@@ -11,7 +11,7 @@ import { withFileLock } from '../file-lock';
 import { readJson, writeJson } from '../json-file';
 import { logEffects, newEffect } from './effects';
 import { readMachines } from './machines';
-import { sameOwner } from './refusals';
+import { sameOwner } from '../owners';
 import { fileNameFor, lockName, reach, readSettings, type Site } from './site';
 
 interface NetworkRecord {

@@ -11,7 +11,8 @@ import { readCounter } from './disk-bytes';
 import { changeMachine, readMachine, readMachines, reserveUuid, type MachineRecord } from './machines';
 import { createNetwork, inventory, networks, readNetworks, removeNetwork } from './networks';
 import { attachDisk, detachDisk, mergeDisk, registerDisk, unregisterDisk } from './platform-disks';
-import { requireOwn, sameOwner, somebodyElses, unknownMachine } from './refusals';
+import { requireOwn, somebodyElses, unknownMachine } from './refusals';
+import { sameOwner } from '../owners';
 import { drawText } from './screen';
 import { lockName, pause, reach, readSettings, type Site } from './site';
 

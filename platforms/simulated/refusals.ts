@@ -1,12 +1,9 @@
 /** The refusals that several methods of a simulated site share. */
 import { OperatorError } from '../../model/errors';
-import type { MachineRef, Owner } from '../contract';
+import type { MachineRef } from '../contract';
+import { sameOwner } from '../owners';
 import type { MachineRecord } from './machines';
 import type { Site } from './site';
-
-export function sameOwner(a: Owner | null, b: Owner | null): boolean {
-  return a !== null && b !== null && a.tenantId === b.tenantId && a.runId === b.runId;
-}
 
 /** @throws OperatorError when the machine carries another tag than the caller's, or none. */
 export function requireOwn(machine: MachineRecord, ref: MachineRef): void {

@@ -35,7 +35,7 @@ test.each([
     'once it has passed',
     16,
     null,
-    [expect.stringMatching(/^\/rto Its RTO of 15 min 00 s has passed, and nothing is proven/)],
+    [expect.stringMatching(/^\/rto Its RTO of 15 min 00 s has passed, and it is not proven/)],
   ],
 ])('where no past run tells anything, it is told of %s', (_, minutes, rest, expected) => {
   expect(told(minutes, rest)).toEqual(expected);
