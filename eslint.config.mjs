@@ -4,7 +4,7 @@ import ts from 'typescript-eslint';
 /** Who may import whom (docs/concepts.md has the picture). Each rule says why, so that the message teaches. */
 const layers = [
   ['model', ['model'], 'model/ is the pure core: no I/O, no clock, no randomness; it imports nothing of ours.'],
-  ['programs', ['programs', 'model'], 'programs/ only knows how to run other programs.'],
+  ['programs', ['programs', 'model'], 'programs/ only knows other programs, and the locks that keep processes apart.'],
   [
     'workflows',
     ['workflows', 'model', 'activities/contract'],

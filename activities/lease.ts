@@ -1,14 +1,14 @@
 /**
- * A lease says who may change a resource now. It is a kernel lock held by a child (`flock`), so it ends with the worker
+ * A lease says who may change a resource now. It is a lock of the kernel (programs/exclusive-file), so it ends with the worker
  * however the worker ends, plus fencing tokens beside the locked file, so that an attempt which was thought to be lost and
  * wakes up later is refused (design: law 2; measured: a second attempt began 4 s before the first one's effect ended).
  */
-import { spawn } from 'node:child_process';
 import { access, chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { PermanentError, TransientError } from '../model/errors';
 import type { Effect } from '../model/steps';
+import { takeFile } from '../programs/exclusive-file';
 
 /**
  * Who holds; `token` orders attempts within one run. An activity that belongs to no run has no such number, and no clock
@@ -16,9 +16,6 @@ import type { Effect } from '../model/steps';
  */
 export type Holder = Omit<RunHolder, 'token'> & { readonly token: number | { readonly execution: string } };
 type RunHolder = Pick<Effect, 'runId' | 'step' | 'item' | 'attempt' | 'token'>;
-
-/** Exit code by which `flock` says that the lock was not to be had in time. */
-const notHadExitCode = 75;
 
 /**
  * Runs `work` alone on `resource`.
@@ -35,7 +32,7 @@ export async function withLease<T>(
 ): Promise<T> {
   await openLeaseFolder(folder);
   const file = leaseFile(folder, resource);
-  const release = await lock(file, resource, options.waitMs ?? 20_000, options.signal);
+  const release = await lock(file, resource, options);
   try {
     await claim(file, resource, holder);
     return await work();
@@ -57,19 +54,14 @@ export async function assertInTime(folder: string, resource: string, holder: Run
 /** Whether somebody holds it at this moment; nobody is kept waiting by the question. */
 export async function isLeaseHeld(folder: string, resource: string, signal?: AbortSignal): Promise<boolean> {
   const file = leaseFile(folder, resource);
-  if (
-    !(await access(file).then(
-      () => true,
-      () => false,
-    ))
-  )
-    return false;
-  const release = await lock(file, resource, 0, signal).catch(() => {
-    signal?.throwIfAborted();
-    return null;
-  });
+  const exists = await access(file).then(
+    () => true,
+    () => false,
+  );
+  if (!exists) return false;
+  const release = await takeFile(file, { waitMs: 0, signal });
   await release?.();
-  return release === null;
+  return release === undefined;
 }
 
 function leaseFile(folder: string, resource: string): string {
@@ -162,57 +154,24 @@ async function readTokens(file: string): Promise<Tokens> {
   }
 }
 
-function lock(
+async function lock(
   file: string,
   resource: string,
-  waitMs: number,
-  signal: AbortSignal | undefined,
+  { waitMs = 20_000, signal }: { waitMs?: number; signal?: AbortSignal },
 ): Promise<() => Promise<void>> {
-  return new Promise((resolve, reject) => {
-    // `cat` holds the lock until its input closes: when we close it, or when this process is gone.
-    const seconds = (waitMs / 1000).toFixed(3);
-    const args = [
-      '--pdeathsig',
-      'KILL',
-      '--',
-      'flock',
-      '--wait',
-      seconds,
-      '-E',
-      String(notHadExitCode),
-      '--no-fork',
-      file,
-      'sh',
-      '-c',
-      'echo locked; exec cat',
-    ];
-    const child = spawn('setpriv', args, { stdio: ['pipe', 'pipe', 'ignore'] });
-    const ended = new Promise<void>((done) => child.once('close', () => done()));
-    const onAbort = (): void => void child.kill('SIGKILL');
-    signal?.addEventListener('abort', onAbort, { once: true });
-    child.stdin.on('error', () => undefined);
-    child.once('error', (error) =>
-      reject(new TransientError({ what: `no lease on ${resource}: flock could not be started (${error.message})` })),
-    );
-    child.once('exit', (code) => {
-      signal?.removeEventListener('abort', onAbort);
-      if (signal?.aborted) return reject(signal.reason);
-      const found =
-        code === notHadExitCode ? `held by another attempt for ${seconds} s` : `flock ended with ${String(code)}`;
-      reject(
-        new TransientError({
-          what: `no lease on ${resource}`,
-          found,
-          remedy: 'It is tried again; a worker that hangs on it is seen in the worker log.',
-        }),
-      );
+  const release = await takeFile(file, { waitMs, signal }).catch((error: Error) => {
+    signal?.throwIfAborted();
+    throw new TransientError({
+      what: `no lease on ${resource}`,
+      found: error.message,
+      needed: 'a lease file that can be opened and locked',
+      remedy: 'See that the folder of leases can be written and has room, and that its file system can lock.',
     });
-    child.stdout.once('data', () => {
-      signal?.removeEventListener('abort', onAbort);
-      resolve(async () => {
-        child.stdin.end();
-        await ended;
-      });
-    });
+  });
+  if (release !== undefined) return release;
+  throw new TransientError({
+    what: `no lease on ${resource}`,
+    found: `held by another attempt for ${(waitMs / 1000).toFixed(3)} s`,
+    remedy: 'It is tried again; a worker that hangs on it is seen in the worker log.',
   });
 }

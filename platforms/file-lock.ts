@@ -9,9 +9,7 @@ import { createHash } from 'node:crypto';
 import { createServer, type Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TransientError } from '../model/errors';
-
-/** The tail of the queue for each name within this process: the kernel would not be fair, and polling costs time. */
-const queues = new Map<string, Promise<unknown>>();
+import { takeTurn } from '../programs/turns';
 
 const firstPollMs = 2;
 const longestPollMs = 25;
@@ -22,14 +20,13 @@ const longestPollMs = 25;
  * @throws the signal's reason when it fires before the lock is held; afterwards `work` decides.
  */
 export async function withFileLock<T>(name: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-  const before = queues.get(name) ?? Promise.resolve();
-  const turn = before.then(() => holdWhile(name, work, signal));
-  const tail = turn.catch(() => undefined);
-  queues.set(name, tail);
-  void tail.then(() => {
-    if (queues.get(name) === tail) queues.delete(name);
-  });
-  return turn;
+  // The kernel would not be fair to those of this process, and looking costs time.
+  const endTurn = await takeTurn(name, { signal });
+  try {
+    return await holdWhile(name, work, signal);
+  } finally {
+    endTurn?.();
+  }
 }
 
 async function holdWhile<T>(name: string, work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {

@@ -48,6 +48,8 @@ export async function runGroup(file: string, args: readonly string[], options: G
   options.signal.throwIfAborted();
   const startedMs = performance.now();
   const command = ['--pdeathsig', 'KILL', '--', ...limited([file, ...args], options.limits)];
+  // First: a fork takes its time, and what the program has started by then nobody would end.
+  const watcher = startWatcher();
   const child = spawn('setpriv', command, {
     ...{ cwd: options.cwd, env: options.env as NodeJS.ProcessEnv, detached: true },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -58,7 +60,7 @@ export async function runGroup(file: string, args: readonly string[], options: G
     child.once('error', reject);
     child.once('exit', (exitCode, signal) => resolve({ exitCode, signal }));
   });
-  const watcher = watch(child);
+  if (child.pid !== undefined) watcher.stdin!.write(`${child.pid}\n`);
   const ending = endInTime(child, options);
   try {
     const end = await exited;
@@ -71,7 +73,7 @@ export async function runGroup(file: string, args: readonly string[], options: G
     return { ...end, timedOut: ending.timedOut(), stdout: stdout!, stderr: stderr!, durationMs };
   } finally {
     ending.stop();
-    watcher?.kill('SIGKILL');
+    watcher.kill('SIGKILL');
     child.stdout?.destroy();
     child.stderr?.destroy();
   }
@@ -109,11 +111,10 @@ function killGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
-/** The number is an argument: the text that sh reads is always the same. */
-function watch({ pid }: ChildProcess): ChildProcess | undefined {
-  if (pid === undefined) return undefined;
-  const text = 'cat >/dev/null; kill -KILL "-$1"';
-  const watcher = spawn('sh', ['-c', text, 'sh', String(pid)], {
+/** Is told the group's number; the text that sh reads is always the same. */
+function startWatcher(): ChildProcess {
+  const text = 'read -r group || exit 0; cat >/dev/null; kill -KILL "-$group"';
+  const watcher = spawn('sh', ['-c', text], {
     ...{ detached: true, env: { PATH: '/usr/bin:/bin' } },
     stdio: ['pipe', 'ignore', 'ignore'],
   });

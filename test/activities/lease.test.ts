@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { withLease } from '../../activities/lease';
+import { isLeaseHeld, withLease } from '../../activities/lease';
 import type { Holder } from '../../activities/lease';
+import { lockedFiles } from '../support/locked-files';
 
 let folder: string;
 beforeEach(async () => {
@@ -84,6 +86,56 @@ test('the lease of a process that was killed is free at once', async () => {
   await expect(take(holder(3))).resolves.toBe('done');
 });
 
+test('another program sees who holds, and a child of the holder does not keep the lease', async () => {
+  const child =
+    holdInAnotherProcess(`const heir = require('node:child_process').spawn('sleep', ['60'], { stdio: 'ignore' });
+    process.stdout.write(heir.pid + ' ');`);
+  const heir = Number.parseInt(String(await new Promise((resolve) => child.stdout!.once('data', resolve))), 10);
+  try {
+    const file = leaseFile();
+    expect(await lockedFiles([file])).toEqual([file]);
+    expect(await isLeaseHeld(folder, 'replica/app01')).toBe(true);
+    child.kill('SIGKILL');
+    await expect(take(holder(3))).resolves.toBe('done');
+    expect(await lockedFiles([file])).toEqual([]);
+    expect(await isLeaseHeld(folder, 'replica/app01')).toBe(false);
+  } finally {
+    process.kill(heir);
+  }
+});
+
+test('whoever waits longest in a process comes next', async () => {
+  const { held, letGo } = await holdOpen();
+  const came: number[] = [];
+  const waiting = [2, 3, 4, 5].map((token) => take(holder(token), async () => came.push(token)));
+  letGo();
+  await Promise.all([held, ...waiting]);
+  expect(came).toEqual([2, 3, 4, 5]);
+});
+
+test('who gives up waiting keeps nobody behind him from his turn', async () => {
+  const { held, letGo } = await holdOpen();
+  const impatient = take(holder(2), undefined, 50);
+  const patient = take(holder(3));
+  await expect(impatient).rejects.toThrow(/no lease/);
+  letGo();
+  await expect(patient).resolves.toBe('done');
+  await held;
+});
+
+test('a lease file that cannot be opened is said, with what to do, and tried again', async () => {
+  await take(holder(1));
+  const file = leaseFile();
+  await rm(file);
+  await mkdir(file);
+  await expect(take(holder(2))).rejects.toMatchObject({
+    name: 'TransientError',
+    facts: { found: expect.stringContaining('EISDIR'), remedy: expect.stringContaining('folder of leases') },
+  });
+  await rmdir(file);
+  await expect(take(holder(3))).resolves.toBe('done');
+});
+
 test('an abort ends the wait with its reason', async () => {
   const { held, letGo } = await holdOpen();
   const abort = new AbortController();
@@ -107,9 +159,16 @@ async function holdOpen(): Promise<{ held: Promise<unknown>; letGo: () => void }
   return { held, letGo };
 }
 
-function holdInAnotherProcess(): ChildProcess {
+const leaseFile = (): string =>
+  join(
+    folder,
+    readdirSync(folder).find((name) => name.endsWith('.lease'))!,
+  );
+
+/** `more` runs there while the lease is held. */
+function holdInAnotherProcess(more = ''): ChildProcess {
   const lease = join(__dirname, '../../activities/lease.ts');
   const script = `require('tsx/cjs'); const { withLease } = require(${JSON.stringify(lease)});
-    withLease(${JSON.stringify(folder)}, 'replica/app01', ${JSON.stringify(holder(1))}, async () => { console.log('held'); await new Promise((r) => setTimeout(r, 60000)); });`;
+    withLease(${JSON.stringify(folder)}, 'replica/app01', ${JSON.stringify(holder(1))}, async () => { ${more} console.log('held'); await new Promise((r) => setTimeout(r, 60000)); });`;
   return spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
 }
