@@ -183,7 +183,8 @@ export interface Platform {
 
   /** The platform's own condition. Never cached. */
   health(options?: CallOptions): Promise<PlatformHealth>;
-  /** All machines, also other people's; used to find names and leftovers. */
+  /** All machines, also other people's; used to find names and leftovers. What needs a look into each may be left to
+   * `find`: the sizes of its disks (0) and its boot id (null). */
   list(options?: CallOptions): Promise<Machine[]>;
   /** The machine, or undefined when there is none of that name. */
   find(name: string, options?: CallOptions): Promise<Machine | undefined>;

@@ -86,17 +86,17 @@ async function strike(file: string, method: string, args: readonly unknown[], wh
 
 /** The first rule that is due, counted as fired; every rule that the call matches counts it as seen. */
 async function nextRule(file: string, method: string, subjects: readonly string[], when: 'before' | 'after') {
-  // Without rules, the usual case, a call costs one read and no lock.
-  if ((await readFaults(file)).length === 0) return undefined;
+  const matches = (rule: CountedRule): boolean =>
+    (rule.when ?? 'before') === when &&
+    (rule.method === method || rule.method === '*') &&
+    (rule.machine === undefined || subjects.includes(rule.machine));
+  // A call that no rule is about, the usual case, costs one read and no lock.
+  if (!(await readFaults(file)).some(matches)) return undefined;
   return withFileLock(file, async () => {
     const rules = await readFaults(file);
     let due: CountedRule | undefined;
     const counted = rules.map((rule) => {
-      const matches =
-        (rule.when ?? 'before') === when &&
-        (rule.method === method || rule.method === '*') &&
-        (rule.machine === undefined || subjects.includes(rule.machine));
-      if (!matches) return rule;
+      if (!matches(rule)) return rule;
       const fires = !due && rule.seen >= (rule.after ?? 0) && rule.fired < rule.times;
       if (fires) due = rule;
       return { ...rule, seen: rule.seen + 1, fired: rule.fired + (fires ? 1 : 0) };

@@ -1,14 +1,18 @@
 /**
  * The end of a destructive recovery: the machine's overlay is merged down into the base (by its platform), and with that
  * the replica ends. From beginCommit on nothing of it is a recovery point any more, because the base's bytes change.
+ *
+ * A server that has gone back to where it ran before gets a new replica at the same place, beside the disks of that machine.
  */
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { OperatorError } from '../model/errors';
 import { readDocument, removeDurably, writeDurably } from './durable';
 import { assertNotHeldByAnother } from './hold';
-import { chainOf, layerPath, namesIn, readPoints, removeManifest } from './manifests';
-import type { ReplicaPlace } from './place';
+import { givenLayers } from './given';
+import { chainOf, exists, layerPath, namesIn, readPoints, removeManifest } from './manifests';
+import { safeName, type ReplicaPlace } from './place';
 import { overlayPath, readRun, runFolder, runsOnPoints } from './run-record';
 import { stopTargetServer } from './target-server';
 
@@ -63,13 +67,32 @@ export async function finishCommit(place: ReplicaPlace, runId: string): Promise<
   const record = await readCommit(place);
   if (record === undefined) return;
   if (record.runId !== runId) throw givenAway(place, record);
-  const bases = new Set(record.disks.map((disk) => disk.basePath));
-  for (const name of await namesIn(place.layers)) {
-    const path = layerPath(place, `layers/${name}`);
-    if (!bases.has(path)) await rm(path, { force: true });
-  }
+  await removeLayers(place);
   await rm(runFolder(place, runId), { recursive: true, force: true });
   await removeDurably(place.hold);
+}
+
+/** All but those that are disks of recovered machines. */
+export async function removeLayers(place: ReplicaPlace): Promise<void> {
+  const bases = (await readCommit(place))?.disks.map((disk) => basename(disk.basePath));
+  const kept = new Set([...(bases ?? []), ...(await givenLayers(place))]);
+  for (const name of await namesIn(place.layers)) {
+    if (!kept.has(name)) await rm(layerPath(place, `layers/${name}`), { force: true });
+  }
+}
+
+/**
+ * Lets a new replica begin where an earlier one was given away: what says whose disks its base is moves aside.
+ *
+ * @throws OperatorError while the earlier one has not been removed
+ */
+export async function beginAnew(place: ReplicaPlace): Promise<void> {
+  const record = await readCommit(place);
+  if (record === undefined) return;
+  if (await exists(place.server)) throw givenAway(place, record);
+  await mkdir(place.given, { recursive: true, mode: 0o700 });
+  await writeDurably(join(place.given, `${safeName(record.runId, 'run id')}.json`), record);
+  await removeDurably(place.commit);
 }
 
 /** @throws OperatorError when the replica's base belongs to a recovered machine. */
@@ -83,6 +106,7 @@ function givenAway(place: ReplicaPlace, record: CommitRecord): OperatorError {
     what: `server ${place.serverId} has no replica any more`,
     found: `it was given to the machine that run ${record.runId} recovered`,
     needed: 'a replica of its own',
-    remedy: 'Protect the recovered machine as a new server, or move its disks away and remove the replica.',
+    remedy:
+      'End its replication (`muster protect NAME --remove`) if it has not ended by itself. Then protect the server again: it gets a new replica beside the disks of that machine.',
   });
 }

@@ -9,6 +9,7 @@ import { printable } from '../model/names';
 import type { PointManifest } from '../model/replica';
 import { readDocument, removeDurably, temporarySuffix, writeDurably } from './durable';
 import { digestProblem, manifestDigest, manifestDocument, mergeRecord, type MergeRecord } from './manifest-document';
+import { givenLayers } from './given';
 import { layerPath, type ReplicaPlace } from './place';
 import { claimsOf, incompleteness } from './point-check';
 
@@ -34,9 +35,11 @@ export interface PointSet {
   /** Why something here is not a complete point, in words. */
   readonly problems: readonly string[];
   readonly merge: MergeRecord | undefined;
+  /** Names in layers/ of what is a recovered machine's. */
+  readonly given: ReadonlySet<string>;
   /**
-   * Whether a name in layers/ may belong to a point whose manifest (or merge record) cannot be read: such a file is
-   * kept, and no new file takes its name. What this version cannot read, a repair or another version may.
+   * Whether a name in layers/ is given, or may belong to a point whose manifest (or merge record) cannot be read: such a
+   * file is kept, and no new file takes its name. What this version cannot read, a repair or another version may.
    */
   mayBeNeeded(layer: string): boolean;
   /** A number above all that are in use, also by what cannot be read. */
@@ -78,10 +81,14 @@ async function readOnce(place: ReplicaPlace): Promise<PointSet> {
   const problems: string[] = [];
   const names = (await namesIn(place.points)).filter((name) => !name.endsWith(temporarySuffix));
   const manifests = await readManifests(place, names, orphans);
-  const merge = await readMerge(place).catch((error: unknown) => {
-    problems.push(wordsOf(error));
-    return undefined;
-  });
+  const told = <T>(otherwise: T) => {
+    return (error: unknown): T => {
+      problems.push(wordsOf(error));
+      return otherwise;
+    };
+  };
+  const merge = await readMerge(place).catch(told(undefined));
+  const given = await givenLayers(place).catch(told(new Set<string>()));
   const complete = new Map<string, PointManifest>();
   const claims = claimsOf(manifests);
   for (const point of manifests) {
@@ -98,8 +105,9 @@ async function readOnce(place: ReplicaPlace): Promise<PointSet> {
     orphans,
     problems: [...problems, ...orphans.map(describeOrphan)],
     merge,
-    mayBeNeeded: (layer) => anyLayer || damaged.has(numberOf(layer)),
-    nextSequence: await numberAbove(place, names, anyLayer),
+    given,
+    mayBeNeeded: (layer) => anyLayer || given.has(layer) || damaged.has(numberOf(layer)),
+    nextSequence: await numberAbove(place, [...names, ...given], anyLayer),
   };
 }
 

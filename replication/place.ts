@@ -6,6 +6,7 @@
  *     points/<sequence>-<pointId>.json   one manifest per complete point; the truth
  *     layers/<sequence>-<diskId>.qcow2   base and increments; a layer's header names the one beneath it
  *     hold.json  merge.json  commit.json   durable markers: held by a run; a merge under way; given away for good
+ *     given/<runId>.json              commit.json of earlier recoveries: layers that are disks of the machines that they made
  *     runs/<runId>/                   run.json and <diskId>.qcow2, the overlays of a run
  *     prepared/<hardwareId>.json      inoculations worked out ahead, and folders with their files
  *     preparing/<id>/                 overlays on which one is being worked out
@@ -28,6 +29,7 @@ export interface ReplicaPlace {
   readonly hold: string;
   readonly merge: string;
   readonly commit: string;
+  readonly given: string;
   readonly prepared: string;
   readonly preparing: string;
   readonly pidFile: string;
@@ -63,6 +65,7 @@ export function placeOf(folder: string, runtimeFolder: string, serverId: string)
     hold: join(own, 'hold.json'),
     merge: join(own, 'merge.json'),
     commit: join(own, 'commit.json'),
+    given: join(own, 'given'),
     prepared: join(own, 'prepared'),
     preparing: join(own, 'preparing'),
     pidFile: join(own, 'target', 'pid'),

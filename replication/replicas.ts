@@ -6,13 +6,14 @@ import { isMusterError, OperatorError } from '../model/errors';
 import type { DiskLayout } from '../disks/signatures';
 import { fewAtOnce } from '../model/few-at-once';
 import type { ServerSpec, ServerId, SiteId } from '../model/server';
-import { assertNotGivenAway, beginCommit, finishCommit, readCommit } from './commit';
+import { beginAnew, beginCommit, finishCommit, readCommit, removeLayers } from './commit';
+import { givenLayers } from './given';
 import type { Replicas, ReplicationSource } from './contract';
 import { checkpointPrefix, runCycle } from './cycle';
 import { readJson, writeDurably } from './durable';
 import { examinePoint } from './examine';
 import { holdFor, letGoFor, readHold } from './hold';
-import { layerPath, namesIn, readPoints } from './manifests';
+import { namesIn, readPoints } from './manifests';
 import { openReplica } from './open-replica';
 import { createFolders, isSafeName, placeOf, type ReplicaPlace } from './place';
 import { heldDisks, isWholeCopy, readRuns, runsOnPoints } from './run-record';
@@ -81,7 +82,7 @@ export function createReplicas(settings: ReplicasSettings): Replicas {
 }
 
 async function prepare(place: ReplicaPlace, server: ServerSpec): Promise<void> {
-  await assertNotGivenAway(place);
+  await beginAnew(place);
   await createFolders(place);
   await writeDurably(place.server, server);
   await openReplica(place);
@@ -92,17 +93,14 @@ async function remove(place: ReplicaPlace, source: ReplicationSource, options: C
   await stopTargetServer(place);
   const server = (await readJson(place.server)) as ServerSpec | undefined;
   if (server !== undefined) await forgetSource(server, source, options);
-  const bases = new Set((await readCommit(place))?.disks.map((disk) => disk.basePath));
+  // What was given to a recovered machine: its disks stay, and with them what says so.
+  const isGiven = (await readCommit(place)) !== undefined || (await givenLayers(place)).size > 0;
   const copies = await readRuns(place);
   const target = join(place.folder, 'target');
   const gone = [place.points, place.server, place.merge, place.prepared, place.preparing, target];
   for (const path of copies.length > 0 ? gone : [...gone, place.runs]) await rm(path, { recursive: true, force: true });
-  for (const name of await namesIn(place.layers)) {
-    const path = layerPath(place, `layers/${name}`);
-    if (!bases.has(path)) await rm(path, { force: true });
-  }
-  // Bases and copies that were given to a recovered machine are its disks: they stay, and with them what says so.
-  if (bases.size === 0 && copies.length === 0) await rm(place.folder, { recursive: true, force: true });
+  await removeLayers(place);
+  if (!isGiven && copies.length === 0) await rm(place.folder, { recursive: true, force: true });
   await rm(place.socketFolder, { recursive: true, force: true });
 }
 

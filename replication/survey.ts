@@ -49,10 +49,20 @@ const runOfExport = (id: string): string | null =>
   /^run-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-/.exec(id)?.[1] ?? null;
 
 async function strangers(place: ReplicaPlace): Promise<SurveyItem[]> {
-  const { server, points, layers, runs, hold, merge, commit, prepared, preparing, pidFile } = place;
-  const known = [server, points, layers, runs, hold, merge, commit, prepared, preparing, join(pidFile, '..')].map(
-    (path) => basename(path),
-  );
+  const { server, points, layers, runs, hold, merge, commit, given, prepared, preparing, pidFile } = place;
+  const known = [
+    server,
+    points,
+    layers,
+    runs,
+    hold,
+    merge,
+    commit,
+    given,
+    prepared,
+    preparing,
+    join(pidFile, '..'),
+  ].map((path) => basename(path));
   const names = (await namesIn(place.folder)).filter((name) => !known.includes(name) && !isDraft(name));
   return names.map((name) => ({ kind: 'file', name: join(place.folder, name), state: 'there', runId: null }));
 }

@@ -44,7 +44,10 @@ export async function viewOf(place: ReplicaPlace, now: number): Promise<ReplicaV
     })),
     // A source's clock ahead of ours must not read as a lag below nothing.
     lagMs: newest === undefined ? null : Math.max(0, now - Date.parse(newest.takenAt)),
-    storedBytes: await bytesOf(place, await namesIn(place.layers)),
+    storedBytes: await bytesOf(
+      place,
+      (await namesIn(place.layers)).filter((name) => !set.given.has(name)),
+    ),
     lastError: problems.length === 0 ? null : problems.join('; '),
     prepared: (await readEntries(place)).map(({ hardwareId, state, at, because }) => ({
       hardwareId,

@@ -6,6 +6,7 @@ import { startObjectiveWatch } from '../api/objective-watch';
 import { startReadiness } from '../api/readiness/loop';
 import { serveApi } from '../api/server';
 import type { Configuration } from '../config/configuration';
+import { factsOf } from '../config/machines';
 import { readPostgresUrl } from '../config/postgres-url';
 import { openEvidenceStore } from '../record/evidence';
 import { openStore } from '../store/open-store';
@@ -30,7 +31,7 @@ export async function runApiProcess(
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve);
   });
   const siteIds = sites.map((site) => site.id);
-  const physicalMachines = Object.fromEntries(sites.map((site) => [site.id, site.machines]));
+  const physicalMachines = Object.fromEntries(sites.map((site) => [site.id, site.machines.map(factsOf)]));
   const webhooks = configuration.notifications.webhooks.map(({ name }) => name);
   const store = openStore(readPostgresUrl(configuration), { tenantId, coreId });
   const gateway = connectTemporal({ address: temporal.address, namespace: temporal.namespace });

@@ -56,7 +56,7 @@ export const exitCodeMeanings: Readonly<Record<StackProblem, string>> = {
   'port-in-use': 'a port that the stack needs is taken by another program',
   'newer-folder': 'the data folder was written by a newer version of Muster',
   'already-running': 'another `muster up` works on this data folder',
-  'part-not-up': 'Temporal, Postgres, the worker or the API did not come up in time or gave up',
+  'part-not-up': 'Temporal, Postgres, worker or API did not come up in time, or gave up',
   'program-missing': 'a program that the stack starts is not installed',
   'folder-not-usable': 'the data folder cannot be created, written or reached',
 };

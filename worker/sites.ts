@@ -14,7 +14,8 @@ import { takeSecretVariables } from '../programs/environment';
 import { createLibvirtSource } from '../replication/libvirt-source';
 import { createPreparations } from '../replication/preparations';
 import { createReplicas } from '../replication/replicas';
-import { openPhysical } from './physical';
+import { lookAtControllers } from '../stack/controller-certificates';
+import { openPhysical, physicalOptions } from './physical';
 import { replicasOfAllSources } from './sources';
 
 /** Opens nothing that needs an answer: a site that is down must not keep the worker from starting. */
@@ -25,7 +26,9 @@ export function openSites(configuration: Configuration): Sites {
   const secrets = createSecrets({ folder: configuration.secretsFolder, environment: takeSecretVariables() });
   const open = (site: RecoverySiteConfig): RecoverySite => {
     const physical = openPhysical(site, secrets);
-    return { ...openRecovery(site, copies), ...(physical === undefined ? {} : { physical }) };
+    if (physical === undefined) return openRecovery(site, copies);
+    const { machines } = physicalOptions(site, secrets);
+    return { ...openRecovery(site, copies), physical, certificates: () => lookAtControllers(machines) };
   };
   return { source: sources, recovery: new Map(mine.map((site) => [site.id, open(site)])) };
 }

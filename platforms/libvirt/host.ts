@@ -1,8 +1,10 @@
 /** One libvirt connection with its configuration, and how a machine is found on it. */
+import { randomUUID } from 'node:crypto';
 import { runNative, type Virsh } from './virsh';
 import { parseDomain, type Domain } from './domain-parse';
 import type { LibvirtNetwork } from './domain-xml';
 import { OperatorError } from '../../model/errors';
+import { fewAtOnce } from '../../model/few-at-once';
 import type { SiteId } from '../../model/server';
 import { withFileLock } from '../file-lock';
 import { requireMachineName } from '../names';
@@ -57,6 +59,35 @@ export async function readDomain(host: Host, uuid: string, options: CallOptions 
     if (isUnknownDomain(error)) return undefined;
     throw error;
   }
+}
+
+/** Machines that one program is asked about: starting it costs more than what it asks (20 ms against 0.5 ms, measured). */
+const askedOfOne = 50;
+
+/** Every domain as libvirt describes it now, in the order of its list; one that goes meanwhile is left out. */
+export async function readDomains(host: Host, options: CallOptions = {}): Promise<Domain[]> {
+  const uuids = (await namesByUuid(host, options)).map(({ uuid }) => uuid);
+  const starts = Array.from({ length: Math.ceil(uuids.length / askedOfOne) }, (_, at) => at * askedOfOne);
+  const found = await fewAtOnce(starts, askedAtOnce, (at) => readSome(host, uuids.slice(at, at + askedOfOne), options));
+  return found.flat();
+}
+
+async function readSome(host: Host, uuids: readonly string[], options: CallOptions): Promise<Domain[]> {
+  // Ends each answer; whoever writes into a definition cannot know it. A command that fails leaves its answer empty.
+  const end = randomUUID();
+  const commands = uuids.flatMap((uuid) => [`dumpxml ${uuid}`, `echo ${end}`, `domstate ${uuid}`, `echo ${end}`]);
+  const answers = (await host.virsh.run('machines cannot be read', [commands.join('; ')], options)).split(end);
+  const domains: Domain[] = [];
+  for (const [at, uuid] of uuids.entries()) {
+    const [xml = '', state = ''] = answers.slice(2 * at, 2 * at + 2);
+    const isWhole = xml.trim() !== '' && state.trim() !== '';
+    // Alone it is gone, or says why it cannot be read.
+    const domain = isWhole
+      ? parseDomain(xml, state, configuredNames(host.networks))
+      : await readDomain(host, uuid, options);
+    if (domain) domains.push(domain);
+  }
+  return domains;
 }
 
 /** The domain of that name. @throws OperatorError when there is none. */

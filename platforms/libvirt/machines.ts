@@ -8,16 +8,13 @@ import { execInGuest } from './agent';
 import type { Domain } from './domain-parse';
 import { domainXml } from './domain-xml';
 import { allNetworks } from './networks';
-import { isUnknownDomain, namesByUuid, onMachine, readDomain, readImage, requireOwn, uuidOf, type Host } from './host';
+import { isUnknownDomain, namesByUuid, onMachine, readDomain, readDomains } from './host';
+import { readImage, requireOwn, uuidOf, type Host } from './host';
 import { xmlFile } from './virsh';
 
+/** By a few programs, however many there are. */
 export async function list(host: Host, options: CallOptions = {}): Promise<Machine[]> {
-  const machines: Machine[] = [];
-  for (const { uuid } of await namesByUuid(host, options)) {
-    const domain = await readDomain(host, uuid, options);
-    if (domain) machines.push(await withSizes(domain.machine, options));
-  }
-  return machines;
+  return (await readDomains(host, options)).map(({ machine }) => machine);
 }
 
 export async function find(host: Host, name: string, options: CallOptions = {}): Promise<Machine | undefined> {

@@ -12,7 +12,7 @@ import { withFileLock } from '../file-lock';
 import { sameOwner } from '../owners';
 import type { CallOptions, MadeNetwork, NetworkRef, Owner } from '../contract';
 import { networkXml } from './domain-xml';
-import { askedAtOnce, namesByUuid, readDomain, type Host } from './host';
+import { askedAtOnce, readDomains, type Host } from './host';
 import { runNative, xmlFile } from './virsh';
 
 type Element = Readonly<Record<string, unknown>>;
@@ -116,11 +116,10 @@ async function pluggedCards(
   options: CallOptions,
 ): Promise<{ machine: string; macAddress: string; network: string }[]> {
   const cards: { machine: string; macAddress: string; network: string }[] = [];
-  for (const { uuid } of await namesByUuid(host, options)) {
-    const domain = await readDomain(host, uuid, options);
-    for (const [at, network] of (domain?.networkSources ?? []).entries()) {
-      const macAddress = domain!.machine.nics[at]?.macAddress;
-      if (macAddress !== undefined) cards.push({ machine: domain!.machine.name, macAddress, network });
+  for (const { machine, networkSources } of await readDomains(host, options)) {
+    for (const [at, network] of networkSources.entries()) {
+      const macAddress = machine.nics[at]?.macAddress;
+      if (macAddress !== undefined) cards.push({ machine: machine.name, macAddress, network });
     }
   }
   return cards;

@@ -1,6 +1,6 @@
 /** What really changed at a simulated site: one line for each effect, however often it was asked for. */
 import { randomUUID } from 'node:crypto';
-import { appendFile, mkdir, readFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Owner } from '../contract';
 import type { Site } from './site';
@@ -51,6 +51,14 @@ export async function readEffects(folder: string): Promise<SiteEffect[]> {
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as SiteEffect);
+}
+
+/** Grows with every effect: whoever looks often reads the log only when there is more of it. */
+export async function effectsSizeBytes(folder: string): Promise<number> {
+  return stat(effectsFile(folder)).then(
+    ({ size }) => size,
+    () => 0,
+  );
 }
 
 /** Those that are not in the log yet: a process died between its change and its line. */

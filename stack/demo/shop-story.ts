@@ -100,5 +100,6 @@ function suggest(place: DemoPlace, stack: RunningStack, report: string): void {
   say('docs/writing-a-runbook.md      one for your own servers, on this example');
   say('npm run demo                   the day itself: one server lost and recovered');
   say(`MUSTER_DATA_FOLDER=${place.configuration.dataFolder} MUSTER_TENANT_ID=demo npx muster up`);
-  say(`    then, elsewhere: npx muster runs (their records are kept), or ${stack.url}/api/v1/openapi.json`);
+  say(`    then, in another terminal: MUSTER_DATA_FOLDER=${place.configuration.dataFolder} npx muster runs`);
+  say(`    (their records are kept), or ${stack.url}/api/v1/openapi.json`);
 }

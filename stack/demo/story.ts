@@ -163,7 +163,8 @@ function suggest(place: DemoPlace, stack: RunningStack, runId: string, report: s
   if (!options.inoculation) say('npm run demo                              without the failure');
   say(`MUSTER_DATA_FOLDER=${place.configuration.dataFolder} MUSTER_TENANT_ID=demo npx muster up`);
   say(
-    `    then, elsewhere: npx muster show ${runId.slice(-8)} (its record is kept), or ${stack.url}/api/v1/openapi.json`,
+    `    then, in another terminal: MUSTER_DATA_FOLDER=${place.configuration.dataFolder} npx muster show ${runId.slice(-8)}`,
   );
+  say(`    (its record is kept), or ${stack.url}/api/v1/openapi.json`);
   say('docs/concepts.md                          ten minutes that explain the words');
 }

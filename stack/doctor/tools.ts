@@ -29,7 +29,6 @@ export const tools: readonly Tool[] = [
     needs: 'always',
     oldest: ['2.33', '--pdeathsig'],
   },
-  { program: 'flock', package: 'util-linux', why: 'leases and locks', needs: 'always' },
   { program: 'prlimit', package: 'util-linux', why: "limits for what reads guests' bytes", needs: 'libvirt' },
   { program: 'qemu-img', package: 'qemu-utils', why: 'layers and overlays', needs: 'libvirt', oldest: ['6.0', ''] },
   { program: 'qemu-io', package: 'qemu-utils', why: 'signatures of volumes', needs: 'libvirt' },

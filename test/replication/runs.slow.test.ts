@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { execFile, type ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -6,7 +6,7 @@ import type { PointManifest } from '../../model/replica';
 import { writePieces, clearPieces, findVolumes, signaturePieces } from '../../disks/signatures';
 import { readRun, markDisk } from '../../replication/run-record';
 import { allFaults, openSite, type Site } from './support/site';
-import { exitCodeOf, same, write } from './support/tools';
+import { exitCodeOf, same, sh, write } from './support/tools';
 
 jest.setTimeout(120_000);
 
@@ -112,6 +112,32 @@ test('a committed recovery leaves the base to the machine and ends the replica',
   await expect(site.replicas.prepare(site.server)).rejects.toMatchObject({ family: 'OperatorError' });
   await site.replicas.remove(id);
   expect(existsSync(merges[0]!.basePath)).toBe(true);
+
+  // The server is back where it ran before, and protected again: the machine that is left here keeps its disks.
+  const asLeft = await Promise.all(merges.map(({ basePath }) => sh('sha256sum', basePath)));
+  await site.source.forgetCheckpoints();
+  await site.replicas.prepare(site.server);
+  await site.replicas.prepare(site.server);
+  for (const pattern of [9, 10]) {
+    await write(await site.source.live('sda'), pattern, '8M', '64k');
+    await site.replicas.cycle(site.server);
+  }
+  expect(await site.replicas.points(id)).toHaveLength(2);
+  expect(await allFaults(site)).toEqual([]);
+  expect((await site.replicas.view(id))!.state).toBe('replicating');
+
+  // Lost once more, and given to a second machine: the first one's disks are none of that.
+  await site.replicas.hold(id, 'run-2', 'suspended');
+  const latest = (await site.replicas.points(id)).at(-1)!;
+  await site.replicas.take(site.server, latest.pointId, 'destructive', 'run-2');
+  for (const disk of ['disk0', 'disk1']) await site.replicas.handOver(id, 'run-2', disk);
+  const second = await site.replicas.beginCommit(id, 'run-2');
+  await site.replicas.finishCommit(id, 'run-2');
+  await site.replicas.remove(id);
+  const kept = [...merges, ...second].map(({ basePath }) => basePath);
+  expect(new Set(kept).size).toBe(4);
+  expect(readdirSync(site.place.layers).map((name) => join(site.place.layers, name))).toEqual(kept.sort());
+  expect(await Promise.all(merges.map(({ basePath }) => sh('sha256sum', basePath)))).toEqual(asLeft);
 });
 
 test('an unknown point and a replica held by another run are refused with what to do', async () => {

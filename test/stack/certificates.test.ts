@@ -9,6 +9,9 @@ import { SMTPServer } from 'smtp-server';
 import { loadConfiguration } from '../../config/load';
 import type { Configuration } from '../../config/configuration';
 import { lookAtCertificates } from '../../stack/certificates';
+import { lookAtControllers } from '../../stack/controller-certificates';
+import type { MachinePower } from '../../platforms/physical/machine';
+import { startRedfish } from '../support/redfish';
 
 let folder: string;
 let pair: { key: Buffer; cert: Buffer };
@@ -42,6 +45,9 @@ const mail = (port: number, security: 'tls' | 'starttls') => ({
   ...{ host: '127.0.0.1', port, security, user: null, password: null, from: 'muster@localhost' },
 });
 
+const days = (endsAt: string | null) =>
+  endsAt === null ? null : Math.round((Date.parse(endsAt) - Date.now()) / 86_400_000);
+
 test('webhooks, mail, Postgres and files tell when their certificate ends; what does not answer says why', async () => {
   const https = await listen(createServer(pair));
   const postgres = await listen(
@@ -62,8 +68,6 @@ test('webhooks, mail, Postgres and files tell when their certificate ends; what 
   const file = join(folder, 'cert.pem');
   const url = `postgres://u@127.0.0.1:${postgres}/d?sslmode=require&sslrootcert=${encodeURIComponent(file)}`;
   const seen = await lookAtCertificates(configuration({ webhooks, mail: mail(smtpPort, 'starttls') }, url));
-  const days = (endsAt: string | null) =>
-    endsAt === null ? null : Math.round((Date.parse(endsAt) - Date.now()) / 86_400_000);
   expect(seen.map(({ of, endsAt }) => [of, days(endsAt)])).toEqual([
     ['webhook hook0', 20],
     ['webhook hook1', null],
@@ -74,4 +78,40 @@ test('webhooks, mail, Postgres and files tell when their certificate ends; what 
   expect(seen[1]!.because).not.toBeNull();
   const direct = await lookAtCertificates(configuration({ mail: mail(https, 'tls') }, 'postgres://u@127.0.0.1/d'));
   expect(direct.map(({ of, endsAt }) => [of, days(endsAt)])).toEqual([['mail', 20]]);
+});
+
+test('a controller of physical machines tells when its certificate ends, once for all its machines, and is asked for nothing else', async () => {
+  const controller = await startRedfish(['1', '2'], { key: String(pair.key), cert: String(pair.cert) });
+  const away = await startRedfish(['1']);
+  await away.close();
+  const machine = (name: string, url: string, change = {}): { name: string; power: MachinePower } => ({
+    name,
+    power: {
+      kind: 'redfish',
+      redfish: {
+        ...{ url, systemId: '1', user: 'muster', password: { from: 'file', name: 'bmc' } },
+        ...{ caFile: null, insecure: false, ...change },
+      },
+    },
+  });
+  try {
+    const seen = await lookAtControllers([
+      machine('rack-1', controller.url, { caFile: join(folder, 'cert.pem') }),
+      machine('rack-2', controller.url, { caFile: join(folder, 'cert.pem') }),
+      machine('rack-3', away.url.replace('http:', 'https:')),
+      // No certificate, one that nobody checks, and no controller at all.
+      machine('rack-4', 'http://127.0.0.1:1'),
+      machine('rack-5', 'https://127.0.0.1:1', { insecure: true }),
+      { name: 'rack-6', power: { kind: 'person', instructions: 'Press the button.' } },
+    ]);
+    const host = (url: string) => new URL(url).host;
+    expect(seen.map(({ of, at, endsAt }) => [of, at, days(endsAt)])).toEqual([
+      ['rack-1, rack-2', `${host(controller.url)} (controller of rack-1, rack-2)`, 20],
+      ['rack-3', `${host(away.url)} (controller of rack-3)`, null],
+      ['rack-1, rack-2', join(folder, 'cert.pem'), 20],
+    ]);
+    expect(controller.requests).toEqual([]);
+  } finally {
+    await controller.close();
+  }
 });

@@ -4,24 +4,39 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunReport } from '../../model/report';
+import type { PlanView } from '../../model/plan-view/plan-view';
 import type { ReplicaView } from '../../model/replica';
 import type { StepView } from '../../model/run-view';
 import { demoGuest } from '../../tools/demo-guest/build.mjs';
 import { counterStatus, newMachineName, startDemoMachine, virsh } from '../replication/support/demo-machine';
 import type { DemoMachine } from '../replication/support/demo-machine';
-import { exitCodeOf, sh } from '../replication/support/tools';
+import { sh } from '../replication/support/tools';
+import { lockedFiles } from '../support/locked-files';
 import { lastNumberOnDisk, lastNumberOnPoint } from './support/counter-on-disk';
 import { filesOnRoot } from './support/files-on-disk';
+import { runInGuest } from './support/in-guest';
 import { descendantsOf, processesNaming, survivors, type Seen } from './support/processes';
 import { eventually, machinesNamed, manifests, openSystem, poolsIn, waiting, type System } from './support/system';
 
-jest.setTimeout(400_000);
+jest.setTimeout(600_000);
 
 const name = newMachineName();
 const recovered = `${name}-recovered`;
+/** Where it is after the failback: the machine that was lost keeps its name. */
+const returned = `${name}-returned`;
+/** Its first hardware, which its system has the drivers of. */
+const failback = `format: 1
+name: failback
+title: Back to the hall
+direction: failback
+defaults: { site: production, option: destructive, hardware: pc-ahci, inoculate: false, proof: { stableFor: 5s } }
+networks: { recovery: { user: user } }
+waves: [{ name: all, servers: [{ name: ${name}, machineName: ${returned} }] }]
+commit: decision
+`;
 let system: System;
 let source: DemoMachine;
 let serverId: string;
@@ -33,7 +48,13 @@ let lostAt: string;
 let failed = false;
 
 beforeAll(async () => {
-  system = await openSystem(name);
+  // Both may be copied from, and both receive: it goes back in the end.
+  const networks = { user: { kind: 'user' }, isolated: { kind: 'unplugged' } };
+  const ids = ['recovery', 'production'];
+  const kind = 'libvirt';
+  system = await openSystem(name, {
+    sites: { sites: ids.map((id) => ({ id, kind, networks })), sources: ids.map((id) => ({ id, kind })) },
+  });
   const { imagePath } = await demoGuest();
   [source] = await Promise.all([startDemoMachine(system.folder, imagePath, name), system.up()]);
   await source.started();
@@ -54,12 +75,26 @@ function then(title: string, body: () => Promise<void>): void {
 const replicas = async () => (await system.json<{ items: ReplicaView[] }>('replicas')).items;
 const place = () => system.replica(serverId);
 const points = () => manifests(place());
+/** None while the replica has no folder yet. */
+const pointsAt = (siteId: string) => {
+  const { points } = system.replica(serverId, siteId);
+  return existsSync(points) ? manifests({ ...place(), points }) : [];
+};
+const disksOf = async (machine: string) =>
+  (await virsh('domblklist', machine)).split(/\s+/).filter((word) => word.startsWith('/'));
 const newest = () => points().at(-1)!;
 const step = async (id: string): Promise<StepView> => (await system.view(runId)).steps.find((one) => one.id === id)!;
 
 async function recover(...options: string[]): Promise<string> {
   const args = [name, '--hardware', 'vmware-pvscsi', '--as', recovered, '--stable-for', '5s'];
   return (await system.json<{ runId: string }>('recover', ...args, ...options)).runId;
+}
+
+/** By the guest itself, kept by its disk; read by the guest again, wherever it runs then. */
+const notes = '/root/written';
+async function writeIn(machine: string, text: string): Promise<void> {
+  const command = `echo '${text}' >> ${notes} && sync`;
+  expect(await runInGuest(machine, '/bin/sh', '-c', command)).toMatchObject({ exitCode: 0 });
 }
 
 const overlay = () => join(place().runs, runId, 'disk0.qcow2');
@@ -90,6 +125,7 @@ then('a running guest is protected, although the worker is killed in the first c
     ...['--probe', 'counter=/usr/local/bin/counter-status', '--probe-output', '"chain": ?"ok"'],
   );
   serverId = added.id;
+  await writeIn(name, 'at the source');
   await system.muster(['protect', name]);
   const copied = () => (existsSync(place().layers) ? readdirSync(place().layers) : []);
   await killWorkerWhen('the first copy is written', () =>
@@ -210,9 +246,9 @@ then(
     expect(programs.filter((command) => /guestfish|guestfs/.test(command))).toEqual([]);
     expect(programs.filter((command) => command.startsWith('qemu-storage-daemon'))).toHaveLength(1);
     const leases = join(system.dataFolder, 'sites/recovery/leases');
-    for (const file of readdirSync(leases).filter((one) => one.endsWith('.lease'))) {
-      expect([file, await exitCodeOf('flock', '--nonblock', join(leases, file), 'true')]).toEqual([file, 0]);
-    }
+    const files = readdirSync(leases).filter((one) => one.endsWith('.lease'));
+    expect(files).not.toEqual([]);
+    expect(await lockedFiles(files.map((file) => join(leases, file)))).toEqual([]);
   },
 );
 
@@ -259,7 +295,7 @@ then('committed, the running guest stands on its base alone, and replication and
   const before = await counterStatus(recovered);
   await system.muster(['commit', runId, '--reason', 'it works']);
   expect(await closed()).toBe('succeeded');
-  const disks = (await virsh('domblklist', recovered)).split(/\s+/).filter((word) => word.startsWith('/'));
+  const disks = await disksOf(recovered);
   expect(disks).toEqual([expect.stringContaining(place().layers)]);
   const chain = JSON.parse(
     await sh('qemu-img', 'info', '-U', '--backing-chain', '--output=json', disks[0]!),
@@ -275,6 +311,65 @@ then('committed, the running guest stands on its base alone, and replication and
   const after = await counterStatus(recovered);
   expect(after).toMatchObject({ recovered: before.recovered, chain: 'ok' });
   expect(after.current).toBeGreaterThan(before.current);
+});
+
+then(
+  'protected the other way and stopped by a failback, it runs at its first site with what both sites wrote',
+  async () => {
+    const book = join(system.folder, 'failback.yaml');
+    writeFileSync(book, failback);
+    await system.muster(['runbook', 'import', book]);
+    await writeIn(recovered, 'at the recovery site');
+    await system.muster(['protect', name, '--reverse', '--reason', 'the hall has power again']);
+    await eventually('the first site has a point', 120_000, () => pointsAt('production').length > 0 || undefined);
+    const back = ['run', 'failback', '--mode', 'recovery', '--reason', 'back to the hall'];
+    runId = (await system.json<{ runId: string }>(...back)).runId;
+    const plan = async () => (await system.view(runId)) as unknown as PlanView;
+    const asked = await eventually('people are asked to commit', 400_000, async () => {
+      const view = await plan();
+      const [one] = view.waves.flatMap(({ servers }) => servers);
+      if (one?.stage !== 'stuck') return view.parkings.find(({ until }) => until === null);
+      throw new Error(JSON.stringify((await system.view(one.runId!)).parkings));
+    });
+    expect(asked).toMatchObject({ step: 'commit', kind: 'gate' });
+
+    // Stopped in an orderly way, and nothing that it wrote until then is missing.
+    expect(await virsh('domstate', recovered, '--reason')).toContain('shut off');
+    const [disk] = await disksOf(recovered);
+    const last = await lastNumberOnDisk(disk!, system.folder);
+    expect(await counterStatus(returned)).toMatchObject({ recovered: last, chain: 'ok' });
+    expect(await runInGuest(returned, '/bin/cat', notes)).toEqual({
+      exitCode: 0,
+      stdout: 'at the source\nat the recovery site\n',
+    });
+    await system.muster(['commit', runId, '--reason', 'it is home']);
+    expect(await closed()).toBe('succeeded');
+  },
+);
+
+then('protected as at first it is replicated again, and of the failback only the machines are left', async () => {
+  await system.muster(['protect', name, '--reverse', '--reason', 'as at first']);
+  await eventually('points are taken', 120_000, () => pointsAt('recovery').length >= 2 || undefined);
+  expect(await replicas()).toMatchObject([{ serverName: name, state: 'replicating', heldBy: null }]);
+  const latest = pointsAt('recovery').at(-1)!;
+  expect(await lastNumberOnPoint(place().folder, latest, system.folder)).toBeGreaterThan(
+    (await counterStatus(returned)).recovered,
+  );
+
+  expect(await machinesNamed(name)).toEqual([name, returned, recovered].sort());
+  expect(await virsh('domstate', recovered)).toBe('shut off');
+  expect(await virsh('checkpoint-list', recovered, '--name')).toBe('');
+  // The machines' own disks: of the replica that went back nothing else is left, and of the first one its new points.
+  const here = system.replica(serverId, 'production');
+  expect(readdirSync(here.layers).map((file) => join(here.layers, file))).toEqual(await disksOf(returned));
+  expect([existsSync(here.points), existsSync(here.runs)]).toEqual([false, false]);
+  const layers = pointsAt('recovery').flatMap((point) => point.disks.map(({ file }) => join(place().folder, file)));
+  const last = layers.at(-1)!;
+  // A cycle may be writing the next one.
+  const there = readdirSync(place().layers).map((file) => join(place().layers, file));
+  expect(there.filter((file) => file <= last)).toEqual([...layers, ...(await disksOf(recovered))].sort());
+  const daemons = processesNaming(system.folder).filter(({ command }) => command.startsWith('qemu-storage-daemon'));
+  expect(daemons.map(({ command }) => command.includes(place().folder))).toEqual([true]);
 });
 
 test('taken away, it leaves no machine, pool, program or folder', async () => {

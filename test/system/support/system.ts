@@ -34,7 +34,8 @@ export interface System {
   view(runId: string): Promise<RunView>;
   /** The worker that polls now. */
   workerPid(): number;
-  replica(serverId: string): ReplicaPlace;
+  /** At the recovery site, or at another one. */
+  replica(serverId: string, siteId?: string): ReplicaPlace;
   close(): Promise<void>;
 }
 
@@ -69,7 +70,8 @@ export async function openSystem(machine: string, settings: SystemSettings = {})
   };
   // JSON is YAML.
   if (settings.sites !== undefined) writeFileSync(join(folder, 'muster.json'), JSON.stringify(settings.sites));
-  const replica = (serverId: string) => placeOf(join(dataFolder, 'sites/recovery/replicas'), '/run/muster', serverId);
+  const replica = (serverId: string, siteId = 'recovery') =>
+    placeOf(join(dataFolder, 'sites', siteId, 'replicas'), '/run/muster', serverId);
   let stack: ChildProcess | undefined;
   const run = (args: readonly string[], exitCode?: number): Promise<string> => runMuster(env, args, exitCode);
   const get = async <T>(path: string): Promise<T> => {
@@ -101,7 +103,8 @@ export async function openSystem(machine: string, settings: SystemSettings = {})
       if (settings.uri === undefined) await removeMachines(machine, folder);
       for (const { pid } of processesNaming(folder)) kill(pid);
       await survivors(processesNaming(folder), 10_000);
-      for (const id of serverIds(dataFolder)) rmSync(replica(id).socketFolder, { recursive: true, force: true });
+      for (const [siteId, id] of replicasIn(dataFolder))
+        rmSync(replica(id, siteId).socketFolder, { recursive: true, force: true });
       rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -115,9 +118,12 @@ function kill(pid: number): void {
   }
 }
 
-function serverIds(dataFolder: string): string[] {
-  const replicas = join(dataFolder, 'sites/recovery/replicas');
-  return existsSync(replicas) ? readdirSync(replicas) : [];
+/** Of every site: its id and the server's. */
+function replicasIn(dataFolder: string): [siteId: string, serverId: string][] {
+  const ids = (folder: string) => (existsSync(folder) ? readdirSync(folder) : []);
+  return ids(join(dataFolder, 'sites')).flatMap((siteId) =>
+    ids(join(dataFolder, 'sites', siteId, 'replicas')).map((id): [string, string] => [siteId, id]),
+  );
 }
 
 function runMuster(env: NodeJS.ProcessEnv, args: readonly string[], exitCode = 0): Promise<string> {
