@@ -13,7 +13,10 @@ export interface Places {
   readonly runbooks: readonly string[];
 }
 
-export const nowhere: Places = { sites: [], runbooks: [] };
+/** One of several things that a request names, in words: `server db01`. The role has to hold at each. */
+export interface NamedPlaces extends Places {
+  readonly what: string;
+}
 
 export const placesOfRecovery = ({ target, partOf }: Pick<RecoveryOrder, 'target' | 'partOf'>): Places => ({
   sites: [target.siteId],

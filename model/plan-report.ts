@@ -9,7 +9,8 @@ import type { Provenance } from './order';
 import { planExceptions, type PlanException } from './plan-exceptions';
 import { planRehearsed, type PlanRehearsed } from './plan-rehearsed';
 import type { ChildRun } from './plan-view/child-run';
-import { planView, type HoldView, type PlanView } from './plan-view/plan-view';
+import { recoveredWords } from './plan-counts';
+import { everyServer, planView, type HoldView, type PlanView } from './plan-view/plan-view';
 import { stepCosts, type StepCost } from './plan-view/step-costs';
 import type { PastPlan } from './plan-view/past-plan';
 import type { Headline, Tone } from './report';
@@ -173,7 +174,7 @@ function headlineOf(view: PlanView, exceptions: readonly PlanException[]): Headl
       const many = exceptions.length === 0 ? 'exceptions' : count(exceptions.length, 'exception');
       const title = clean ? `${verb} and proven` : `${verb}, with ${many}`;
       const tone: Tone = clean && missed === '' ? 'good' : 'warning';
-      return { tone, title, sentence: `${order.runbook.title}: ${servers} ${took}.${missed}` };
+      return { tone, title, sentence: `${order.runbook.title}: ${endWords(view)}, ${took}.${missed}` };
     }
     case 'aborted':
     case 'failed': {
@@ -190,6 +191,13 @@ function headlineOf(view: PlanView, exceptions: readonly PlanException[]): Headl
         sentence: `This report was made before the run had ended: ${servers} are done.${missed}`,
       };
   }
+}
+
+/** Those of included runbooks at any depth with its own. */
+function endWords(view: PlanView): string {
+  const ended = everyServer(view).filter(({ stage }) => stage.startsWith('succeeded'));
+  const unproven = ended.filter(({ skipped }) => skipped.includes('prove-boot'));
+  return recoveredWords(`${ended.length} of ${view.serverCount} servers`, view.order.mode, unproven.length);
 }
 
 const openTitles = {

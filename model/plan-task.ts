@@ -1,4 +1,6 @@
 /** How long a worker may take for one workflow task of a plan. */
+import { serverCountOf, type PlanOrder } from './plan';
+import { areLimits } from './runbook/places';
 
 /** A history of 8,000 events, of 1,300 servers, is replayed in 8 s of processor time (6 ms a server), which the other runs of a worker share. */
 const msPerServer = 50;
@@ -9,8 +11,11 @@ const mostMs = 120_000;
 
 /**
  * A worker that comes new to a plan replays its whole history within one task; where that took longer, it would begin again and
- * again. A worker that dies in the middle of a task is missed this long, so small plans are not given more than they need.
+ * again. A worker that dies in the middle of a task is missed this long, so small plans are not given more than they need. A plan with
+ * limits gives places to the servers of all that it includes, and its history has as much of each of those as of its own.
  */
-export function planTaskTimeoutMs({ servers }: { readonly servers: readonly unknown[] }): number {
-  return Math.min(mostMs, leastMs + msPerServer * servers.length);
+export function planTaskTimeoutMs(order: PlanOrder): number {
+  const { servers, parts, plan } = order;
+  const gives = parts.length > 0 && areLimits(plan.limits);
+  return Math.min(mostMs, leastMs + msPerServer * (gives ? serverCountOf(order) : servers.length));
 }

@@ -25,6 +25,8 @@ export interface PlanOrder {
   readonly partOf?: PartOf;
   /** Of an included runbook that is started while the plan that includes it is held: nothing of it is started before that goes on. */
   readonly startsHeld?: PlanHeld;
+  /** Of an included runbook, where a plan above has limits: whom it asks for places. Absent: its own limits alone hold. */
+  readonly placesFrom?: PlacesFrom;
   /** The text, read; what it says of servers is in their orders, and what it includes has become `parts`. */
   readonly plan: RunbookOfPlan;
   readonly servers: readonly ServerOfPlan[];
@@ -41,6 +43,13 @@ export interface PlanOrder {
   readonly requestedAt: string;
   readonly requestedBy: Provenance;
   readonly reason: string;
+}
+
+/** The topmost plan above that has limits, and the way down from it: names of included runbooks and their runs, this one last. */
+export interface PlacesFrom {
+  readonly workflowId: string;
+  readonly path: readonly string[];
+  readonly runs: readonly string[];
 }
 
 /** What a plan tells those that it includes. */

@@ -164,6 +164,39 @@ export const holdUpdate = defineUpdate<{ accepted: true }, [HoldRequest]>('hold'
 /** From a plan to those that it includes, when people hold it as a whole, and when they let it go on. */
 export const planHeldSignal = defineSignal<[PlanHeld]>('planHeld');
 
+/**
+ * From an included plan to the topmost plan above it that has limits, which gives places within the limits of every plan between
+ * them: what may start but for a place, and what has done with its own. By names of its servers.
+ *
+ * Nothing is lost when one is: a plan that cannot be told is no more, and then the included one goes on alone, within its own limits.
+ */
+export const placesAskedSignal = defineSignal<[PlacesAsked]>('placesAsked');
+export interface PlacesAsked {
+  readonly from: { readonly runId: string; readonly workflowId: string };
+  /** From below the plan that is asked down to the one that asks: names of included runbooks, and their runs. */
+  readonly path: readonly string[];
+  readonly runs: readonly string[];
+  /** Rises: what comes a second time, or late, is not followed. */
+  readonly n: number;
+  /** From now on these want a place. */
+  readonly wants: readonly string[];
+  /** These have and want none any more. */
+  readonly leaves: readonly string[];
+  /** Runs of what it includes that are over: what they have and want is free. */
+  readonly over: readonly string[];
+}
+
+/** To the plan that asked. */
+export const placesGivenSignal = defineSignal<[PlacesGiven]>('placesGiven');
+export interface PlacesGiven {
+  /** `n` of the last that was heard from it: a place that it gave back since is not meant. */
+  readonly heard: number;
+  /** These have a place until they leave it. */
+  readonly servers: readonly string[];
+  /** The plan between them has been ended outside Muster: nobody is asked any more. */
+  readonly alone: boolean;
+}
+
 /** To a server's rehearsal, from a recovery of the same server: it ends and cleans up, so that the recovery never waits for it. */
 export const yieldToSignal = defineSignal<[{ readonly runId: string; readonly by: Provenance }]>('yieldTo');
 

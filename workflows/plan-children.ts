@@ -4,6 +4,7 @@ import {
   CancelledFailure,
   getExternalWorkflowHandle,
   ParentClosePolicy,
+  patched,
   setHandler,
   startChild,
   workflowInfo,
@@ -25,11 +26,12 @@ import {
   type Verdict,
   type WaitingChild,
 } from './messages';
-import { endedBadly, failed, occupied, recorded } from './plan-failures';
+import { aborted, endedBadly, failed, occupied, recorded } from './plan-failures';
 import type { ChildOrder } from './plan-orders';
 import type { RunOutcome } from './runner/conduct';
 import type { GaveUp } from './runner/run';
 import { Turns } from './turns';
+import { Wake } from './wake';
 
 /** Commands of one workflow task travel in one message of at most 4 MB; an order is some kilobytes. */
 const startsAtOnce = 100;
@@ -46,6 +48,8 @@ interface Child extends Pick<ChildOrder, 'id' | 'name' | 'runId' | 'workflowId'>
   /** Resolves when it is proven or over; and when it is over. No condition for each: all are asked after every event. */
   readonly provenOrOver: Wake;
   readonly over: Wake;
+  /** The next time that something of it begins to wait for people. */
+  nextWait: Wake;
 }
 
 export interface Recovered {
@@ -80,6 +84,8 @@ export class ChildRuns {
   onGaveWay: (why: NonNullable<RunOutcome['gaveWay']>) => void = () => undefined;
   /** Called when a run that the plan cannot do without has given up, in a plan that gives up itself. */
   onGaveUp: (id: NodeId, name: string, why: GaveUp) => void = () => undefined;
+  /** Called when a run is over, however it ended. */
+  onOver: (id: NodeId, runId: string) => void = () => undefined;
   private isFinishing = false;
   private started = false;
   /** What included plans are told. */
@@ -98,6 +104,7 @@ export class ChildRuns {
       const child = this.byRunId.get(runId);
       if (child === undefined) return;
       child.waits = waits;
+      if (waits !== null) child.nextWait.wake();
       this.onWaits(child.name, runId, waits);
     });
   }
@@ -115,6 +122,24 @@ export class ChildRuns {
     return [...this.latest.values()].flatMap(({ name, runId, waits, outcome }) =>
       waits === null || outcome !== null ? [] : [{ name, runId, ...waits }],
     );
+  }
+
+  /** Those that go on waiting when the plan is aborted now: they are cleaned up already. */
+  waitingStill(): WaitingChild[] {
+    return this.isFinishing ? this.waiting() : [];
+  }
+
+  /**
+   * Resolves when it begins to wait for people, in a rehearsal: what it depends on is not kept waiting with it, for the machines reach
+   * nobody, and who cleans up after a good rehearsal keeps no order either. Never in a recovery.
+   */
+  async stuckInUndo(id: NodeId): Promise<void> {
+    const child = this.latest.get(id);
+    if (child === undefined || this.order.mode === 'recovery') return new Promise(() => undefined);
+    child.nextWait = new Wake();
+    await child.nextWait.promise;
+    // A history of an earlier version waits for each.
+    if (!patched('undone-past-the-stuck')) return new Promise(() => undefined);
   }
 
   /** Last hash of each run's chain, of all that were ever started and are over. */
@@ -194,8 +219,11 @@ export class ChildRuns {
     const startedMs = Date.now();
     this.isFinishing = true;
     const open = [...this.latest.values()].filter((child) => child.outcome === null);
-    await Promise.all(open.map((child) => this.tell(child, verdict, reason)));
-    await Promise.all(open.map((child) => child.over.promise));
+    const scope = CancellationScope.current();
+    // Shielded: what is over is over for all of them, also where an abort comes meanwhile.
+    await CancellationScope.nonCancellable(() => Promise.all(open.map((child) => this.tell(child, verdict, reason))));
+    const over = Promise.all(open.map((child) => child.over.promise));
+    await Promise.race([over, aborted(scope, over)]);
     const failed = open.filter(({ outcome }) => !outcome!.state.startsWith('succeeded')).map(({ name }) => name);
     const withExceptions = [...this.latest.values()]
       .filter(({ outcome }) => outcome?.state === 'succeeded-with-exceptions')
@@ -226,7 +254,7 @@ export class ChildRuns {
     const handle = await startChild(workflowType, options).catch(async (error: unknown) => {
       throw error instanceof WorkflowExecutionAlreadyStartedError ? await occupied(order) : error;
     });
-    const wakes = { provenOrOver: new Wake(), over: new Wake() };
+    const wakes = { provenOrOver: new Wake(), over: new Wake(), nextWait: new Wake() };
     const fresh = { proven: false, shown: null, outcome: null, waits: null };
     const child: Child = { id, name, runId, workflowId, ...fresh, ...wakes };
     this.latest.set(id, child);
@@ -235,6 +263,7 @@ export class ChildRuns {
     const lost: RunOutcome = { runId, state: 'aborted', summary: 'It was ended outside Muster.' };
     const end = (outcome: RunOutcome): void => {
       child.outcome = outcome;
+      this.onOver(id, runId);
       if (outcome.gaveWay !== undefined && !this.isFinishing) this.onGaveWay(outcome.gaveWay);
       child.provenOrOver.wake();
       child.over.wake();
@@ -263,10 +292,4 @@ export class ChildRuns {
         .catch(() => undefined);
     });
   }
-}
-
-/** A promise and what resolves it. */
-class Wake {
-  wake: () => void = () => undefined;
-  readonly promise = new Promise<void>((resolve) => (this.wake = resolve));
 }

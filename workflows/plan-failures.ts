@@ -1,5 +1,6 @@
 /** What an attempt at a run of a plan comes to: its result as a step's, or the failure that people are told. */
 import { ApplicationFailure } from '@temporalio/common';
+import { patched, type CancellationScope } from '@temporalio/workflow';
 import type { Outcome } from '../activities/contract';
 import type { ChildOrder } from './plan-orders';
 import type { RunOutcome } from './runner/conduct';
@@ -40,3 +41,10 @@ export function failed(message: string, remedy: string): ApplicationFailure {
   };
   return ApplicationFailure.create({ type: 'OperatorError', message, nonRetryable: true, details: [details] });
 }
+
+/** An abort that comes while `over` is waited for; a history of an earlier version waits for all of them. @throws CancelledFailure when the plan is aborted */
+export const aborted = (scope: CancellationScope, over: Promise<unknown>): Promise<unknown> =>
+  scope.cancelRequested.catch((error: unknown) => {
+    if (patched('abort-reaches-clean-up')) throw error;
+    return over;
+  });

@@ -4,6 +4,7 @@ import { runbooksOf } from '../model/access';
 import type { RecoveryOrder } from '../model/order';
 import type { PartOfPlan, PlanOrder, ServerOfPlan } from '../model/plan';
 import type { NodeId } from '../model/runbook/graph';
+import { areLimits } from '../model/runbook/places';
 import { lockOf, planWorkflowId, planWorkflowType, recoveryWorkflowType } from './messages';
 import { planTaskTimeoutMs } from '../model/plan-task';
 
@@ -39,7 +40,8 @@ export function orderOfServer(plan: PlanOrder, { name, failure, order }: ServerO
 }
 
 export function orderOfPart(plan: PlanOrder, { name, order }: PartOfPlan, isFirst: boolean): ChildOrder {
-  const part = { ...(isFirst ? order : renewed(order)), partOf: partOf(plan) };
+  const own = isFirst ? order : renewed(order);
+  const part = { ...own, partOf: partOf(plan), ...placesFrom(plan, name, own.runId) };
   const { runId, tenantId, requestedBy } = part;
   return {
     ...{ id: `include:${name}`, name: `runbook ${name}`, isOptional: false, runId },
@@ -56,6 +58,13 @@ const partOf = (plan: PlanOrder): NonNullable<PlanOrder['partOf']> => ({
   workflowId: workflowInfo().workflowId,
   runbooks: runbooksOf(plan),
 });
+
+/** Whoever is asked knows of the limits of all between. */
+function placesFrom({ plan, placesFrom: from }: PlanOrder, name: string, runId: string): Pick<PlanOrder, 'placesFrom'> {
+  if (from !== undefined) return { placesFrom: { ...from, path: [...from.path, name], runs: [...from.runs, runId] } };
+  if (!areLimits(plan.limits)) return {};
+  return { placesFrom: { workflowId: workflowInfo().workflowId, path: [name], runs: [runId] } };
+}
 
 /** Of a plan that is started again each run is a new one, with a record of its own. */
 function renewed(order: PlanOrder): PlanOrder {

@@ -3,7 +3,8 @@
  * without a proof because it was skipped, those that the plan goes on without, and what else was not done.
  */
 import type { PlanOrder } from '../model/plan';
-import type { NodeKind } from '../model/runbook/graph';
+import { recoveredWords } from '../model/plan-counts';
+import type { NodeId, NodeKind } from '../model/runbook/graph';
 import { isScriptItem } from '../model/runbook/script-places';
 import { readProof, rungsNotShown } from '../model/results';
 import type { Shown } from './messages';
@@ -103,11 +104,21 @@ export function provenWords(run: Run<PlanOrder>, children: ChildRuns): string {
   ].join('. ');
 }
 
+/** Of the runs that ended well: servers that stand without a proof, those of included runbooks, too. */
+function unprovenOf({ servers, parts }: PlanOrder, children: ChildRuns): string[] {
+  const of = (id: NodeId): readonly string[] => {
+    const child = children.standing(id);
+    return child?.state?.startsWith('succeeded') === true ? (child.shown?.unproven ?? []) : [];
+  };
+  return [...servers.map(({ name }) => of(`server:${name}`)), ...parts.map(({ name }) => of(`include:${name}`))].flat();
+}
+
 /** For the end of the run. */
 export function succeededWords(order: PlanOrder, children: ChildRuns): string {
   const succeeded = (kind: NodeKind, all: readonly { readonly name: string }[]): number =>
     all.filter(({ name }) => children.standing(`${kind}:${name}`)?.state?.startsWith('succeeded') === true).length;
-  return countWords(order, { server: succeeded('server', order.servers), include: succeeded('include', order.parts) });
+  const counts = { server: succeeded('server', order.servers), include: succeeded('include', order.parts) };
+  return recoveredWords(countWords(order, counts), order.mode, unprovenOf(order, children).length);
 }
 
 /** `2 of 3 servers`, with the included runbooks where there are any. */

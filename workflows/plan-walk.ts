@@ -1,10 +1,10 @@
 /** The way forward through a plan: every node in its time, within the limits and what people hold. */
-import { condition } from '@temporalio/workflow';
 import type { PlanOrder } from '../model/plan';
 import type { PlanNode } from '../model/runbook/graph';
 import { Scheduler } from '../model/runbook/scheduler';
 import type { ChildRuns } from './plan-children';
-import { Holds } from './plan-holds';
+import { Holds, type HeldPlaces } from './plan-holds';
+import type { RoomOfPlan } from './plan-places';
 import { graphOf } from './plan-undo';
 import { Interrupted, type Run } from './runner/run';
 
@@ -12,11 +12,13 @@ import { Interrupted, type Run } from './runner/run';
 export async function walk(
   run: Run<PlanOrder>,
   children: ChildRuns,
+  held: HeldPlaces,
+  room: RoomOfPlan,
   perform: (node: PlanNode) => Promise<void>,
 ): Promise<void> {
   const graph = graphOf(run.order);
-  const scheduler = schedulerOf(run.order, graph);
-  const holds = new Holds(run, children, graph, scheduler);
+  const scheduler = new Scheduler(graph, room);
+  const holds = new Holds(run, children, graph, scheduler, held);
   const running = new Set<Promise<void>>();
   // Gates wait for people; only servers and included runbooks are something that runs.
   let atWork = 0;
@@ -38,20 +40,20 @@ export async function walk(
       });
     running.add(work);
   };
+  room.begin(run);
   while (!scheduler.isOver && failed === null) {
     for (const node of scheduler.take()) start(node);
-    const before = ended + holds.changes;
-    await condition(() => ended + holds.changes > before || run.interrupt !== null);
+    room.offer(scheduler.withoutRoom());
+    const before = ended + holds.changes + room.changes;
+    const isIdle = running.size === 0 && scheduler.withoutRoom().length === 0;
+    await holds.wait(() => ended + holds.changes + room.changes > before || run.interrupt !== null, isIdle);
     if (run.interrupt !== null) failed ??= new Interrupted();
   }
+  room.leave();
   await Promise.allSettled(running);
-  if (failed !== null) throw failed;
+  if (failed !== null) {
+    holds.leave();
+    throw failed;
+  }
   holds.end();
-}
-
-function schedulerOf(order: PlanOrder, graph: ReturnType<typeof graphOf>): Scheduler {
-  const places = new Map(
-    order.servers.map(({ name, datastore, order: { target } }) => [name, { siteId: target.siteId, datastore }]),
-  );
-  return new Scheduler(graph, order.plan.limits, (name) => places.get(name)!);
 }

@@ -10,7 +10,10 @@ import { planHeader, withoutServersOfParts, type PlanHeader, type PlanOrder } fr
 import type { PlanNode } from '../model/runbook/graph';
 import { ChildRuns, type Recovered } from './plan-children';
 import { commitPlan } from './plan-commit';
+import { HeldPlaces } from './plan-holds';
 import { orderOfPart, orderOfServer, type ChildOrder } from './plan-orders';
+import { PlacesAbove } from './plan-places-above';
+import { PlacesHere, type RoomOfPlan } from './plan-places';
 import { cleanUp, makeNetworks, tryOut } from './plan-rehearsal';
 import { scriptsOfWave, scriptsOfWavesDone } from './plan-scripts';
 import { nodeOf, placeOfNode, undoPlan } from './plan-undo';
@@ -24,18 +27,18 @@ import type { Input, Run } from './runner/run';
 import * as steps from './runner/steps';
 import { listenToPlan } from './runner/verdict';
 
-const planOrders: OrderKind<PlanOrder> = {
+const planOrders = (children: ChildRuns): OrderKind<PlanOrder> => ({
   // Nothing of a plan can be corrected: its servers' runs are, each by itself.
   corrected: (order) => order,
   rules: rulesOfPlan,
-  unwind: undoPlan,
+  unwind: (order, undos, undoOne) => undoPlan(order, undos, undoOne, (id) => children.stuckInUndo(id)),
   open: (run) =>
     run.emit(
       'plan-opened',
       { order: headerOf(run.order), declaration: run.declaration.name, versions: { temporalSdk: '1.24.0' } },
       { by: run.order.requestedBy },
     ),
-};
+});
 
 /** How much of the record goes together follows from its size: what an earlier version began goes on as it wrote. */
 function headerOf(order: PlanOrder): PlanHeader {
@@ -45,12 +48,15 @@ function headerOf(order: PlanOrder): PlanHeader {
 
 export function plan(order: PlanOrder): Promise<RunOutcome> {
   const children = new ChildRuns(order);
-  return conductAny(order, declarationOfPlan(order), planOrders, (run) => runPlan(run, children));
+  const held = new HeldPlaces();
+  const room = order.placesFrom === undefined ? new PlacesHere(order) : new PlacesAbove(order, order.placesFrom);
+  return conductAny(order, declarationOfPlan(order), planOrders(children), (run) => runPlan(run, children, held, room));
 }
 
-async function runPlan(run: Run<PlanOrder>, children: ChildRuns): Promise<string> {
+async function runPlan(run: Run<PlanOrder>, children: ChildRuns, held: HeldPlaces, room: RoomOfPlan): Promise<string> {
   const { order } = run;
   run.waitingChildren = () => children.waiting();
+  run.stillWaiting = () => children.waitingStill();
   run.childHashes = () => children.hashes();
   children.onWaits = (name, runId, waits) => {
     if (waits === null) return run.emit('child-goes-on', { runId }, { item: name });
@@ -65,10 +71,15 @@ async function runPlan(run: Run<PlanOrder>, children: ChildRuns): Promise<string
   children.onGaveUp = (id, name, { afterMs, cause }) => {
     if (run.canAbort) run.giveUp(placeOfNode(id), 0, afterMs, `${name}: ${cause}`);
   };
+  children.onOver = (id, runId) => {
+    if (id.startsWith('include:')) room.partOver(runId);
+    // Undone, it has no place any more, also while others of this plan are not undone yet.
+    else if (run.phase === 'undoing') room.end(id.slice('server:'.length));
+  };
   const parent = order.partOf === undefined ? null : listenToPlan(run, order.partOf, () => standingOf(run, children));
 
   if (order.mode === 'rehearsal') await makeNetworks(run);
-  await recoverAll(run, children);
+  await recoverAll(run, children, held, room);
   await parent?.commit('await-plan');
   if (order.mode === 'rehearsal') {
     if (parent === null) await tryOut(run, children);
@@ -76,17 +87,16 @@ async function runPlan(run: Run<PlanOrder>, children: ChildRuns): Promise<string
   } else {
     await commitPlan(run, children, parent !== null);
   }
-  const done = order.mode === 'rehearsal' ? 'rehearsed' : 'recovered';
-  return `${order.runbook.title}: ${succeededWords(order, children)} ${done}.`;
+  return `${order.runbook.title}: ${succeededWords(order, children)}.`;
 }
 
-async function recoverAll(run: Run<PlanOrder>, children: ChildRuns): Promise<void> {
+async function recoverAll(run: Run<PlanOrder>, children: ChildRuns, held: HeldPlaces, room: RoomOfPlan): Promise<void> {
   const { order } = run;
   const servers = new Map(order.servers.map((server) => [server.name, server]));
   const parts = new Map(order.parts.map((part) => [part.name, part]));
   run.announce('recover');
   if (parts.size > 0) run.announce('include');
-  await walk(run, children, async (node: PlanNode) => {
+  await walk(run, children, held, room, async (node: PlanNode) => {
     switch (node.kind) {
       case 'server':
         return recover(run, children, node, (isFirst) => orderOfServer(order, servers.get(node.name)!, isFirst));

@@ -1,5 +1,6 @@
 /** A plan before it runs: its waves with their expected times, what makes it as long as it is, and what will ask whom. */
 import type { Mode } from '../order';
+import type { PhysicalMachineFacts } from '../orders/build-order';
 import type { PlanOrder, ServerOfPlan } from '../plan';
 import type { CommitPolicy, Gate, People } from '../runbook/runbook';
 import { expectations, timesOf, type Expect } from './expectations';
@@ -50,9 +51,11 @@ export interface PreviewedServer extends Span {
   readonly expected: Expected | null;
 }
 
+type PhysicalMachines = Readonly<Record<string, readonly PhysicalMachineFacts[]>>;
+
 /** Somebody will be asked; people's time is not in any of the times. */
 export interface Ask {
-  readonly kind: 'gate' | 'power-on' | 'try-out' | 'commit';
+  readonly kind: 'gate' | 'power-on' | 'power-off' | 'try-out' | 'commit';
   readonly runbook: string;
   /** The wave or server; null: the whole. */
   readonly of: string | null;
@@ -65,7 +68,8 @@ export interface Ask {
   readonly atMs: number;
 }
 
-export function previewOf(order: PlanOrder, past: readonly PastTimes[]): Preview {
+/** @param machines physical ones by site: some are switched by people, who are asked then */
+export function previewOf(order: PlanOrder, past: readonly PastTimes[], machines: PhysicalMachines = {}): Preview {
   const expect = expectations(past);
   const plan = simulate(order, (server) => timesOf(expect(server)));
   const runbooks = previewed(order, plan, expect, []).sort((a, b) => a.startsMs - b.startsMs);
@@ -77,7 +81,7 @@ export function previewOf(order: PlanOrder, past: readonly PastTimes[]): Preview
     unknown: servers.filter(({ expected }) => expected === null).map(({ name }) => name),
     runbooks,
     limitedBy: plan.limitedBy,
-    asks: asksOf(order, plan, true).sort((a, b) => a.atMs - b.atMs),
+    asks: asksOf(order, plan, machines, true).sort((a, b) => a.atMs - b.atMs),
     objectives: reachOf(order, plan, expect),
   };
 }
@@ -125,7 +129,7 @@ function gateOf({ plan, mode }: PlanOrder, name: string | null): Gate | null {
   return gate === undefined || !gate.in.includes(mode) ? null : gate;
 }
 
-function asksOf(order: PlanOrder, plan: SimulatedPlan, outermost: boolean): Ask[] {
+function asksOf(order: PlanOrder, plan: SimulatedPlan, machines: PhysicalMachines, outermost: boolean): Ask[] {
   const runbook = order.runbook.name;
   const decide = { who: order.plan.access.decide, approvals: 1, otherwise: null, withinMs: null };
   const gates = order.plan.waves.flatMap((wave): Ask[] => {
@@ -135,16 +139,35 @@ function asksOf(order: PlanOrder, plan: SimulatedPlan, outermost: boolean): Ask[
       : [{ kind: 'gate', runbook, of: wave.name, ...gateAsk(gate), atMs: plan.waves.get(wave.name)!.startsMs }];
   });
   const twoSee = order.plan.access.fourEyes.includes('power-on');
-  const powerOns = order.servers
+  const powers = order.servers.flatMap((server): Ask[] => {
+    const { name } = server;
+    const byHand = handOf(server, machines);
+    const asked = { ...decide, runbook, of: name, atMs: plan.servers.get(name)!.endsMs };
+    const on =
+      byHand === null ? `May ${name} be powered on?` : `Switch ${byHand.machine} on: ${byHand.how} Then approve`;
+    const off = byHand === null ? '' : `Switch ${byHand.machine} off: ${byHand.how} Then retry`;
     // A rehearsal's machine reaches nobody: two people are asked only where one would be.
-    .filter((server) => server.order.powerOn === 'decision' || (twoSee && order.mode === 'recovery'))
-    .map(({ name }): Ask => {
-      const { endsMs } = plan.servers.get(name)!;
-      const asked = { ...decide, question: `May ${name} be powered on?`, approvals: twoSee ? 2 : 1 };
-      return { kind: 'power-on', runbook, of: name, ...asked, atMs: endsMs };
-    });
-  const parts = order.parts.flatMap((part) => asksOf(part.order, plan.parts.get(part.name)!, false));
-  return [...gates, ...powerOns, ...parts, ...(outermost ? lastAsk(order, plan) : [])];
+    const asks = server.order.powerOn === 'decision' || byHand !== null || (twoSee && order.mode === 'recovery');
+    return [
+      ...(asks ? [{ ...asked, kind: 'power-on' as const, question: on, approvals: twoSee ? 2 : 1 }] : []),
+      // Cleaned up, it is stuck until somebody says that it is off.
+      ...(byHand !== null && order.mode === 'rehearsal'
+        ? [{ ...asked, kind: 'power-off' as const, question: off, atMs: plan.endsMs }]
+        : []),
+    ];
+  });
+  const parts = order.parts.flatMap((part) => asksOf(part.order, plan.parts.get(part.name)!, machines, false));
+  return [...gates, ...powers, ...parts, ...(outermost ? lastAsk(order, plan) : [])];
+}
+
+/** null: it is switched by a program. */
+function handOf(
+  { order: { target } }: ServerOfPlan,
+  machines: PhysicalMachines,
+): { machine: string; how: string } | null {
+  const { siteId, machineName, hardware } = target;
+  const known = hardware.kind === 'physical' ? machines[siteId]?.find(({ name }) => name === machineName) : undefined;
+  return known?.powerByPerson === undefined ? null : { machine: machineName, how: known.powerByPerson };
 }
 
 function gateAsk(gate: Gate): Pick<Ask, 'question' | 'who' | 'approvals' | 'otherwise' | 'withinMs'> {

@@ -1,12 +1,14 @@
 /**
- * A plan run through in thought: the scheduler of the real one, with expected times in place of real ones. People are taken to
- * answer at once; what never ran takes no time, and everything behind it says `atLeast`.
+ * A plan run through in thought with all that it includes: the scheduler and the places of the real one, with expected times in
+ * place of real ones. People are taken to answer at once; what never ran takes no time, and everything behind it says `atLeast`.
  */
 import type { PlanOrder, RunbookOfPlan, ServerOfPlan } from '../plan';
 import type { RecoveryOption } from '../replica';
 import { planGraph, type NodeId, type PlanGraph, type PlanNode } from '../runbook/graph';
+import { Places } from '../runbook/places';
 import { Scheduler } from '../runbook/scheduler';
 import { Agenda } from './agenda';
+import { BootTurns } from './boot-turns';
 
 export interface Span {
   readonly startsMs: number;
@@ -18,7 +20,7 @@ export interface Span {
 /** What a start waited for: the end of something that it comes after, a place within a limit, or its turn to boot. */
 export interface Cause {
   readonly kind: 'after' | 'limit' | 'boot';
-  /** Of the server or included runbook whose end let it start. */
+  /** Of the server or included runbook whose end let it start; with a limit that reaches further, of a server of another runbook. */
   readonly name: string;
 }
 
@@ -89,55 +91,84 @@ interface Seen {
 }
 
 /** Times count from the start of the outermost plan. @throws Error on a cycle; buildPlan has refused it before. */
-export function simulate(order: OrderInThought, timesOf: TimesOf, startsMs = 0): SimulatedPlan {
-  return new Simulation(order, timesOf, startsMs).run();
+export function simulate(order: OrderInThought, timesOf: TimesOf): SimulatedPlan {
+  const thought: Thought = { agenda: new Agenda(), boots: new BootTurns(), plans: [], nowMs: 0 };
+  const whole = new Simulation(order, timesOf, new Places(order), thought);
+  whole.begin(() => undefined);
+  for (let next = thought.agenda.take(); next !== undefined; next = thought.agenda.take()) {
+    thought.nowMs = next.atMs;
+    next.what();
+  }
+  return whole.result();
+}
+
+/** What a plan shares with those that it includes. */
+interface Thought {
+  readonly agenda: Agenda<() => void>;
+  readonly boots: BootTurns;
+  /** In the order in which they get places. */
+  readonly plans: Simulation[];
+  nowMs: number;
+}
+
+/** What has just ended, in this plan or, with `node` null, in another one, where it made room. */
+interface Ended {
+  readonly node: PlanNode | null;
+  readonly name: string;
+  readonly atLeast: boolean;
 }
 
 class Simulation {
-  private readonly agenda = new Agenda<() => void>();
   private readonly scheduler: Scheduler;
   private readonly seen = new Map<NodeId, Seen>();
-  private readonly parts = new Map<string, SimulatedPlan>();
+  private readonly parts: ReadonlyMap<string, Simulation>;
   private readonly servers: ReadonlyMap<string, ServerInThought>;
-  private readonly booting = new Map<string, number>();
-  /** Those whose turn to boot has not come, by site; each is told who made room. */
-  private readonly waiting = new Map<string, ((freedBy: string) => void)[]>();
-  private nowMs: number;
   private readonly graph: PlanGraph;
+  private startsMs = 0;
+  /** Called once, when everything of it is over; null while it has not begun, and afterwards. */
+  private whenOver: (() => void) | null = null;
 
   constructor(
     private readonly order: OrderInThought,
     private readonly timesOf: TimesOf,
-    startsMs: number,
+    places: Places,
+    private readonly thought: Thought,
   ) {
-    this.nowMs = startsMs;
+    thought.plans.push(this);
     this.servers = new Map(order.servers.map((server) => [server.name, server]));
     const includes = order.parts.map(({ name, after }) => ({ runbook: name, after }));
     this.graph = planGraph({ waves: order.plan.waves, servers: order.servers, includes });
-    this.scheduler = new Scheduler(this.graph, order.plan.limits, (name) => {
-      const { order, datastore } = this.servers.get(name)!;
-      return { siteId: order.target.siteId, datastore };
-    });
+    this.scheduler = new Scheduler(this.graph, places);
+    this.parts = new Map(
+      order.parts.map((part) => [
+        part.name,
+        new Simulation(part.order, timesOf, places.parts.get(part.name)!, thought),
+      ]),
+    );
   }
 
-  run(): SimulatedPlan {
-    const startsMs = this.nowMs;
+  begin(whenOver: () => void): void {
+    this.startsMs = this.thought.nowMs;
+    this.whenOver = whenOver;
     this.start(null);
-    for (let next = this.agenda.take(); next !== undefined; next = this.agenda.take()) {
-      this.nowMs = next.atMs;
-      next.what();
-    }
-    if (!this.scheduler.isOver) throw new Error('The plan has a cycle; it was not checked before it was used.');
-    return this.result(startsMs);
+    this.endIfOver();
+  }
+
+  private endIfOver(): void {
+    const { whenOver } = this;
+    if (whenOver === null || !this.scheduler.isOver) return;
+    this.whenOver = null;
+    whenOver();
   }
 
   /** Starts what may start now, because `ended` has. */
-  private start(ended: PlanNode | null): void {
+  private start(ended: Ended | null): void {
+    if (this.whenOver === null) return;
     for (const node of this.scheduler.take()) {
       const because = this.causeOf(node, ended);
       const after = node.after.map((id) => this.seen.get(id)!);
-      const unsure = after.some(({ atLeast }) => atLeast) || (ended !== null && this.seen.get(ended.id)!.atLeast);
-      const seen = { startsMs: this.nowMs, endsMs: this.nowMs, atLeast: unsure, because };
+      const atLeast = after.some((one) => one.atLeast) || ended?.atLeast === true;
+      const seen = { startsMs: this.nowMs, endsMs: this.nowMs, atLeast, because };
       this.seen.set(node.id, seen);
       if (node.kind === 'server') this.startServer(node, seen);
       else if (node.kind === 'include') this.startPart(node, seen);
@@ -145,63 +176,77 @@ class Simulation {
     }
   }
 
+  private get nowMs(): number {
+    return this.thought.nowMs;
+  }
+
   /** Waves take no time: behind one stands what ended it. */
-  private causeOf(node: PlanNode, ended: PlanNode | null): Cause | null {
+  private causeOf(node: PlanNode, ended: Ended | null): Cause | null {
     if (ended === null) return null;
-    if (ended.kind === 'server' || ended.kind === 'include') {
-      return { kind: node.after.includes(ended.id) ? 'after' : 'limit', name: ended.name };
+    const { node: own, name } = ended;
+    if (own === null) return { kind: 'limit', name };
+    if (own.kind === 'server' || own.kind === 'include') {
+      return { kind: node.after.includes(own.id) ? 'after' : 'limit', name };
     }
-    const behind = this.seen.get(ended.id)!.because;
+    const behind = this.seen.get(own.id)!.because;
     return behind === null ? null : { ...behind, kind: 'after' };
   }
 
   private startServer(node: PlanNode, seen: Seen): void {
+    const { agenda, boots } = this.thought;
     const server = this.servers.get(node.name)!;
     const times = this.timesOf(server);
     if (times === null) seen.atLeast = true;
     const { beforeBootMs, bootMs } = times ?? { beforeBootMs: 0, bootMs: 0 };
     const { target, bootsAtOnce = Infinity } = server.order;
-    const boot = (freedBy: string | null): void => {
-      this.booting.set(target.siteId, (this.booting.get(target.siteId) ?? 0) + 1);
-      if (freedBy !== null) seen.because = { kind: 'boot', name: freedBy };
-      this.agenda.add(this.nowMs + bootMs, () => {
-        this.booting.set(target.siteId, this.booting.get(target.siteId)! - 1);
-        this.waiting.get(target.siteId)?.shift()?.(node.name);
-        this.end(node, seen);
-      });
-    };
-    this.agenda.add(this.nowMs + beforeBootMs, () => {
-      if ((this.booting.get(target.siteId) ?? 0) < bootsAtOnce) return boot(null);
-      const queue = this.waiting.get(target.siteId) ?? [];
-      this.waiting.set(target.siteId, queue);
-      queue.push(boot);
-    });
+    agenda.add(this.nowMs + beforeBootMs, () =>
+      boots.take(target.siteId, bootsAtOnce, (freedBy) => {
+        if (freedBy !== null) seen.because = { kind: 'boot', name: freedBy };
+        agenda.add(this.nowMs + bootMs, () => {
+          boots.end(target.siteId, bootsAtOnce, node.name);
+          this.end(node, seen);
+        });
+      }),
+    );
   }
 
   private startPart(node: PlanNode, seen: Seen): void {
-    const part = this.order.parts.find(({ name }) => name === node.name)!;
-    const simulated = simulate(part.order, this.timesOf, this.nowMs);
-    this.parts.set(node.name, simulated);
-    if (simulated.atLeast) seen.atLeast = true;
-    this.agenda.add(simulated.endsMs, () => this.end(node, seen));
+    const part = this.parts.get(node.name)!;
+    part.begin(() => {
+      if (part.isUnsure) seen.atLeast = true;
+      this.end(node, seen);
+    });
   }
 
+  private get isUnsure(): boolean {
+    return [...this.seen.values()].some(({ atLeast }) => atLeast);
+  }
+
+  /** A server makes room, in every plan whose limits it counts against. */
   private end(node: PlanNode, seen: Seen): void {
     seen.endsMs = this.nowMs;
     this.scheduler.end(node.id);
-    this.start(node);
+    const { name } = node;
+    const { atLeast } = seen;
+    for (const plan of node.kind === 'server' ? this.thought.plans : [this]) {
+      plan.start({ node: plan === this ? node : null, name, atLeast });
+    }
+    this.endIfOver();
   }
 
-  private result(startsMs: number): SimulatedPlan {
+  /** @throws Error where something of it could not start */
+  result(): SimulatedPlan {
+    if (!this.scheduler.isOver) throw new Error('The plan has a cycle; it was not checked before it was used.');
+    const { startsMs } = this;
     const all = [...this.seen].map(([id, seen]) => ({ ...seen, ...this.graph.nodes.get(id)! }));
     const servers = all.filter(({ kind }) => kind === 'server').map(spanOf);
     return {
       startsMs,
       endsMs: Math.max(startsMs, ...all.map(({ endsMs }) => endsMs)),
-      atLeast: all.some(({ atLeast }) => atLeast),
+      atLeast: this.isUnsure,
       waves: new Map(all.filter(({ kind }) => kind === 'wave').map(({ name }) => [name, this.waveSpan(name)])),
       servers: new Map(servers.map((server) => [server.name, server])),
-      parts: this.parts,
+      parts: new Map([...this.parts].map(([name, part]) => [name, part.result()])),
       limitedBy: this.chain(),
     };
   }

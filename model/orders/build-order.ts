@@ -42,6 +42,8 @@ export interface PhysicalMachineFacts {
   readonly hardware: string;
   readonly cpuCount: number;
   readonly memoryBytes: number;
+  /** What a person has to do to switch it; absent: a controller does. */
+  readonly powerByPerson?: string;
 }
 
 export interface OrderContext {

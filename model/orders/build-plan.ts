@@ -5,7 +5,7 @@
 import type { Intent, Mode, ProofOrder, Provenance } from '../order';
 import type { PartOfPlan, PinnedRunbook, PlanOrder, RunbookOfPlan } from '../plan';
 import { deepestInclusion } from '../runbook/check-order';
-import type { Runbook } from '../runbook/runbook';
+import type { Limits, Runbook } from '../runbook/runbook';
 import type { ServerSpec, SiteId } from '../server';
 import type { PhysicalMachineFacts } from './build-order';
 import { claimedTwice } from './claims';
@@ -70,6 +70,8 @@ export interface Build {
   readonly ownerRunId: string;
   /** How long anything of this plan waits for people before it is given up; null: without end. Nothing within outlasts what includes it. */
   readonly giveUpAfterMs: number | null;
+  /** How many machines of a site boot at the same time, by this plan and those that include it: the fewest count. */
+  readonly boots: Limits['boots'];
   readonly problems: OrderProblem[];
   /** Which runbook recovers each server: one server in two plans would wait for itself. */
   readonly taken: Map<string, string>;
@@ -77,7 +79,7 @@ export interface Build {
 
 /** All problems at once; the order only when there is none. */
 export function buildPlan(ready: ReadyRunbook, inventory: PlanInventory, context: PlanContext): BuiltPlan {
-  const own = { ownerRunId: context.runId, giveUpAfterMs: null };
+  const own = { ownerRunId: context.runId, giveUpAfterMs: null, boots: {} };
   const build: Build = { inventory, context, ...own, problems: [], taken: new Map() };
   const order = planOf(ready, context.runId, build, [ready.runbook.name]);
   unknownPoints(ready.runbook.name, build);
@@ -96,11 +98,16 @@ function giveUpOf({ rehearsal }: Runbook, { context, giveUpAfterMs }: Build): nu
   return context.mode === 'rehearsal' ? Math.min(rehearsal.giveUpAfterMs, giveUpAfterMs ?? Infinity) : null;
 }
 
+function fewest(a: Limits['boots'], b: Limits['boots']): Limits['boots'] {
+  const sites = [...new Set([...Object.keys(a), ...Object.keys(b)])];
+  return Object.fromEntries(sites.map((site) => [site, Math.min(a[site] ?? Infinity, b[site] ?? Infinity)]));
+}
+
 function planOf(ready: ReadyRunbook, runId: string, outer: Build, path: readonly string[]): PlanOrder {
   const { runbook, version, sha256 } = ready;
   const { context } = outer;
   const giveUpAfterMs = giveUpOf(runbook, outer);
-  const build: Build = { ...outer, giveUpAfterMs };
+  const build: Build = { ...outer, giveUpAfterMs, boots: fewest(outer.boots, runbook.limits.boots) };
   const { tenantId, coreId, mode, lostAt, requestedAt, requestedBy, reason } = context;
   const pinned: PinnedRunbook = { name: runbook.name, title: runbook.title, version, sha256 };
   return {

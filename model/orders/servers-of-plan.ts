@@ -131,11 +131,12 @@ const pair = (key: string, value: string | undefined): [string, string][] =>
   value === undefined ? [] : [[key, value]];
 
 /** What the runbook says of failure, people, limits, programs and addresses, as far as it concerns this server. */
-function rulesOf(runbook: Runbook, planned: PlannedServer, server: ServerSpec, { context, giveUpAfterMs }: Build) {
-  const { access, limits } = runbook;
+function rulesOf(runbook: Runbook, planned: PlannedServer, server: ServerSpec, build: Build) {
+  const { context, giveUpAfterMs } = build;
+  const { access } = runbook;
   const optional = planned.failure.kind === 'optional' ? [planned.failure.giveUpAfterMs] : [];
   const giveUp = [...optional, ...(giveUpAfterMs === null ? [] : [giveUpAfterMs])];
-  const boots = limits.boots[server.recoverySiteId];
+  const boots = build.boots[server.recoverySiteId];
   const scripts = scriptsOf(runbook, planned, context.mode);
   const addresses = planned.addresses.flatMap(({ nic, address }) => {
     const settings = address[context.mode];

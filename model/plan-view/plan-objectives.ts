@@ -10,7 +10,7 @@
 import { millisecondsBetween } from '../durations';
 import type { PlanHeader } from '../plan';
 import type { Verdict } from '../objectives';
-import { isDone, type ServerOfPlanView } from './server-of-plan';
+import { isDone, type ServerOfPlanView, type ServerStage } from './server-of-plan';
 
 export interface PlanObjective {
   /** null: the runbook names none. */
@@ -102,10 +102,14 @@ function notRecovered(servers: readonly ServerOfPlanView[]): string {
       ['failed', 'aborted', 'undone'].includes(stage) || (isDone({ stage, ...server }) && provenAt === null),
   );
   if (lost.length === 0) return '';
-  const names = lost.slice(0, mostNamed).map(({ name, stage }) => `${name} (${stage})`);
+  const names = lost.slice(0, mostNamed).map(({ name, stage }) => `${name} (${lostWords(stage)})`);
   const more = lost.length > mostNamed ? ` and ${lost.length - mostNamed} more` : '';
   return `Not recovered: ${names.join(', ')}${more}.`;
 }
+
+/** Of a server that stands all the same, its stage would read as success. */
+const lostWords = (stage: ServerStage): string =>
+  ['failed', 'aborted', 'undone', 'skipped'].includes(stage) ? stage : 'not proven';
 
 function measured(targetMs: number | null, actualMs: number, server: string, because: string): PlanObjective {
   const marginMs = targetMs === null ? null : targetMs - actualMs;

@@ -20,11 +20,15 @@ export const serverStages = [
   'pending',
   'skipped',
   'undone',
+  'unproven',
   'proven',
   'succeeded-with-exceptions',
   'succeeded',
 ] as const;
-/** A run's state, and beside it: pending (not started), proven (waits for the plan's verdict), skipped and undone (by the plan). */
+/**
+ * A run's state, and beside it: pending (not started), proven (waits for the plan's verdict), unproven (the same, but people skipped its
+ * proof), skipped and undone (by the plan).
+ */
 export type ServerStage = (typeof serverStages)[number];
 
 export interface ServerOfPlanView extends Omit<ServerOfHeader, 'runId'> {
@@ -98,10 +102,13 @@ function stageOf({ item, runs }: ServerContext): ServerStage {
   if (last === undefined)
     return item === undefined || item === 'pending' ? 'pending' : item === 'done' ? 'proven' : 'running';
   if (last.state !== 'running') return last.state;
-  return item === 'done' || provenAt(last) !== null ? 'proven' : 'running';
+  if (provenAt(last) !== null) return 'proven';
+  if (item !== 'done') return 'running';
+  // The plan may have heard of a proof before the run's row tells it; a skip stands there before its proof would.
+  return (last.facts?.skipped ?? []).length > 0 ? 'unproven' : 'proven';
 }
 
-const doneStages: readonly ServerStage[] = ['proven', 'succeeded', 'succeeded-with-exceptions', 'skipped'];
+const doneStages: readonly ServerStage[] = ['proven', 'unproven', 'succeeded', 'succeeded-with-exceptions', 'skipped'];
 
 /** Whether what comes after it may go on. An optional server may fail. */
 export const isDone = ({ stage, failure }: Pick<ServerOfPlanView, 'stage' | 'failure'>): boolean =>

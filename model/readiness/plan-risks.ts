@@ -1,8 +1,8 @@
-/** What is wrong with runbooks and certificates, as far as the installation itself knows: no site is asked. */
+/** What is wrong with runbooks and certificates, as far as it can be known without asking a platform. */
 import { formatDuration } from '../durations';
 import type { OrderProblem } from '../orders/build-plan';
 import type { AskedOrder } from './site-risks';
-import { installationSource, risk, type RiskFound } from './risks';
+import { installationSource, risk, siteSource, type RiskFound } from './risks';
 import type { Verification } from './verified';
 
 const day = 86_400_000;
@@ -26,7 +26,7 @@ export function rehearsalRisks(
   soonMs: number,
   nowMs: number,
 ): RiskFound[] {
-  const remedy = `Rehearse it: muster run ${name} --mode rehearsal`;
+  const remedy = `Rehearse it: muster run ${name} --mode rehearsal --reason '…'`;
   const say = (severity: 'info' | 'warning', about: string, found: string): RiskFound =>
     risk('rehearsal', severity, { kind: 'runbook', name }, about, installationSource, {
       found,
@@ -72,9 +72,9 @@ export function collisionRisks(asked: readonly AskedOrder[]): RiskFound[] {
   });
 }
 
-/** A certificate that something of the configuration shows or needs. */
+/** A certificate that something of the configuration shows or needs, or a controller of a site's physical machines. */
 export interface CertificateSeen {
-  /** What it is for: `Postgres`, `webhook pager`. */
+  /** What it is for: `Postgres`, `webhook pager`; of a controller, its machines. */
   readonly of: string;
   /** File or address. */
   readonly at: string;
@@ -83,14 +83,22 @@ export interface CertificateSeen {
   readonly because: string | null;
 }
 
-export function certificateRisks(seen: readonly CertificateSeen[], soonMs: number, nowMs: number): RiskFound[] {
+/** @param siteId where the site's worker saw them; absent: the installation's own */
+export function certificateRisks(
+  seen: readonly CertificateSeen[],
+  soonMs: number,
+  nowMs: number,
+  siteId?: string,
+): RiskFound[] {
+  const source = siteId === undefined ? installationSource : siteSource(siteId);
   return seen.flatMap(({ of, at, endsAt, because }): RiskFound[] => {
-    const subject = { kind: 'installation', name: of } as const;
+    const subject =
+      siteId === undefined ? ({ kind: 'installation', name: of } as const) : ({ kind: 'site', name: siteId } as const);
     const needed = `a certificate that is good for ${Math.round(soonMs / day)} days more`;
     if (endsAt === null) {
       const words = { found: `${at} cannot be read: ${because ?? 'no answer'}`, needed };
       return [
-        risk('certificate', 'warning', subject, at, installationSource, {
+        risk('certificate', 'warning', subject, at, source, {
           ...words,
           remedy: 'Mend the file or the server that it names.',
         }),
@@ -101,7 +109,7 @@ export function certificateRisks(seen: readonly CertificateSeen[], soonMs: numbe
     const found =
       leftMs <= 0 ? `the one of ${at} ended at ${endsAt}` : `the one of ${at} ends in ${formatDuration(leftMs)}`;
     return [
-      risk('certificate', leftMs < 7 * day ? 'critical' : 'warning', subject, at, installationSource, {
+      risk('certificate', leftMs < 7 * day ? 'critical' : 'warning', subject, at, source, {
         found,
         needed,
         remedy: 'Renew it, and restart what has it in use.',

@@ -1,6 +1,7 @@
 /** What a recovery site is asked about its readiness, and what it answers: what is not as it should be, and figures to sum up. */
 import type { RecoveryOrder } from '../order';
 import type { ServerSpec } from '../server';
+import type { CertificateSeen } from './plan-risks';
 
 export interface ReadinessQuestion {
   readonly siteId: string;
@@ -10,6 +11,8 @@ export interface ReadinessQuestion {
   readonly orders: readonly RecoveryOrder[];
   /** References, as people write them: `file:NAME`. */
   readonly secrets: readonly string[];
+  /** Whether certificates are looked at; absent: no. */
+  readonly certificates?: boolean;
 }
 
 export interface FailedCheck {
@@ -35,6 +38,8 @@ export interface ReadinessAnswer {
   /** References that do not resolve; never a value. */
   readonly secrets: readonly { readonly ref: string; readonly because: string }[];
   readonly sources: readonly SourceSeen[];
+  /** Of its machines' controllers; absent from workers that do not look yet. */
+  readonly certificates?: readonly CertificateSeen[];
 }
 
 /** `now` null: it could not be seen, and why. */

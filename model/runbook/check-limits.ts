@@ -1,32 +1,47 @@
-/** Limits that hold for something: a site or a datastore that is used, and servers of this runbook. */
+/** Limits that hold for something: a site or a datastore that is used, by servers of this runbook or of what it includes. */
+import type { PlanOrder, ServerOfPlan } from '../plan';
 import type { RunbookFile } from '../schema/runbook';
 import type { Inventory } from './check';
 import { place } from './check-servers';
 import { problem, warning, type RunbookProblem } from './problems';
 
+/** What its own text tells. With included runbooks their servers count, too: `checkLimitsWithin` knows them. */
 export function checkLimits(file: RunbookFile, inventory: Inventory | null): RunbookProblem[] {
-  const withoutEffect = ofNobody(file);
-  return withoutEffect.length > 0 ? withoutEffect : [...unusedDatastores(file), ...sitesOfLimits(file, inventory)];
+  const unused = file.includes.length > 0 ? [] : unusedDatastores(file);
+  return [...unused, ...sitesOfLimits(file, inventory)];
 }
 
-/** An included runbook is a run of its own: what limits this one is not asked there. */
-function ofNobody({ waves, includes, limits }: RunbookFile): RunbookProblem[] {
-  if (waves.length > 0) return [];
-  const { atOnce, ...bySomething } = limits;
-  const given = [
-    ...(atOnce === undefined ? [] : [['limits', 'atOnce']]),
-    ...Object.entries(bySomething).flatMap(([key, names]) => Object.keys(names).map((name) => ['limits', key, name])),
+/**
+ * Of a runbook that includes others: limits that no server of the whole tree counts against. Whoever wrote one believes that the site
+ * or the datastore is spared.
+ */
+export function checkLimitsWithin({ limits, includes }: RunbookFile, plan: PlanOrder): RunbookProblem[] {
+  if (includes.length === 0) return [];
+  const all = everyServer(plan);
+  const sites = [...new Set(all.map(({ order }) => order.target.siteId))].sort();
+  const datastores = [...new Set(all.flatMap(({ datastore }) => datastore ?? []))].sort();
+  const inVain = (key: 'sites' | 'boots' | 'datastores', known: readonly string[], kind: string): RunbookProblem[] =>
+    Object.keys(limits[key])
+      .filter((name) => !known.includes(name))
+      .map((name) =>
+        problem(
+          ['limits', key, name],
+          `a limit for ${kind} "${name}" that can never be met: no server of this runbook or of those that it includes counts against it`,
+          known.length === 0 ? `a ${kind} that some server names` : `a ${kind} of these servers: ${known.join(', ')}`,
+          'Correct the name, or take the limit out.',
+        ),
+      );
+  return [
+    ...inVain('sites', sites, 'site'),
+    ...inVain('boots', sites, 'site'),
+    ...inVain('datastores', datastores, 'datastore'),
   ];
-  const names = includes.map(({ runbook }) => runbook).join(', ');
-  return given.map((at) =>
-    warning(
-      at,
-      `a limit in a runbook whose servers are all in included ones (${names || 'none'}): they obey their own, and this one has no effect`,
-      'limits where the servers are',
-      'Put it into the included runbooks, or give them an order with `after`.',
-    ),
-  );
 }
+
+const everyServer = ({ servers, parts }: PlanOrder): ServerOfPlan[] => [
+  ...servers,
+  ...parts.flatMap(({ order }) => everyServer(order)),
+];
 
 function unusedDatastores(file: RunbookFile): RunbookProblem[] {
   const named = new Set(place(file, null).map(({ server }) => server.datastore ?? file.defaults.datastore));
@@ -48,7 +63,7 @@ function sitesOfLimits(file: RunbookFile, inventory: Inventory | null): RunbookP
       if (inventory !== null && !inventory.sites.has(site)) {
         return [problem(at, `site "${site}"`, `one of ${[...inventory.sites.keys()].join(', ')}`)];
       }
-      if (!isSure || used.has(site)) return [];
+      if (!isSure || file.includes.length > 0 || used.has(site)) return [];
       const needed = `a site that servers of this runbook are recovered at: ${[...used].join(', ')}`;
       return [warning(at, `a limit for site "${site}", where no server of this runbook is recovered`, needed)];
     }),

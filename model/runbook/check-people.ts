@@ -73,13 +73,13 @@ function enough(file: RunbookFile, gateAt: PlaceInFile, gate: GateFile, inventor
   const able = peopleAble(file, approvers, inventory);
   const count = (people: number): string => `${people} ${people === 1 ? 'person' : 'people'}`;
   const found = `${approvals} ${approvals === 1 ? 'approval' : 'approvals'}, and ${count(able.length)} who may approve`;
-  const needed = 'people enough; whoever starts the run does not count';
+  const needed = (people: number): string => `at least ${people} who may; whoever starts the run does not count`;
   const remedy = 'Give more people one of the roles, or ask for fewer approvals.';
-  if (able.length < approvals) return [{ ...problem(at, found, needed, remedy), canWait: true }];
+  if (able.length < approvals) return [{ ...problem(at, found, needed(approvals), remedy), canWait: true }];
   const { start } = file.access;
   const mayStart = able.filter((person) => start === undefined || isAmong(start, person));
   if (able.length > approvals || mayStart.length === 0) return [];
-  return [warning(at, `${found}, with ${mayStart[0]!.name}, who may start it`, needed, remedy)];
+  return [warning(at, `${found}, of whom ${mayStart[0]!.name} may start it`, needed(approvals + 1), remedy)];
 }
 
 /** Roles and people that may act, and that there are: what only reads is refused at the door. */

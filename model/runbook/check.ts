@@ -59,7 +59,7 @@ export interface InventorySite {
 
 /** Without an inventory only what the text itself tells is checked (`muster runbook check --offline`). */
 export function checkRunbook(file: RunbookFile, inventory: Inventory | null): RunbookProblem[] {
-  return [
+  return once([
     ...checkOrder(file, inventory),
     ...checkEvacuation(file, inventory),
     ...checkServers(file, inventory),
@@ -68,5 +68,11 @@ export function checkRunbook(file: RunbookFile, inventory: Inventory | null): Ru
     ...checkGates(file, inventory),
     ...checkNotifications(file, inventory),
     ...checkScripts(file, inventory),
-  ];
+  ]);
+}
+
+/** What is wrong at one place for many servers is wrong once. */
+function once(problems: readonly RunbookProblem[]): RunbookProblem[] {
+  const keys = problems.map(({ at, found, needed }) => JSON.stringify([at, found, needed]));
+  return [...new Map(problems.map((problem, index) => [keys[index], problem])).values()];
 }

@@ -3,13 +3,7 @@
  * expected durations in place of real ones, so that both show the same order.
  */
 import { followersOf, type NodeId, type PlanGraph, type PlanNode } from './graph';
-import type { Limits } from './runbook';
-
-/** What a server counts against. */
-export interface Place {
-  readonly siteId: string;
-  readonly datastore: string | null;
-}
+import type { Room } from './places';
 
 export class Scheduler {
   private readonly waiting: Map<NodeId, number>;
@@ -19,35 +13,28 @@ export class Scheduler {
   private readonly running = new Set<NodeId>();
   private readonly over = new Set<NodeId>();
   private readonly held = new Set<NodeId>();
-  private readonly used = new Map<string, number>();
   private readonly rank: Map<NodeId, number>;
-  /** What each node counts against. */
-  private readonly keys: Map<NodeId, readonly string[]>;
 
   constructor(
     private readonly graph: PlanGraph,
-    private readonly limits: Pick<Limits, 'atOnce' | 'sites' | 'datastores'>,
-    private readonly placeOf: (server: string) => Place,
+    private readonly room: Room,
   ) {
     this.waiting = new Map([...graph.nodes.values()].map((node) => [node.id, node.after.length]));
     this.followers = followersOf(graph);
     this.rank = new Map([...graph.nodes.keys()].map((id, index) => [id, index]));
     this.ready = [...graph.nodes.values()].filter(({ after }) => after.length === 0).map(({ id }) => id);
-    this.keys = new Map([...graph.nodes.values()].map((node) => [node.id, this.keysOf(node)]));
   }
 
-  /** Starts, in the order of the file, all that order, limits and holds allow, and says what. */
+  /** Starts, in the order of the file, all that order, room and holds allow, and says what. */
   take(): PlanNode[] {
     const taken: PlanNode[] = [];
     const left: NodeId[] = [];
     for (const id of this.ready) {
       const node = this.graph.nodes.get(id)!;
-      const keys = this.keys.get(id)!;
-      if (this.held.has(id) || keys.some((key) => this.isFull(key))) {
+      if (this.held.has(id) || (node.kind === 'server' && !this.room.take(node.name))) {
         left.push(id);
         continue;
       }
-      for (const key of keys) this.used.set(key, (this.used.get(key) ?? 0) + 1);
       this.running.add(id);
       taken.push(node);
     }
@@ -59,13 +46,22 @@ export class Scheduler {
   end(id: NodeId): void {
     if (!this.running.delete(id)) throw new Error(`${id} ends without having been started.`);
     this.over.add(id);
-    for (const key of this.keys.get(id)!) this.used.set(key, this.used.get(key)! - 1);
+    const node = this.graph.nodes.get(id)!;
+    if (node.kind === 'server') this.room.end(node.name);
     const fresh = (this.followers.get(id) ?? []).filter((follower) => {
       const left = this.waiting.get(follower)! - 1;
       this.waiting.set(follower, left);
       return left === 0;
     });
     if (fresh.length > 0) this.ready = [...this.ready, ...fresh].sort((a, b) => this.rank.get(a)! - this.rank.get(b)!);
+  }
+
+  /** Servers that nothing but the room keeps from starting, in the order of the file. */
+  withoutRoom(): string[] {
+    return this.ready.flatMap((id) => {
+      const { kind, name } = this.graph.nodes.get(id)!;
+      return kind === 'server' && !this.held.has(id) ? [name] : [];
+    });
   }
 
   /** Not started while it is held; what runs is not touched. */
@@ -84,22 +80,5 @@ export class Scheduler {
 
   get isOver(): boolean {
     return this.over.size === this.graph.nodes.size;
-  }
-
-  private keysOf(node: PlanNode): string[] {
-    if (node.kind !== 'server') return [];
-    const { siteId, datastore } = this.placeOf(node.name);
-    return ['all', `site ${siteId}`, ...(datastore === null ? [] : [`datastore ${datastore}`])];
-  }
-
-  private isFull(key: string): boolean {
-    const limit = this.limitOf(key);
-    return limit !== null && (this.used.get(key) ?? 0) >= limit;
-  }
-
-  private limitOf(key: string): number | null {
-    if (key === 'all') return this.limits.atOnce;
-    if (key.startsWith('site ')) return this.limits.sites[key.slice(5)] ?? null;
-    return this.limits.datastores[key.slice('datastore '.length)] ?? null;
   }
 }

@@ -94,12 +94,11 @@ function parse(text: string, lineCounter: LineCounter): Document.Parsed | undefi
 }
 
 function syntaxProblems(document: Document.Parsed, at: (offset: number) => Position): LocatedProblem[] {
-  return document.errors.map((error) => ({
-    severity: 'error',
-    at: [],
-    position: at(error.pos[0]),
-    ...wordsFor(error),
-  }));
+  // One slip of a hand makes the parser complain several times of one place.
+  const first = document.errors.filter(
+    ({ pos }, index, all) => all.findIndex((other) => other.pos[0] === pos[0]) === index,
+  );
+  return first.map((error) => ({ severity: 'error', at: [], position: at(error.pos[0]), ...wordsFor(error) }));
 }
 
 function wordsFor({ code, message }: { code: string; message: string }): { found: string; needed: string } {
@@ -110,6 +109,10 @@ function wordsFor({ code, message }: { code: string; message: string }): { found
       return { found: 'a second document', needed: 'one runbook in one file' };
     case 'TAB_AS_INDENT':
       return { found: 'a tab', needed: 'spaces before a key' };
+    case 'BLOCK_AS_IMPLICIT_KEY':
+      return { found: 'a key that is not in the column of its level', needed: 'keys of one level in one column' };
+    case 'MULTILINE_IMPLICIT_KEY':
+      return { found: 'a key that goes on in the next line', needed: 'each key and its colon in one line' };
     case 'RESOURCE_EXHAUSTION':
       return { found: 'lists in lists without end', needed: `at most ${deepest} levels` };
     default:

@@ -72,26 +72,30 @@ export const runbookSchema = z
       .strictObject({
         atOnce: count
           .optional()
-          .describe('Servers at once in all; without it no limit.')
+          .describe('Servers at once in all, with those of included runbooks; without it no limit.')
           .meta({ examples: [20] }),
         sites: z
           .record(z.string(), count)
           .default({})
-          .describe('Servers at once, by recovery site.')
+          .describe('Servers at once, by recovery site, with those of included runbooks.')
           .meta({ examples: [{ recovery: 10 }] }),
         datastores: z
           .record(z.string(), count)
           .default({})
-          .describe('Servers at once, by the `datastore` that servers name.')
+          .describe('Servers at once, by the `datastore` that servers name, with those of included runbooks.')
           .meta({ examples: [{ fast: 4 }] }),
         boots: z
           .record(z.string(), count)
           .default({})
-          .describe('Machines that boot at the same time, by recovery site: a small host boots one after the other.')
+          .describe(
+            'Machines that boot at the same time, by recovery site: a small host boots one after the other. Of several runbooks that include each other the fewest count.',
+          )
           .meta({ examples: [{ recovery: 1 }] }),
       })
       .prefault({})
-      .describe('How much runs at once.'),
+      .describe(
+        'How much runs at once, in this runbook and in all that it includes; limits of an included one hold beside them.',
+      ),
     gates: z.record(name, gate).default({}).describe('Places where the run waits for people, by name.'),
     scripts: z.array(script).default([]).describe('Programs that run at steps or waves.'),
     notify: z.array(notificationRule).default([]).describe('Who is told of what.'),

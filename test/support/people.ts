@@ -2,6 +2,7 @@
 import type { Provenance } from '../../model/order';
 import type { AccessScope, Role } from '../../model/people';
 import type { Store } from '../../store/contract';
+import { pauses } from './pauses';
 
 export interface Known {
   readonly by: Provenance;
@@ -34,9 +35,10 @@ export async function refusalOf(update: Promise<unknown>): Promise<[type: string
 
 /** What `look` finds, as soon as it finds something. */
 export async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
+  const pause = pauses(50);
   for (;;) {
     const found = await look();
     if (found !== undefined) return found;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await pause();
   }
 }

@@ -13,6 +13,7 @@ import {
   type Parking,
 } from '../../workflows/messages';
 import { ines } from './order';
+import { pauses } from './pauses';
 import { describeEvents, type World } from './world';
 
 export const startPlan = (world: World, order: PlanOrder): Promise<WorkflowHandle> =>
@@ -29,13 +30,14 @@ export const lookAt = (handle: WorkflowHandle): Promise<LiveRun> => handle.query
 
 /** Waits until something waits for people at this step; fails when the run ends instead. */
 export async function parkedAt(handle: WorkflowHandle, step: string): Promise<Parking> {
+  const pause = pauses(50);
   for (;;) {
     const run = await lookAt(handle);
     const found = run.parkings.find((parking) => parking.step === step);
     if (found !== undefined) return found;
     if (['succeeded', 'succeeded-with-exceptions', 'aborted', 'failed'].includes(run.state))
       throw new Error(`It ended as ${run.state}:\n${describeEvents(run)}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await pause();
   }
 }
 
@@ -44,9 +46,10 @@ export const decideAt = (
   { step, item, epoch }: Parking,
   decision: DecisionKind,
   by = ines,
+  from: string | null = null,
 ): Promise<unknown> =>
   handle.executeUpdate(decideUpdate, {
-    args: [{ step, item, epoch, decision, reason: 'as the test says', from: null, input: null, by }],
+    args: [{ step, item, epoch, decision, reason: 'as the test says', from, input: null, by }],
   });
 
 export const holdAt = (handle: WorkflowHandle, act: 'hold' | 'go-on', of: HoldPlace): Promise<unknown> =>
@@ -63,5 +66,6 @@ export async function refusal(update: Promise<unknown>): Promise<string> {
 }
 
 export async function until(fits: () => Promise<boolean>): Promise<void> {
-  while (!(await fits())) await new Promise((resolve) => setTimeout(resolve, 50));
+  const pause = pauses(50);
+  while (!(await fits())) await pause();
 }

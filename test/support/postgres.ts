@@ -37,7 +37,8 @@ export async function withEmptyDb<T>(use: (db: TestDatabase) => Promise<T>): Pro
 
 async function withCopyOf<T>(source: string, use: (db: TestDatabase) => Promise<T>): Promise<T> {
   const name = `test_${randomUUID().replaceAll('-', '').slice(0, 20)}`;
-  await asAdmin((client) => client.query(`create database ${name} template ${source}`));
+  // As files, for nothing here is ever replayed from the log: half of what the default way takes (235 and 135 ms, a busy host).
+  await asAdmin((client) => client.query(`create database ${name} template ${source} strategy file_copy`));
   let result: T;
   try {
     result = await use({ name, url: urlOf(name) });

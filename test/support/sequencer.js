@@ -1,11 +1,18 @@
-/** Files that start guests run first: they take minutes whatever their size, and the last ones to run should be short. */
+/** Hands jest the order of order-of-files.js, from what earlier runs took where jest remembers it. */
 const Sequencer = require('@jest/test-sequencer').default;
-
-const startsGuests = ({ path }) => path.endsWith('.guest.test.ts');
+const { orderFiles, secondsOf } = require('./order-of-files');
 
 module.exports = class extends Sequencer {
+  constructor(options) {
+    super(options);
+    this.workers = options?.globalConfig?.maxWorkers ?? 1;
+  }
+
   sort(tests) {
-    const sorted = super.sort(tests);
-    return [...sorted.filter(startsGuests), ...sorted.filter((test) => !startsGuests(test))];
+    const files = super.sort(tests).map((test) => ({
+      ...{ test, path: test.path, seconds: secondsOf(test.path, test.duration) },
+      failed: this.hasFailed(test),
+    }));
+    return orderFiles(files, this.workers).map(({ test }) => test);
   }
 };

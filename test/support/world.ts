@@ -18,6 +18,7 @@ import type { DecisionRequest, LiveRun, Parking } from '../../workflows/messages
 import { decideUpdate, liveRunQuery, recoveryWorkflowId, workflowQueue } from '../../workflows/messages';
 import { dataConverter } from '../../wire/payloads';
 import { ines, makeOrder } from './order';
+import { pauses } from './pauses';
 import { withDb } from './postgres';
 import { testTemporalAddress } from './temporal';
 import { openSites, runWorkers, worldScope } from './world-worker';
@@ -201,6 +202,7 @@ export function live(handle: RunHandle): Promise<LiveRun> {
 
 /** Waits until the run waits for people; fails when it ends instead. */
 export async function parked(handle: RunHandle): Promise<Parking> {
+  const pause = pauses(20);
   for (;;) {
     const run = await live(handle);
     const [parking] = run.parkings;
@@ -208,7 +210,7 @@ export async function parked(handle: RunHandle): Promise<Parking> {
     if (['succeeded', 'succeeded-with-exceptions', 'aborted', 'failed'].includes(run.state)) {
       throw new Error(`The run ended as ${run.state} instead of waiting:\n${describeEvents(run)}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await pause();
   }
 }
 

@@ -4,8 +4,10 @@ import { writeFaults } from '../../platforms/faults';
 import type { PlanOrder } from '../../model/plan';
 import type { Gate } from '../../model/runbook/runbook';
 import type { RunOutcome } from '../../workflows/runner/conduct';
+import { abortUpdate } from '../../workflows/messages';
+import { ines } from '../support/order';
 import { planOfRehearsed } from '../support/plan';
-import { childOf, lookAt, parkedAt, startPlan } from '../support/plan-runs';
+import { childOf, decideAt, holdAt, lookAt, parkedAt, startPlan, until } from '../support/plan-runs';
 import { filesOfSite } from '../support/rehearsal';
 import { keepHistory, openWorld, type World } from '../support/world';
 import { faultsFile, faulty } from '../support/world-worker';
@@ -99,4 +101,72 @@ test('networks that cannot be made in time are given up, too', async () => {
   await writeFaults(faultsFile(world.folder), [fault]);
   const { state, summary } = await ended({ ...order, ...limit });
   expect([state, summary]).toEqual(['failed', expect.stringMatching(/^Given up after 700 ms: .*no bridge.*undone\.$/)]);
+}, 60_000);
+
+test('what people hold and forget is given up, too, and what was proven is cleaned up', async () => {
+  const { order } = await planOfRehearsed(world, { h1: { powerOn: 'decision' }, h2: {} });
+  const before = await filesOfSite(world);
+  const limits = { ...order.plan.limits, atOnce: 1 };
+  const plan = { ...order, ...limit, plan: { ...order.plan, limits } };
+  const handle = await startPlan(world, plan);
+  await until(async () => (await lookAt(handle)).waitingChildren?.[0]?.name === 'h1');
+  await holdAt(handle, 'hold', { kind: 'server', name: 'h2' });
+  const h1 = childOf(world, plan, 'h1');
+  await decideAt(h1, await parkedAt(h1, 'power-on'), 'approve');
+  const { state, summary } = (await handle.result()) as RunOutcome;
+  await keepHistory(handle, 'plan-held-gave-up');
+  expect(state).toBe('failed');
+  expect(summary).toMatch(
+    /^Given up after 700 ms: server h2 is held since 20\S+Z by Ines Okafor \(as the test says\), and nobody let it go on\. Everything was undone\.$/,
+  );
+  expect(await gaveUpAt(plan)).toEqual([['recover', null]]);
+  expect(await filesOfSite(world)).toEqual(before);
+  expect(await world.recovery.platform.networks()).toEqual([]);
+}, 60_000);
+
+test('an undo that is stuck and that nobody looks at is tried again by itself, until nothing is left', async () => {
+  const { order } = await planOfRehearsed(world, { u1: { ...limit, powerOn: 'decision' } });
+  const before = await filesOfSite(world);
+  const inUse = { error: 'PermanentError' as const, message: 'in use', times: 2 };
+  await writeFaults(faultsFile(world.folder), [{ method: 'remove', machine: 'u1-rehearsal', ...inUse }]);
+  const plan = { ...order, ...limit };
+  expect(await ended(plan)).toMatchObject({
+    state: 'failed',
+    summary: expect.stringMatching(/Everything was undone\.$/),
+  });
+  const u1 = childOf(world, plan, 'u1');
+  await keepHistory(u1, 'undo-tried-again');
+  const { events } = await lookAt(u1);
+  const atUndo = events.filter(
+    ({ kind, step }) => step === 'create-machine' && (kind === 'parked' || kind === 'decided'),
+  );
+  expect(atUndo.map(({ kind, data }) => [kind, data])).toEqual([
+    ['parked', expect.objectContaining({ undo: true })],
+    ['decided', expect.objectContaining({ decision: 'retry', reason: 'nobody decided within 700 ms: tried again' })],
+    ['parked', expect.objectContaining({ undo: true })],
+    ['decided', expect.objectContaining({ decision: 'retry' })],
+  ]);
+  expect(await filesOfSite(world)).toEqual(before);
+}, 60_000);
+
+test('a rehearsal that is undone does not wait for the one that is stuck: what it depends on is cleaned up meanwhile', async () => {
+  const { order } = await planOfRehearsed(world, { base: {}, left: { powerOn: 'decision' } });
+  const servers = order.servers.map((one) => (one.name === 'left' ? { ...one, after: ['base'] } : one));
+  const plan = { ...order, servers };
+  const inUse = { error: 'PermanentError' as const, message: 'in use', times: 1 };
+  await writeFaults(faultsFile(world.folder), [{ method: 'remove', machine: 'left-rehearsal', ...inUse }]);
+  const handle = await startPlan(world, plan);
+  await until(async () => (await lookAt(handle)).waitingChildren?.[0]?.name === 'left');
+  await handle.executeUpdate(abortUpdate, { args: [{ reason: 'Wrong week', by: ines }] });
+  const left = childOf(world, plan, 'left');
+  const stuck = await parkedAt(left, 'create-machine');
+  expect(await childOf(world, plan, 'base').result()).toMatchObject({ state: 'aborted' });
+  expect(await lookAt(handle)).toMatchObject({ state: 'undoing', waitingChildren: [{ name: 'left' }] });
+  await decideAt(left, stuck, 'retry');
+  expect(await handle.result()).toMatchObject({
+    state: 'aborted',
+    summary: 'Aborted: Wrong week. Everything was undone.',
+  });
+  await keepHistory(handle, 'undone-past-the-stuck');
+  expect(await world.recovery.platform.networks()).toEqual([]);
 }, 60_000);

@@ -5,7 +5,7 @@ import type { PlanOrder } from '../../model/plan';
 import { abortUpdate, planWorkflowId } from '../../workflows/messages';
 import { ines } from '../support/order';
 import { planOfLost, type Planned } from '../support/plan';
-import { childOf, decideAt, holdAt, lookAt, parkedAt, startPlan, until } from '../support/plan-runs';
+import { childOf, decideAt, holdAt, lookAt, parkedAt, refusal, startPlan, until } from '../support/plan-runs';
 import { keepHistory, openWorld, type World } from '../support/world';
 import { faultsFile, faulty } from '../support/world-worker';
 
@@ -139,4 +139,30 @@ test('a hold of the whole plan reaches an included runbook that runs; started ag
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
   await keepHistory(handle, 'plan-held');
   for (const name of ['dns3', 'ntp3', 'web3']) expect(await stateOf(name)).toBe('on');
+}, 60_000);
+
+test('what people hold stays held when the plan goes back to an earlier step', async () => {
+  const order = await including(
+    { web4: { wave: 'web' }, app4: { wave: 'web' } },
+    { dns4: { wave: 'one', order: { powerOn: 'decision' } } },
+  );
+  const handle = await startPlan(world, order);
+  const dns = childOf(world, order.parts[0]!.order, 'dns4');
+  await until(async () => (await stateOf('dns4')) === 'off');
+  await holdAt(handle, 'hold', { kind: 'wave', name: 'web' });
+  await holdAt(handle, 'hold', { kind: 'server', name: 'app4' });
+  await handleOfPart(order).executeUpdate(abortUpdate, { args: [{ reason: 'By mistake', by: ines }] });
+  await decideAt(handle, await parkedAt(handle, 'include'), 'retry', ines, 'recover');
+  await until(async () => (await lookAt(dns)).state === 'waiting');
+  await decideAt(dns, await parkedAt(dns, 'power-on'), 'approve');
+  await until(async () => ['held', 'waiting'].includes((await lookAt(handle)).state));
+  expect((await lookAt(handle)).state).toBe('held');
+  expect(await refusal(holdAt(handle, 'hold', { kind: 'server', name: 'app4' }))).toContain('is held already');
+  await holdAt(handle, 'go-on', { kind: 'wave', name: 'web' });
+  await until(async () => (await stateOf('web4')) === 'on' && (await lookAt(handle)).state === 'held');
+  expect(await stateOf('app4')).toBeUndefined();
+  await holdAt(handle, 'go-on', { kind: 'server', name: 'app4' });
+  await decideAt(handle, await parkedAt(handle, 'commit'), 'commit');
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+  await keepHistory(handle, 'plan-held-rewound');
 }, 60_000);

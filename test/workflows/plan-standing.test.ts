@@ -80,7 +80,7 @@ test('an included runbook counts only when all of it is proven, and what is not 
     '1 of 2 included runbooks are proven. Recovered without proof, which people skipped: office/mail01. Given up and undone: office/labs/lab01',
   );
   expect(standingOf(...of)).toMatchObject({ parts: 1, unproven: ['office/mail01'], givenUp: ['office/labs/lab01'] });
-  expect(succeededWords(evacuation(), of[1])).toBe('1 of 2 included runbooks');
+  expect(succeededWords(evacuation(), of[1])).toBe('1 of 2 included runbooks recovered, 1 server not proven');
 });
 
 test('a question names a dozen and counts the rest', () => {

@@ -65,12 +65,22 @@ test('aborted while it is cleaned up, a rehearsal asks nobody about the servers 
   const server = await runOf(order);
   const stuck = await parked(server);
   expect(stuck.step).toBe('prove-clean');
-  await plan.executeUpdate(abortUpdate, { args: [{ reason: 'Wrong week', by: ines }] });
+  const answer = await plan.executeUpdate(abortUpdate, { args: [{ reason: 'Wrong week', by: ines }] });
+  expect(answer.standing).toContain(`t4 at prove-clean: ${stuck.cause.slice(0, 40)}`);
+  expect(answer.standing).toContain(`\`muster show ${server.runOrder.runId}\``);
+  const t5 = world.client.workflow.getHandle(lockOf(order.servers[1]!.order));
+  expect(await t5.result()).toMatchObject({ state: 'succeeded' });
+  let seen = await plan.query(liveRunQuery);
+  while (seen.state === 'running') seen = await plan.query(liveRunQuery);
+  expect(seen).toMatchObject({
+    state: 'undoing',
+    waitingChildren: [{ name: 't4', step: 'prove-clean', kind: 'stuck' }],
+  });
   await world.recovery.platform.removeNetwork(left);
   await decide(server, stuck, 'retry');
   expect(await plan.result()).toMatchObject({
     state: 'aborted',
-    summary: 'Aborted: Wrong week Everything was undone.',
+    summary: 'Aborted: Wrong week. Everything was undone.',
   });
   expect((await world.recovery.platform.networks()).map(({ name }) => name)).not.toContain(network);
 }, 60_000);

@@ -10,6 +10,7 @@ import {
   workflowQueue,
   type Parking,
 } from '../../workflows/messages';
+import { mostAtOnce } from '../support/at-once';
 import { ines } from '../support/order';
 import { planOfLost, type Planned } from '../support/plan';
 import { describeEvents, keepHistory, openWorld, type World } from '../support/world';
@@ -148,7 +149,7 @@ test('a step that was skipped in a server’s run is an exception of the plan, t
   await decide(handle, gate, 'commit');
   expect(await handle.result()).toMatchObject({
     state: 'succeeded-with-exceptions',
-    summary: 'Web shop: 2 of 2 servers recovered.',
+    summary: 'Web shop: 2 of 2 servers recovered, 1 not proven.',
   });
   const ofC3 = (await handle.query(liveRunQuery)).events.filter(
     ({ kind, item }) => item === 'c3' && kind.startsWith('child-'),
@@ -181,6 +182,17 @@ test('with one at a time, no two servers are recovered at once', async () => {
   const { events } = await handle.query(liveRunQuery);
   const kinds = events.flatMap(({ kind, step }) => (step === 'recover' && kind.startsWith('attempt-') ? [kind] : []));
   expect(kinds).toEqual(Array.from({ length: 3 }, () => ['attempt-started', 'attempt-succeeded']).flat());
+}, 60_000);
+
+test('limits by site and by datastore hold together in a plan that runs', async () => {
+  const limits = { atOnce: null, sites: { recovery: 2 }, datastores: { slow: 1 }, boots: {} };
+  const wave = { wave: 'one' };
+  const order = await lost({ slow1: wave, slow2: wave, f1: wave, f2: wave }, { limits });
+  const servers = order.servers.map((one) => ({ ...one, datastore: one.name.startsWith('slow') ? 'slow' : null }));
+  const handle = await start({ ...order, servers });
+  await parked(handle, 'commit');
+  expect(await mostAtOnce(world, servers)).toBe(2);
+  expect(await mostAtOnce(world, servers.slice(0, 2))).toBe(1);
 }, 60_000);
 
 async function until(fits: () => Promise<boolean>): Promise<void> {

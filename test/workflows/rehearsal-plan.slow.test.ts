@@ -1,4 +1,5 @@
 /** The rehearsal of a runbook: its servers share networks that are the plan's, and with its end nothing is left of any. */
+import { v7 } from 'uuid';
 import type { PlanOrder, ServerOfPlan } from '../../model/plan';
 import { planReport } from '../../model/plan-report';
 import { declarationOfPlan } from '../../workflows/plan.steps';
@@ -73,18 +74,28 @@ test('two servers are rehearsed in one network of the plan, which goes with its 
   });
 }, 60_000);
 
+/** A plan that includes another one, and makes its networks. */
+function including({ runId, ...included }: PlanOrder): PlanOrder {
+  const part = { name: 'network', after: [], order: { ...included, runId: v7() } };
+  return { ...included, runId, plan: { ...included.plan, waves: [] }, servers: [], parts: [part] };
+}
+
 test.each([
-  ['is proven already', 'y1', 'y2'],
-  ['waits for people', 'y4', 'y3'],
+  ['is proven already', 'y1', 'y2', false],
+  ['waits for people', 'y4', 'y3', false],
+  ['is in an included runbook', 'y5', 'y6', true],
 ])(
   'a server that %s is recovered: the whole rehearsal ends and cleans up, and nobody is asked',
-  async (_which, lost, other) => {
+  async (_which, lost, other, isIncluded) => {
     const [first, second] = [lost, other].sort() as [string, string];
     const { order } = await planOfRehearsed(world, { [first]: {}, [second]: { powerOn: 'decision' } });
-    const handle = await startPlan(order);
+    const whole = isIncluded ? including(order) : order;
+    const handle = await startPlan(whole);
+    const { tenantId, runId } = isIncluded ? whole.parts[0]!.order : whole;
+    const plan = world.client.workflow.getHandle(planWorkflowId(tenantId, runId));
     await parkedAt(order.servers[1]!);
     const proven = async () =>
-      (await handle.query(liveRunQuery)).events.some(
+      (await plan.query(liveRunQuery)).events.some(
         ({ kind, item }) => kind === 'attempt-succeeded' && item === order.servers[0]!.name,
       );
     while (!(await proven())) await rest();
@@ -95,9 +106,12 @@ test.each([
     expect(state).toBe('aborted');
     expect(summary).toContain(`A recovery of ${lost} has begun (run ${recovery.runOrder.runId})`);
     expect(await recovery.result()).toMatchObject({ state: 'succeeded' });
-    await keepHistory(handle, 'plan-gave-way');
-    const { events } = await handle.query(liveRunQuery);
-    expect(events.filter(({ kind }) => kind === 'parked' || kind === 'gate-opened')).toEqual([]);
+    if (!isIncluded) await keepHistory(handle, 'plan-gave-way');
+    for (const one of [plan, handle]) {
+      const { events, state: ended } = await one.query(liveRunQuery);
+      expect(ended).toBe('aborted');
+      expect(events.filter(({ kind }) => kind === 'parked' || kind === 'gate-opened')).toEqual([]);
+    }
     const machines = (await world.recovery.platform.list()).map(({ name }) => name);
     expect(machines.filter((name) => name.endsWith('-rehearsal'))).toEqual([]);
     expect(machines).toContain(`${lost}-recovered`);

@@ -30,6 +30,7 @@ export async function settle<T, O extends RunOrder>(
   waived?: Waived<O>,
   retry: RetryPolicy = run.order.retry,
 ): Promise<Settled<T>> {
+  let patienceMs = run.order.giveUpAfterMs ?? Infinity;
   for (let budget = newBudget(); ;) {
     const outcome = await attemptOnce(run, place, act, undo);
     if (outcome.ok) return { skipped: false, value: outcome.value };
@@ -40,7 +41,8 @@ export async function settle<T, O extends RunOrder>(
       await pause(run, delayMs, undo);
       continue;
     }
-    const answer = await park(run, place, outcome.failure, undo);
+    const answer = await park(run, place, outcome.failure, undo, patienceMs);
+    patienceMs = laterReminder(patienceMs);
     if (answer.decision === 'skip') return { skipped: true, reason: answer.reason };
     // Histories of earlier versions go on with an attempt here. By parking, because one run may have done both.
     if (waived?.(run.order) === true && patched(`waived-at-${answer.epoch}`)) {
@@ -128,12 +130,13 @@ function park<O extends RunOrder>(
   place: Place,
   failure: AttemptFailure,
   undo: boolean,
+  patienceMs: number,
 ): Promise<DecisionRequest> {
   const step = run.declaredAt(place);
   const allowed = allowedWhenStuck(step, undo, run.irrevocable);
   const remedy = failure.remedy ?? step.remedy;
   const { family, message, detail } = failure;
-  return waitForPeople(run, place, { kind: 'stuck', undo, cause: message, remedy, allowed }, (epoch) =>
+  return waitForPeople(run, place, { kind: 'stuck', undo, cause: message, remedy, allowed, patienceMs }, (epoch) =>
     run.emit(
       'parked',
       { epoch, undo, failure: { family, message, remedy: failure.remedy, detail }, allowed, remedy },
@@ -157,18 +160,24 @@ export function askPeople<O extends RunOrder>(
   );
 }
 
-type Question = Pick<Parking, 'kind' | 'undo' | 'cause' | 'remedy' | 'allowed'> & { readonly watched?: boolean };
+type Question = Pick<Parking, 'kind' | 'undo' | 'cause' | 'remedy' | 'allowed'> & {
+  readonly watched?: boolean;
+  /** Of an undo of a rehearsal: how long until it is tried again by itself. */
+  readonly patienceMs?: number;
+};
 
-/** How long the answer is waited for. What is undone is not given up, but a script is; nor is a gate of a recovery. */
+/** How long the answer is waited for. A recovery gives up neither what is undone, but its scripts, nor a gate. */
 function patience<O extends RunOrder>(
   { order: { giveUpAfterMs, mode }, interrupt }: Run<O>,
   { item }: Place,
   epoch: number,
-  { kind, undo, watched }: Question,
+  { kind, undo, watched, patienceMs = Infinity }: Question,
 ): number {
   // A recovery waits for disks that this rehearsal still has, and for no program.
   if (undo && isScriptItem(item) && interrupt?.kind === 'abort' && interrupt.gaveWay === true) return 0;
-  if (giveUpAfterMs === undefined || (undo && !isScriptItem(item))) return Infinity;
+  const isUndo = undo && !isScriptItem(item);
+  if (giveUpAfterMs === undefined || (isUndo && mode !== 'rehearsal')) return Infinity;
+  if (isUndo) return patched(`tried-again-at-${epoch}`) ? patienceMs : Infinity;
   if (kind === 'stuck') return giveUpAfterMs;
   if (mode !== 'rehearsal' || watched === true) return Infinity;
   // Histories of earlier versions wait on. By parking, because one run may have done both.
@@ -201,7 +210,7 @@ async function waitForPeople<O extends RunOrder>(
     for (let waitMs = run.order.reminderMs; ; waitMs = laterReminder(waitMs)) {
       if (await condition(answered, Math.max(1, Math.min(waitMs, giveUpMs - waitedMs())))) break;
       if (waitedMs() >= giveUpMs) {
-        if (undo) return skipByItself(run, parked, giveUpMs);
+        if (undo) return answerByItself(run, parked, giveUpMs);
         run.giveUp(place, epoch, giveUpMs, kind === 'stuck' ? cause : `nobody answered: ${cause}`);
         break;
       }
@@ -214,12 +223,22 @@ async function waitForPeople<O extends RunOrder>(
   }
 }
 
-/** Recorded as the run's own decision: what is undone goes on, and its end names what was left out. */
-function skipByItself<O extends RunOrder>(run: Run<O>, parked: Parked, afterMs: number): DecisionRequest {
-  const { step, item, epoch } = parked.parking;
-  const reason =
-    afterMs === 0 ? 'a recovery is not kept waiting for it' : `nobody decided within ${formatDuration(afterMs)}`;
-  const decided = { epoch, decision: 'skip' as const, reason, from: null, input: null };
+/**
+ * Recorded as the run's own decision. A script is left out: what is undone goes on, and its end names it. What the rehearsal made is
+ * tried once more, as long as it is there: it is never left behind unseen. One that went back to an earlier step gives up as a whole.
+ */
+function answerByItself<O extends RunOrder>(run: Run<O>, parked: Parked, afterMs: number): DecisionRequest {
+  const { step, item, epoch, cause } = parked.parking;
+  const isScript = isScriptItem(item);
+  if (!isScript && run.canAbort) run.giveUp({ step, item }, epoch, afterMs, cause);
+  const nobody = `nobody decided within ${formatDuration(afterMs)}`;
+  const reason = isScript
+    ? afterMs === 0
+      ? 'a recovery is not kept waiting for it'
+      : nobody
+    : `${nobody}: tried again`;
+  const decision = isScript ? ('skip' as const) : ('retry' as const);
+  const decided = { epoch, decision, reason, from: null, input: null };
   const request = { ...decided, step, item, by: run.self };
   run.parkings.settle(parked, request);
   run.emit('decided', decided, { step, item: item ?? undefined, by: run.self });

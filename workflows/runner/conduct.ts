@@ -150,7 +150,7 @@ function openRun<O extends RunOrder>(order: O, declaration: ProcedureDeclaration
     abortUpdate,
     ({ reason, by, withdraw }) =>
       answered(withdraw === true ? withdrawAbort(run, reason, by) : takeAbort(run, reason, by), (standing) => ({
-        ...{ accepted: true as const, standing },
+        ...{ accepted: true as const, standing: standing ?? (withdraw === true ? null : stillWaitingWords(run)) },
       })),
     {
       validator: ({ reason, by, withdraw }) =>
@@ -159,6 +159,19 @@ function openRun<O extends RunOrder>(order: O, declaration: ProcedureDeclaration
   );
   kind.open(run);
   return run;
+}
+
+const mostNamed = 5;
+
+/** What whoever aborts is told of the runs that are stuck in their clean-up: nothing else waits for them. Null: none is. */
+function stillWaitingWords<O extends RunOrder>(run: Run<O>): string | null {
+  const waiting = run.stillWaiting();
+  if (waiting.length === 0) return null;
+  const each = waiting
+    .slice(0, mostNamed)
+    .map(({ name, step, cause, runId }) => `${name} at ${step}: ${cause} (\`muster show ${runId}\`)`);
+  const more = waiting.length > mostNamed ? `; and ${waiting.length - mostNamed} more` : '';
+  return `It ends when these are clean, too; decide there: retry what is mended, or skip it and leave what is left. The rest is cleaned up meanwhile. ${each.join('; ')}${more}`;
 }
 
 /** At once where nobody had to be looked up: the order of what a history holds stays as it was. */
@@ -230,7 +243,9 @@ async function undoAll<O extends RunOrder>(run: Run<O>, kind: OrderKind<O>, inOr
   run.phase = 'undoing';
   run.emit('undo-started', { because: reason });
   const left = await unwind(run, () => true, inOrder, kind.aroundUndo?.(run) ?? null);
-  const base = gaveUp(run) ? reason : `Aborted: ${reason}`;
+  const words = gaveUp(run) ? reason : `Aborted: ${reason}`;
+  // Most people give a reason as a phrase.
+  const base = /[.!?]$/.test(words) ? words : `${words}.`;
   return left.length === 0 ? `${base} Everything was undone.` : `${base} Not undone, by decision: ${left.join('; ')}.`;
 }
 

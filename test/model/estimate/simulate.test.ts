@@ -8,6 +8,7 @@ import { endsOfPlan, timeLeftOfPlan } from '../../../model/estimate/time-left';
 import { timeLeftWords } from '../../../model/estimate/words';
 import { expectedOf } from '../../../model/estimate/expected';
 import { buildPlan, type PlanContext } from '../../../model/orders/build-plan';
+import { checkLimitsWithin } from '../../../model/runbook/check-limits';
 import { runbookOf } from '../../../model/schema/normalise';
 import { readRunbook } from '../../../model/schema/read-runbook';
 import type { PlanOrder } from '../../../model/plan';
@@ -136,6 +137,56 @@ test('an included runbook runs as a plan of its own, at its time, and its server
   expect(preview.limitedBy.map(({ name, kind }) => [name, kind])).toEqual([
     ['a', 'server'],
     ['inner', 'runbook'],
+  ]);
+});
+
+const including = (limits: string, ...names: string[]) =>
+  `${head('outer')}limits: ${limits}\nincludes: [${names.map((name) => `{ runbook: ${name} }`).join(', ')}]\n`;
+
+test('limits hold over what is included, in thought as in the run, together with those of what is included', () => {
+  const left = head('left') + waves('{ name: in, servers: [{ name: b }, { name: c }] }');
+  const right = `${head('right')}limits: { atOnce: 1 }\n${waves('{ name: in, servers: [{ name: a }, { name: d }] }')}`;
+  const spans = (limits: string) =>
+    previewOf(planOf(including(limits, 'left', 'right'), { left, right }), past).runbooks.flatMap(({ waves: all }) =>
+      all.flatMap(({ servers: each }) =>
+        each.map(({ name, startsMs, because }) => [name, startsMs / minute, because?.kind ?? null, because?.name]),
+      ),
+    );
+  expect(spans('{}')).toEqual([
+    ['b', 0, null, undefined],
+    ['c', 0, null, undefined],
+    ['a', 0, null, undefined],
+    ['d', 10, 'limit', 'a'],
+  ]);
+  expect(spans('{ atOnce: 2 }')).toEqual([
+    ['b', 0, null, undefined],
+    ['c', 0, null, undefined],
+    ['a', 2, 'limit', 'c'],
+    ['d', 12, 'limit', 'a'],
+  ]);
+  expect(spans('{ sites: { dr: 1 } }').map(([name, starts]) => [name, starts])).toEqual([
+    ['b', 0],
+    ['c', 5],
+    ['a', 7],
+    ['d', 17],
+  ]);
+});
+
+test('boots of a site one after the other hold over what is included: the fewest that a runbook above says', () => {
+  const left = head('left') + waves('{ name: in, servers: [{ name: b }] }');
+  const right = `${head('right')}limits: { boots: { dr: 3 } }\n${waves('{ name: in, servers: [{ name: c }] }')}`;
+  const order = planOf(including('{ boots: { dr: 1 } }', 'left', 'right'), { left, right });
+  expect(order.parts.map((part) => part.order.servers[0]!.order.bootsAtOnce)).toEqual([1, 1]);
+  expect(previewOf(order, [pastRun('id-b', 120), pastRun('id-c', 120)]).endsMs).toBe(3 * minute);
+});
+
+test('a limit that no server of the whole tree counts against is an error where it stands', () => {
+  const left = `${head('left').replace('hardware: kvm-virtio', 'hardware: kvm-virtio, datastore: fast')}${waves('{ name: in, servers: [{ name: b }] }')}`;
+  const text = including('{ sites: { dr: 1 }, datastores: { fast: 1, fsat: 2 }, boots: { far: 1 } }', 'left');
+  const found = checkLimitsWithin(readRunbook(text).file!, planOf(text, { left }));
+  expect(found.map(({ severity, at, needed }) => [severity, at.join('.'), needed])).toEqual([
+    ['error', 'limits.boots.far', 'a site of these servers: dr'],
+    ['error', 'limits.datastores.fsat', 'a datastore of these servers: fast'],
   ]);
 });
 

@@ -28,6 +28,12 @@ const own = [...itemDone('include', 'network', 100), ...itemDone('include', 'off
 const withExceptions = { office: closed(510, 'succeeded-with-exceptions') };
 const endedWith = closed(520, 'succeeded-with-exceptions');
 
+test('a server whose proof was skipped counts as recovered, and as not proven', () => {
+  const mail01 = [...skipped('prove-boot', 90, 'Its agent is broken.'), ...closed(500, 'succeeded-with-exceptions')];
+  const { headline } = reportOf(partsStory({ ...all, ...withExceptions, mail01 }, [...own, ...endedWith]));
+  expect(headline.sentence).toContain('4 of 4 servers recovered, 1 not proven, in ');
+});
+
 test('an evacuation counts the servers of what it includes: headline, tiers, target, actual and margin', () => {
   const report = reportOf(partsStory(all, [...own, ...closed(520, 'succeeded')]));
   expect(report).toMatchObject({ serverCount: 4, done: 4, counts: { succeeded: 4 }, exceptions: [] });

@@ -60,6 +60,20 @@ test('an objective is met only when everything it is about was proven, and misse
   expect(met.rpo.actualMs).toBe(12_000);
 });
 
+test('a server whose proof people skipped is done, and never counts as proven', () => {
+  const [first, ...others] = children;
+  const { server: facts } = first!.facts!;
+  const objectives = { ...facts!.objectives, proof: null };
+  const skipped = {
+    ...first!,
+    facts: { ...first!.facts!, skipped: ['prove-boot'], server: { ...facts!, objectives } },
+  };
+  const shown = planView(events, planDeclaration, [skipped, ...others], at(200));
+  expect(shown).toMatchObject({ done: 2, counts: { unproven: 1 } });
+  expect(shown.counts.proven).toBeUndefined();
+  expect(shown.tiers[0]!.rto.because).toBe('Not recovered: db01 (not proven), db02 (failed).');
+});
+
 test('a hold is shown until somebody lets it go on', () => {
   expect(view.holds).toMatchObject([
     { of: { kind: 'wave', name: 'web' }, until: null, reason: 'Wait for the network team.' },

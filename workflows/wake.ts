@@ -1,0 +1,5 @@
+/** A promise and what resolves it. */
+export class Wake {
+  wake: () => void = () => undefined;
+  readonly promise = new Promise<void>((resolve) => (this.wake = resolve));
+}
