@@ -4,7 +4,7 @@ FROM node:20-bookworm-slim
 
 # What the worker runs: disks and guests (qemu-utils, qemu-system-common for qemu-storage-daemon, guestfish with a kernel
 # for its appliance, hivexregedit of libwin-hivex-perl for Windows), the hypervisor (virsh), sfdisk for physical machines,
-# and util-linux for setpriv and flock. test/config/containers.test.ts holds it to what the code starts.
+# and util-linux for setpriv. test/config/containers.test.ts holds it to what the code starts.
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends \
       ca-certificates util-linux fdisk libvirt-clients qemu-utils qemu-system-common qemu-system-x86 qemu-block-extra \

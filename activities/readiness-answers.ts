@@ -22,18 +22,19 @@ export function createReadinessAnswers(deps: ActivityDeps): Pick<SiteActivities,
 
 async function examine(deps: ActivityDeps, question: ReadinessQuestion, signal: AbortSignal): Promise<ReadinessAnswer> {
   const site = recoverySite(deps.sites, question.siteId);
-  const [health, machines, freeBytes, host, secrets, sources] = await Promise.all([
+  const [health, machines, freeBytes, host, secrets, sources, certificates] = await Promise.all([
     site.platform.health({ signal }),
     site.platform.list({ signal }),
     site.replicas.freeBytes(),
     deps.hostChecks?.() ?? [],
     unresolved(deps, question.secrets),
     lookAtSources(deps, question.servers, signal),
+    question.certificates === true ? (site.certificates?.() ?? []) : [],
   ]);
   const seen = { health, machines, freeBytes, nowMs: deps.now() };
   const orders = await fewAtOnce(question.orders, atOnce, (order) => examineOrder(site, order, seen));
   const { memoryFreeBytes, networks } = health;
-  return { freeBytes, memoryFreeBytes, networks, host, orders, secrets, sources };
+  return { freeBytes, memoryFreeBytes, networks, host, orders, secrets, sources, certificates };
 }
 
 async function examineOrder(

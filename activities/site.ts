@@ -4,6 +4,7 @@ import type { DiskEditor } from '../disks/contract';
 import type { ReplicationSource, Replicas } from '../replication/contract';
 import type { Preparations } from '../replication/prepared-contract';
 import { OperatorError } from '../model/errors';
+import type { CertificateSeen } from '../model/readiness/plan-risks';
 import type { ReadinessAnswer } from '../model/readiness/site-readiness';
 import type { SiteId } from '../model/server';
 import type { Actor, RecoveryOrder } from '../model/order';
@@ -18,6 +19,8 @@ export interface RecoverySite {
   readonly platform: Platform;
   /** The site's physical machines, where it has any. */
   readonly physical?: Platform;
+  /** When those of its machines' controllers end. Default: not looked at. */
+  readonly certificates?: () => Promise<readonly CertificateSeen[]>;
   readonly replicas: Replicas;
   readonly preparations: Preparations;
   readonly disks: DiskEditor;

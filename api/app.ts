@@ -19,6 +19,7 @@ import { findPlaces } from './places';
 import { Problem, problemResponse } from './problems';
 import { recordRefusals } from './refusals';
 import { registerOn } from './register';
+import { runbookPlaces } from './runbooks/places';
 import { decisionRoutes } from './routes/decisions';
 import { evidenceRoutes } from './routes/evidence';
 import { evacuationRoutes } from './routes/evacuation';
@@ -64,7 +65,8 @@ export function assembleApi(deps: ApiDeps): Api {
   const sites = createSiteWatch(deps);
   const timeLeft = createTimeLeft(deps);
   const metrics = createApiMetrics(deps.config.version);
-  const register = registerOn(app, { verifier, refusals, places: findPlaces(deps, servers) });
+  const places = runbookPlaces(deps, { servers, runbooks });
+  const register = registerOn(app, { verifier, refusals, places: findPlaces(deps, servers, places) });
 
   app.use(requestId, logRequests(deps, metrics), secure, defaultHeaders, limitBody(deps));
   healthRoutes(app, deps, sites);
@@ -74,12 +76,12 @@ export function assembleApi(deps: ApiDeps): Api {
   protectionRoutes(register, deps, servers);
   replicaRoutes(register, deps, servers);
   machineRoutes(register, deps, refusals);
-  readinessRoutes(register, deps, servers);
-  scheduleRoutes(register, deps, refusals);
-  runbookRoutes(register, deps);
+  readinessRoutes(register, deps, servers, places);
+  scheduleRoutes(register, deps, places, refusals);
+  runbookRoutes(register, deps, places);
   evacuationRoutes(register, deps);
   recoveryRoutes(register, deps, servers);
-  planRoutes(register, deps, { servers, runbooks }, acts, refusals);
+  planRoutes(register, deps, { servers, runbooks, places }, acts, refusals);
   runRoutes(register, sites.remembering(deps), servers, acts, timeLeft);
   runEventRoutes(register, sites.remembering(deps));
   decisionRoutes(register, deps, acts, refusals);

@@ -1,6 +1,6 @@
 /**
- * Looks again and again whether open runs will meet their objectives, and has people told of those that will not. Several processes may
- * do so: the same notice is kept once. Time is Postgres', which all of them share.
+ * Looks again and again whether open runs will meet their objectives, and has people told of those that will not. Of several
+ * processes one does so at a time; the same notice is kept once all the same. Time is Postgres', which all of them share.
  */
 import { planAtRisk, runAtRisk, type Rest } from '../model/notify/at-risk';
 import type { Notice } from '../model/notify/notice';
@@ -13,6 +13,8 @@ import { createEstimates, type Estimates } from './runs/time-left';
 type Deps = Pick<ApiDeps, 'store' | 'temporal' | 'config' | 'clock' | 'log'>;
 
 const everyMs = 60_000;
+/** A turn is over a little before the next look, so that one process alone has every one. */
+const turnMs = everyMs - 5_000;
 const runsAtOnce = 4;
 
 export interface ObjectiveWatch {
@@ -60,10 +62,13 @@ export function startObjectiveWatch(deps: Deps): { stop(): Promise<void> } {
   const watch = createObjectiveWatch(deps);
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
-  const look = (): Promise<void> =>
-    watch.look().catch((error: unknown) => {
+  const look = async (): Promise<void> => {
+    try {
+      if (await deps.store.risks.takeTurn(deps.clock().toISOString(), turnMs, 'objectives')) await watch.look();
+    } catch (error) {
       deps.log.warn({ err: error }, 'Objectives at risk are not looked for: the store does not answer');
-    });
+    }
+  };
   const next = (): void => {
     if (!stopped) timer = setTimeout(() => (running = look().finally(next)), everyMs).unref();
   };

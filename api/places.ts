@@ -1,25 +1,35 @@
-/** Where it is what a request names: a server at its recovery site, a run where its order says. */
-import { placesOfRecovery, runbooksOf, type Places } from '../model/access';
+/** Where it is what a request names: a server at its recovery site, a run where its order says, a runbook where its servers are. */
+import { placesOfRecovery, runbooksOf, type NamedPlaces, type Places } from '../model/access';
 import { OperatorError } from '../model/errors';
 import type { RunEvent } from '../model/events';
 import type { ApiDeps } from './deps';
 import type { KnownServers } from './known-servers';
-import { atSite, ofRunbook, type Reach } from './reach';
+import { atSite, type Reach } from './reach';
+import type { RunbookPlaces } from './runbooks/places';
 import { readRun } from './runs/read';
 import { within } from './within';
 
-export type FindPlaces = (reach: Exclude<Reach, string>, named: string) => Promise<Places>;
+/** @param version of a runbook; undefined: the newest */
+export type FindPlaces = (
+  of: Exclude<Reach, string>['of'],
+  named: string,
+  version?: number,
+) => Promise<Places | readonly NamedPlaces[]>;
 
 /** @throws Problem `not-found` as the operation itself would; `part-unavailable` when nobody can say. */
-export function findPlaces(deps: ApiDeps, servers: KnownServers): FindPlaces {
-  return async (reach, named) => {
-    switch (reach.of) {
+export function findPlaces(deps: ApiDeps, servers: KnownServers, runbooks: RunbookPlaces): FindPlaces {
+  return async (of, named, version) => {
+    switch (of) {
       case 'server':
         return atSite((await servers.find(named)).recoverySiteId);
       case 'site':
         return atSite(named);
       case 'runbook':
-        return ofRunbook(named);
+        return runbooks.of(named, version);
+      case 'text':
+        return runbooks.ofText(named);
+      case 'import':
+        return runbooks.ofImport(named);
       case 'run':
         return placesOfRun(deps, named);
     }

@@ -67,14 +67,23 @@ export function createClient({ url, token }: Connection): Client {
 }
 
 function unreachable(url: string, error: unknown): CliError {
-  const cause = error instanceof Error ? (error.cause ?? error) : error;
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : undefined;
-  const found = code ?? (cause instanceof Error ? cause.message : String(cause));
+  const { cause = error } = error as { cause?: unknown };
+  const { code, message } = cause as { code?: unknown; message?: string };
+  const found = code === undefined ? (message ?? String(cause)) : codeWords(String(code));
   return new CliError(
     'unreachable',
     `The API at ${url} cannot be reached: ${found}. Start it (\`muster up\`), or say where it is (--url or MUSTER_URL)`,
     { cause: error },
   );
+}
+
+/** undici's codes, and the parser's of HTTP (HPE_…), say nothing to who is woken; the code stays for who looks it up. */
+function codeWords(code: string): string {
+  if (code === 'ECONNREFUSED') return `nothing listens there (${code})`;
+  if (code.startsWith('HPE_') || ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(code))
+    return `another program answers there, or it was ended meanwhile (${code})`;
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `no host of that name is known (${code})`;
+  return code;
 }
 
 /** What the API says is wrong, as one message; `urn:muster:problem:` kinds decide the exit code. */
@@ -83,8 +92,27 @@ export function problemOf(status: number, text: string, url: string): CliError {
   if (!problem) {
     return new CliError('unreachable', `${url} answered ${status} and not as Muster does: is another program there?`);
   }
-  return new CliError(exitProblem(problem.type, status), problem.detail, { answered: true });
+  return new CliError(exitProblem(problem.type, status), onCommandLine(problem), { answered: true });
 }
+
+/** The API speaks to programs; at a command line the same is mended by other commands. */
+function onCommandLine({ type, detail }: ProblemDocument): string {
+  if (type === 'urn:muster:problem:unauthenticated') {
+    const said = detail.replace(/\. Send "Authorization: Bearer TOKEN"$/, '');
+    return `${said}. Put yours into the file that MUSTER_TOKEN_FILE names; an admin makes one with \`muster token issue\``;
+  }
+  const lists = listsOf[/^There is no ([a-z ]+?) "[^"]*"$/.exec(detail)?.[1] ?? ''];
+  return lists === undefined ? detail : `${detail}. ${lists}`;
+}
+
+const listsOf: Readonly<Record<string, string>> = {
+  server: '`muster servers` lists them',
+  run: '`muster runs` lists them',
+  runbook: '`muster runbook list` lists them',
+  'runbook or server': '`muster runbook list` and `muster servers` list them',
+  token: '`muster token list` lists them',
+  'schedule of runbook': '`muster schedule list` lists them',
+};
 
 function exitProblem(type: string, status: number): CliProblem {
   switch (type.replace('urn:muster:problem:', '')) {

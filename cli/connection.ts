@@ -5,6 +5,7 @@ import { ConfigurationError } from '../config/problems';
 import type { Configuration } from '../config/configuration';
 import { dataFolderAt } from '../stack/data-folder';
 import { CliError } from './exit-codes';
+import { fileProblem } from './file-problem';
 
 export interface Connection {
   /** Without a slash at the end. */
@@ -33,14 +34,28 @@ function findUrl(option: string | undefined, env: NodeJS.ProcessEnv): string {
 
 function findToken(env: NodeJS.ProcessEnv): string {
   const given = env['MUSTER_TOKEN']?.trim();
-  if (given) return given;
+  if (given) return oneWord(given, 'MUSTER_TOKEN');
   const file = env['MUSTER_TOKEN_FILE'] || dataFolderAt(configuration(env).dataFolder).tokenFile;
+  return oneWord(readToken(file), file);
+}
+
+/** What is no token is not shown: it may be another secret, or two of them. */
+function oneWord(token: string, from: string): string {
+  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  const found = token.includes('\n') ? 'several lines' : 'a text with blanks or letters that no token has';
+  throw new CliError(
+    'not-allowed',
+    `${from} holds no token: found ${found} (not shown), needed one word. An admin makes a token with \`muster token issue\``,
+  );
+}
+
+function readToken(file: string): string {
   try {
     const token = readFileSync(file, 'utf8').trim();
     if (token !== '') return token;
     throw new Error('the file is empty');
   } catch (error) {
-    const found = error instanceof Error ? error.message : String(error);
+    const found = fileProblem(error) ?? (error instanceof Error ? error.message : String(error));
     throw new CliError(
       'not-allowed',
       `No token was found: MUSTER_TOKEN is not set and ${file} cannot be used (${found}). Set MUSTER_TOKEN, or MUSTER_TOKEN_FILE to a file that holds a token; \`muster up\` leaves one in its data folder`,

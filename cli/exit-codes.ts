@@ -59,7 +59,7 @@ export function exitCodeOf(problem: CliProblem): number {
 export const exitCodeMeanings: Readonly<Record<CliProblem, string>> = {
   'run-not-succeeded': 'the run ended as aborted or failed; of readiness: something is critical',
   usage: 'wrong usage: an option, a value, a reason that is missing',
-  refused: 'refused: the state does not allow it, somebody was first, or a runbook has errors',
+  refused: 'refused: the state forbids it, somebody was first, or a runbook has errors',
   unreachable: 'the API, or a part that it needs, does not answer',
   'not-found': 'there is no such server, run, runbook or token',
   'not-allowed': 'no valid token, or a role that does not allow it',

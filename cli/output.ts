@@ -17,7 +17,12 @@ export interface Output {
 
 export const standardWidth = 80;
 
-export function createOutput(json: boolean, stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv): Output {
+export function createOutput(
+  json: boolean,
+  stream: NodeJS.WriteStream,
+  env: NodeJS.ProcessEnv,
+  errors: NodeJS.WriteStream = process.stderr,
+): Output {
   const interactive = stream.isTTY === true && !json;
   const colored = interactive && !env['NO_COLOR'];
   return {
@@ -27,8 +32,18 @@ export function createOutput(json: boolean, stream: NodeJS.WriteStream, env: Nod
     colors: pico.createColors(colored),
     line: (text = '') => void stream.write(`${text}\n`),
     document: (value) => void stream.write(`${jsonText(value)}\n`),
-    error: (text) => void process.stderr.write(`${printableLines(text)}\n`),
+    error: (text) => void errors.write(`${errorLines(printableLines(text), json ? undefined : errors)}\n`),
   };
+}
+
+/** Between words on a terminal; for a program a message stays one line. */
+function errorLines(text: string, stream: Pick<NodeJS.WriteStream, 'isTTY' | 'columns'> | undefined): string {
+  if (stream?.isTTY !== true) return text;
+  const width = Math.max(40, stream.columns ?? standardWidth);
+  return text
+    .split('\n')
+    .flatMap((line) => (line.length <= width ? [line] : wrap(line, width)))
+    .join('\n');
 }
 
 /** The same JSON to a program, and nothing to a terminal. */
@@ -105,6 +120,16 @@ export function wrap(text: string, width: number): string[] {
 function cut(word: string, width: number): string[] {
   const pieces = Math.max(1, Math.ceil(word.length / width));
   return Array.from({ length: pieces }, (_one, at) => word.slice(at * width, (at + 1) * width));
+}
+
+/**
+ * The same for a command: what is copied from several lines is still one command, because a shell reads on after a
+ * backslash. No quoted word of it may have a space.
+ */
+export function commandLines({ width }: Pick<Output, 'width'>, label: string, command: string, indent = 11): string {
+  const lines = wrap(printable(command), Math.max(20, width - indent - 2));
+  const broken = lines.map((line, i) => `${i === 0 ? '' : '  '}${line}${i < lines.length - 1 ? ' \\' : ''}`);
+  return broken.map((line, i) => `${(i === 0 ? label : '').padEnd(indent)}${line}`).join('\n');
 }
 
 /** A paragraph under a heading word: `cause    text that goes on\n         here`. */

@@ -25,7 +25,8 @@ PLAN/SERVER, or by "last": the newest run that belongs to no plan.`;
 const environment = `Environment:
   MUSTER_URL         where the API is (default: this machine's configuration)
   MUSTER_TOKEN       your token
-  MUSTER_TOKEN_FILE  a file that holds it (default: the data folder's admin-token)`;
+  MUSTER_TOKEN_FILE  a file that holds it (default: admin-token in the data
+                     folder)`;
 
 export function createProgram(): Command {
   const program = new Command('muster')

@@ -4,6 +4,7 @@ import { text as textOf } from 'node:stream/consumers';
 import type { RunbookCheckDocument, RunbookProblemDocument } from '../api/schemas/runbooks';
 import { printable } from '../model/names';
 import { CliError } from './exit-codes';
+import { fileProblem } from './file-problem';
 import { paragraph, wrap, type Output } from './output';
 
 export interface RunbookText {
@@ -18,8 +19,8 @@ export async function readRunbookText(file: string): Promise<RunbookText> {
     const bytes = file === '-' ? Buffer.from(await textOf(process.stdin)) : await readFile(file);
     return { file, text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) };
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-    const found = code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? 'text that is not UTF-8' : code;
+    const problem = fileProblem(error) ?? 'unknown';
+    const found = problem === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? 'text that is not UTF-8' : problem;
     throw new CliError(
       'usage',
       `${file} cannot be read: found ${found}, needed a runbook's file, or - for standard input`,

@@ -63,12 +63,17 @@ function heading(out: Output, view: PlanView): void {
   }
 }
 
-export function planObjectiveWords({ actualMs, targetMs, verdict, because }: PlanObjective): string {
+export function planObjectiveWords({ actualMs, targetMs, verdict, because: sentence }: PlanObjective): string {
+  const because = clause(sentence);
   const target = targetMs === null ? '' : ` of ${formatDuration(targetMs)}`;
   if (verdict === 'unknown' && targetMs !== null) return `objective ${formatDuration(targetMs)}, ${because}`;
   if (actualMs === null) return verdict === 'missed' ? `missed${target}: ${because}` : because;
   return `${formatDuration(actualMs)}${target}${verdict === 'unknown' ? ` (${because})` : `: ${verdict}`}`;
 }
+
+/** A sentence as a part of a longer one. */
+const clause = (sentence: string): string =>
+  `${sentence.slice(0, 1).toLowerCase()}${sentence.slice(1).replace(/\.$/, '')}`;
 
 export function holdWords({ of, by, since, reason }: HoldView): string {
   const place = of.kind === 'run' ? 'the whole plan' : placeText(of);
@@ -148,12 +153,14 @@ function serverTable(out: Output, servers: readonly ServerOfPlanView[]): string 
 function pendingLines(out: Output, pending: readonly ServerOfPlanView[]): string[] {
   const groups = new Map<string, string[]>();
   for (const { name, waitsFor: names } of pending) {
-    const cause = names.length === 0 ? 'wait for a free place' : `wait for ${someOf(names)}`;
+    const cause = names.length === 0 ? 'for a free place' : `for ${someOf(names)}`;
     groups.set(cause, [...(groups.get(cause) ?? []), name]);
   }
   const lines = [...groups]
     .slice(0, mostGroups)
-    .map(([cause, names]) => paragraph(out, 'pending', `${someOf(names)} ${cause}`));
+    .map(([cause, names]) =>
+      paragraph(out, 'pending', `${someOf(names)} ${names.length === 1 ? 'waits' : 'wait'} ${cause}`),
+    );
   const rest = [...groups.values()].slice(mostGroups).flat().length;
   return [
     ...(lines.length > 0 ? [''] : []),

@@ -8,7 +8,7 @@ import type { DecisionKind, StepState } from '../model/steps';
 import type { HalfDecision, Standing } from '../model/waiting';
 import { progressLine } from './watch/progress';
 import type { ActDocument, ServerDetail } from './documents';
-import { paragraph, table, type Output } from './output';
+import { commandLines, paragraph, table, type Output } from './output';
 
 /** `run`: what the run is called in the commands that are shown; a part of its id where nothing else is given. */
 export function showRun(
@@ -79,7 +79,7 @@ export function waitingLines(out: Pick<Output, 'width'>, parking: ParkingView, r
     paragraph(out, '  cause', parking.cause),
     paragraph(out, '  do', parking.remedy),
     ...standingLines(out, parking),
-    ...parking.allowed.map((decision, i) => paragraph(out, i === 0 ? '  decide' : '', commandFor(decision, run))),
+    ...parking.allowed.map((decision, i) => commandLines(out, i === 0 ? '  decide' : '', commandFor(decision, run))),
   ];
 }
 

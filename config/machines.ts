@@ -1,6 +1,7 @@
 /** Physical machines of a recovery site, as the configuration file lists them. */
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
+import type { PhysicalMachineFacts } from '../model/orders/build-order';
 import { firmwares, hardwareProfiles } from '../model/server';
 import { secretRefPattern } from '../model/secrets';
 
@@ -70,6 +71,12 @@ export const machineSchema = z.strictObject({
   serialConsole: serialConsole.optional(),
 });
 export type MachineConfig = z.output<typeof machineSchema>;
+
+/** What plans and previews know of a machine: who switches it, beside what it is. */
+export const factsOf = ({ power, ...machine }: MachineConfig): PhysicalMachineFacts => ({
+  ...machine,
+  ...('person' in power ? { powerByPerson: power.person } : {}),
+});
 
 /** Machines of one site, whose names and devices must be nobody else's. */
 export const machinesSchema = z

@@ -43,7 +43,7 @@ function siteProblem(file: string | null, written: object, issue: z.core.$ZodIss
   return {
     where: `${file ?? 'sites'}: ${place.replace(/^\./, '')}`,
     found: showValue(found, mayHoldSecret(String(issue.path.at(-1) ?? ''))),
-    needed: issue.message,
+    needed: issue.message.replace(/^Invalid discriminator value\. Expected /, 'one of '),
     remedy: 'See "Sites" in docs/configuration.md.',
   };
 }

@@ -111,7 +111,7 @@ export interface Runs {
   below(planRunId: string): Promise<ChildRun[]>;
   /** All runs that are not closed, counted. */
   open(): Promise<OpenRuns[]>;
-  /** Those that are not closed and whose objectives are their own: of plans, and of servers without one; and Postgres' time. */
+  /** Those that are neither closed nor being undone, and whose objectives are their own: of plans, and of servers without one; and Postgres' time. */
   watched(): Promise<{
     readonly at: string;
     readonly runs: readonly { readonly runId: string; readonly parentRunId: string | null }[];

@@ -25,6 +25,9 @@ export interface SourceAsked {
   readonly because: string | null;
 }
 
+/** What is looked at again and again beside all requests. */
+export type TurnOf = 'readiness' | 'objectives';
+
 export interface Risks {
   /** Takes a round in: times kept, people told of what appeared and of what went, all in one transaction. */
   reconcile(round: RiskRound): Promise<{ appeared: number; gone: number }>;
@@ -34,8 +37,8 @@ export interface Risks {
   asked(): Promise<SourceAsked[]>;
   noteAsked(source: string, at: string, because: string | null): Promise<void>;
   /**
-   * Whether the next round is this process's: at most one of all processes is told so in `everyMs`. One that is lost in a
+   * `of`: whose rounds; readiness where nothing is said. Whether the next round is this process's: at most one of all processes is told so in `everyMs`. One that is lost in a
    * round costs that round.
    */
-  takeTurn(now: string, everyMs: number): Promise<boolean>;
+  takeTurn(now: string, everyMs: number, of?: TurnOf): Promise<boolean>;
 }

@@ -5,7 +5,7 @@ import { byUrgency, installationSource, worstOfEach, type Risk, type RiskFound }
 import { storableText } from '../record/canonical';
 import { lockName, select, type Database, type Scope } from './database';
 import { putNotice } from './notices';
-import type { RiskRound, Risks, SourceAsked } from './risks-contract';
+import type { RiskRound, Risks, SourceAsked, TurnOf } from './risks-contract';
 
 interface RiskRow {
   risk_id: string;
@@ -30,8 +30,8 @@ export function createRisks(database: Database, scope: Scope): Risks {
     asked: () =>
       database.query('when sites were asked could not be read', async (db) => {
         const sql = `select source, asked_at, answered_at, because from muster.risk_sources where tenant_id = ? and core_id = ?
-          order by source`;
-        return (await select<AskedRow>(db, sql, at)).map(askedOf);
+          and source <> ? order by source`;
+        return (await select<AskedRow>(db, sql, [...at, turnRows.objectives])).map(askedOf);
       }),
     noteAsked: (source, askedAt, because) =>
       database.query('that a site was asked could not be kept', async (db) => {
@@ -44,8 +44,10 @@ export function createRisks(database: Database, scope: Scope): Risks {
           [...at, storableText(source), askedAt, because === null ? askedAt : null, because && storableText(because)],
         );
       }),
-    takeTurn: (now, everyMs) =>
-      database.transaction('whose turn it is could not be asked', (trx) => takeTurn(trx, scope, now, everyMs)),
+    takeTurn: (now, everyMs, of = 'readiness') =>
+      database.transaction('whose turn it is could not be asked', (trx) =>
+        takeTurn(trx, scope, { now, everyMs, source: turnRows[of] }),
+      ),
   };
 }
 
@@ -70,10 +72,17 @@ const riskOf = ({ risk, since, seen_at, gone_at }: RiskRow): Risk => ({
   goneAt: gone_at?.toISOString() ?? null,
 });
 
+/** Where the last turn of each is kept: beside the sources of risks, of which `asked` tells; no source is called as the second. */
+const turnRows: Readonly<Record<TurnOf, string>> = { readiness: installationSource, objectives: 'turn of objectives' };
+
 /** By Postgres' clock, so that hosts' clocks may differ; `now` is only what is kept. */
-async function takeTurn(trx: Knex, scope: Scope, now: string, everyMs: number): Promise<boolean> {
+async function takeTurn(
+  trx: Knex,
+  scope: Scope,
+  { now, everyMs, source }: { readonly now: string; readonly everyMs: number; readonly source: string },
+): Promise<boolean> {
   await lock(trx, scope);
-  const at = [scope.tenantId, scope.coreId, installationSource];
+  const at = [scope.tenantId, scope.coreId, source];
   const [row] = await select<{ due: boolean }>(
     trx,
     `select turn_at <= clock_timestamp() - make_interval(secs => ?) as due from muster.risk_sources

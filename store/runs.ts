@@ -16,6 +16,8 @@ import { within } from './parkings';
 const maxLimit = 500;
 const sortKey = z.tuple([textPart, textPart]);
 const openStates = runStates.filter((state) => !(closedRunStates as readonly string[]).includes(state));
+/** Of what is being undone no objective is at risk any more. */
+const watchedStates = openStates.filter((state) => state !== 'undoing');
 const columns = `run_id as "runId", parent_run_id as "parentRunId", procedure, mode, server_id as "serverId",
   server_name as "serverName", runbook, runbook_version as "runbookVersion", runbook_sha256 as "runbookSha256", state,
   current_step as "currentStep", stuck_since as "stuckSince", requested_by as "requestedBy",
@@ -40,9 +42,9 @@ export function createRuns(database: Database, scope: Scope): Runs {
         const runs = await select<{ runId: string; parentRunId: string | null }>(
           db,
           `select run_id as "runId", parent_run_id as "parentRunId" from muster.runs where tenant_id = ? and core_id = ?
-           and state in (${openStates.map(() => '?').join(', ')}) and (procedure = 'plan' or parent_run_id is null)
+           and state in (${watchedStates.map(() => '?').join(', ')}) and (procedure = 'plan' or parent_run_id is null)
            order by started_at, run_id`,
-          [scope.tenantId, scope.coreId, ...openStates],
+          [scope.tenantId, scope.coreId, ...watchedStates],
         );
         return { at: (await clockOf(db)).toISOString(), runs };
       }),

@@ -170,6 +170,7 @@ const stageTones: Partial<Record<ServerStage, Chip['tone']>> = {
   waiting: 'warning',
   held: 'warning',
   undoing: 'warning',
+  unproven: 'warning',
   'succeeded-with-exceptions': 'warning',
   running: 'open',
   proven: 'good',

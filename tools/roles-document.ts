@@ -23,7 +23,11 @@ function placeOf(operation: Operation): string {
     case 'run':
       return 'at the run’s recovery sites, or at a runbook that it is part of';
     case 'runbook':
-      return 'at the runbook';
+      return 'at the runbook, or at all its sites';
+    case 'text':
+      return `at every server, site and included runbook of the text${reach.version === undefined ? '' : '; without a text as getRunbook'}`;
+    case 'import':
+      return 'at the sites of every server and included runbook of the text, and of the runbook as it is';
     case 'site':
       return 'at the site';
   }

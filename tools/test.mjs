@@ -3,8 +3,9 @@
  *
  *     node tools/test.mjs all|quick|record [arguments for jest]
  *
- * quick: eslint, prettier, tsc, and the tests that need no guest and no whole stack. all: the rest too, one after the
- * other. record: runs the workflow tests so that they write test/replay/histories anew, then replays them.
+ * quick: eslint, prettier, tsc, and the tests that need no guest and no whole stack. all: the rest too, in one run of jest.
+ * record: runs the workflow tests so that they write test/replay/histories anew, then replays them.
+ * The checks run beside jest, whose tests wait a good part of their time; what they have to say comes when jest is done.
  * Each of the three checks counts as one test. Exit code 0: nothing failed; 1: something did; 2: wrong usage.
  */
 import { spawn } from 'node:child_process';
@@ -37,16 +38,14 @@ const checks = [
 ];
 const quickChecks = checks.map(({ name, args, quick }) => ({ name, args: [...args, ...quick] }));
 
-/** Guests and whole stacks come after the others, two at a time: an emulated guest keeps one core busy. */
 const slow = String.raw`\.(guest|slow)\.test\.ts$`;
 const notSlow = ['--testPathIgnorePatterns', '/node_modules/', '--testPathIgnorePatterns', slow];
+/** One more than the cores that the suite is made for: two emulated guests, and tests that wait (test/support/order-of-files.js). */
+const wholeSuite = ['--maxWorkers=3'];
 
 const plans = {
   quick: { checks: quickChecks, jest: [{ args: notSlow }] },
-  all: {
-    checks,
-    jest: [{ args: notSlow }, { args: ['--maxWorkers=2', '--testMatch', '**/test/**/*.{guest,slow}.test.ts'] }],
-  },
+  all: { checks, jest: [{ args: wholeSuite }] },
   record: {
     checks: [],
     jest: [
@@ -68,11 +67,15 @@ function node(args, { env = {}, stdio = 'inherit' } = {}) {
   });
 }
 
-/** All at once: they only read. A check that is content says nothing. */
+/** One after the other. */
 async function runChecks(list) {
-  const results = await Promise.all(
-    list.map(async (check) => ({ ...check, ...(await node(check.args, { stdio: 'pipe' })) })),
-  );
+  const results = [];
+  for (const check of list) results.push({ ...check, ...(await node(check.args, { stdio: 'pipe' })) });
+  return results;
+}
+
+/** A check that is content says nothing. */
+function countChecks(results) {
   for (const { name, code, output } of results) if (code !== 0) console.error(`${name} failed:\n${output}`);
   const failed = results.filter(({ code }) => code !== 0).length;
   return { passed: results.length - failed, failed, skipped: 0 };
@@ -122,8 +125,10 @@ async function main([mode, ...more]) {
     console.error(`Usage: node tools/test.mjs ${Object.keys(plans).join('|')} [arguments for jest]`);
     return 2;
   }
-  const counts = [await runChecks(plan.checks)];
+  const checking = runChecks(plan.checks);
+  const counts = [];
   for (const phase of plan.jest) counts.push(await runJest(phase, more));
+  counts.push(countChecks(await checking));
   console.log(summaryLine(counts));
   return counts.some(({ failed }) => failed > 0) ? 1 : 0;
 }

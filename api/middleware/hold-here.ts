@@ -2,22 +2,19 @@
 import { createMiddleware } from 'hono/factory';
 import type { Context } from 'hono';
 import type { Operation } from '../authorisation';
-import { nowhere } from '../../model/access';
+import type { NamedPlaces, Places } from '../../model/access';
 import type { ApiEnv } from '../deps';
 import type { FindPlaces } from '../places';
 import { Problem } from '../problems';
-import { reaches, whyNot } from '../reach';
+import { ofRunbook, reaches, whyNot, type Reach } from '../reach';
 import type { Refusals } from '../refusals';
 
 /** Nobody whose role holds everywhere waits for a look-up. */
 export function holdHere(operation: Operation, find: FindPlaces, refusals: Refusals) {
-  const reach = reaches[operation];
   return createMiddleware<ApiEnv>(async (c, next) => {
     const person = c.get('person');
     if (person.scopes !== undefined && person.scopes.length > 0) {
-      const name = typeof reach === 'string' ? undefined : await named(c, reach);
-      const places = typeof reach === 'string' ? null : name === undefined ? nowhere : await find(reach, name);
-      const because = whyNot(person, operation, places);
+      const because = await whyNotHere(c, operation, find);
       if (because !== null) {
         refusals.note(operation, because, c.get('by'));
         throw new Problem('forbidden', `"${operation}" is not allowed for ${person.name}: found ${because}`);
@@ -27,12 +24,40 @@ export function holdHere(operation: Operation, find: FindPlaces, refusals: Refus
   });
 }
 
-/** undefined: the request is about no place of that kind. */
-async function named(
+async function whyNotHere(c: Context<ApiEnv>, operation: Operation, find: FindPlaces): Promise<string | null> {
+  const person = c.get('person');
+  const reach = reaches[operation];
+  const why = (places: Places | readonly NamedPlaces[] | null) => whyNot(person, operation, places);
+  if (typeof reach === 'string') return why(null);
+  const body = await bodyOf(c);
+  const name = nameIn(c, reach, body);
+  if (name === undefined) return why({ sites: [], runbooks: [] });
+  if (name.of !== 'runbook') return why(await find(name.of, name.named));
+  // Who holds the runbook itself waits for no look-up.
+  if (why(ofRunbook(name.named)) === null) return null;
+  const version = reach.version === 'query' ? c.req.query('version') : reach.version && body['version'];
+  return why(await find('runbook', name.named, version === undefined ? undefined : Number(version)));
+}
+
+interface Named {
+  readonly of: Exclude<Reach, string>['of'];
+  readonly named: string;
+}
+
+/** A preview has a text or a name; what has neither is refused as a request (schemas). */
+function nameIn(
   c: Context<ApiEnv>,
-  { in: part, at }: { in: 'path' | 'body'; at: string },
-): Promise<string | undefined> {
-  if (part === 'path') return c.req.param(at) ?? '';
-  const body = (await c.req.json()) as Readonly<Record<string, unknown>>;
-  return body[at] === undefined ? undefined : String(body[at]);
+  { of, in: part, at }: Exclude<Reach, string>,
+  body: Readonly<Record<string, unknown>>,
+): Named | undefined {
+  if (part === 'path') return { of, named: c.req.param(at) ?? '' };
+  if (body[at] !== undefined) return { of, named: String(body[at]) };
+  return of === 'text' && body['name'] !== undefined ? { of: 'runbook', named: String(body['name']) } : undefined;
+}
+
+/** Validated before; routes without one have none. */
+async function bodyOf(c: Context<ApiEnv>): Promise<Readonly<Record<string, unknown>>> {
+  if (c.req.header('content-type') === undefined) return {};
+  const body: unknown = await c.req.json().catch(() => ({}));
+  return typeof body === 'object' && body !== null ? (body as Readonly<Record<string, unknown>>) : {};
 }

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import { serverCountOf, type PlanOrder } from '../../model/plan';
-import { isAmong, peopleWords } from '../../model/access';
+import { isAmong, peopleWords, placesOfPlan } from '../../model/access';
 import type { Provenance } from '../../model/order';
 import { roles } from '../../model/people';
 import { runbookOf } from '../../model/schema/normalise';
@@ -13,7 +13,9 @@ import type { Runbook } from '../../model/runbook/runbook';
 import type { ApiDeps } from '../deps';
 import type { Known } from '../known-runbooks';
 import { Problem } from '../problems';
+import type { Operation } from '../authorisation';
 import { whyNot } from '../reach';
+import type { RunbookPlaces } from '../runbooks/places';
 import { hashOf, keyReused, refuseTimes, rememberKey } from '../recoveries/start';
 import type { Refusals } from '../refusals';
 import type { NewPlanRun, StartedPlan } from '../schemas/plans';
@@ -27,8 +29,17 @@ export interface PlanPush {
   readonly by: Provenance;
 }
 
+export interface StartParts extends Known {
+  readonly places: RunbookPlaces;
+}
+
 /** @throws Problem `runbook-errors` naming what is wrong today; `forbidden` for who may not start it; `key-reused`. */
-export async function startPlan(deps: ApiDeps, known: Known, refusals: Refusals, push: PlanPush): Promise<StartedPlan> {
+export async function startPlan(
+  deps: ApiDeps,
+  known: StartParts,
+  refusals: Refusals,
+  push: PlanPush,
+): Promise<StartedPlan> {
   const { temporal, config, clock } = deps;
   const { name, wanted, by } = push;
   refuseTimes(wanted, clock().getTime(), 'site');
@@ -39,13 +50,14 @@ export async function startPlan(deps: ApiDeps, known: Known, refusals: Refusals,
 
   const text =
     wanted.text === undefined ? await storedText(deps, name, wanted.version) : await givenText(deps, name, wanted.text);
-  if (text.version === 0) refuseUnknownText(name, by, refusals);
+  if (text.version === 0) await refuseUnknownText(known.places, name, text.text, by, refusals);
   const { file, make, notices } = await readPlan(deps, known, name, text);
   refuseStranger(runbookOf(file), by, refusals);
   const { tenantId, coreId, planProof: proof } = config;
   const { mode, intent, points, lostAt = null, reason } = wanted;
   const at = { requestedAt: clock().toISOString(), requestedBy: by };
   const order = make({ runId, tenantId, coreId, mode, intent, points, lostAt, reason, proof, ...at });
+  refuseElsewhere(order, by, refusals);
   const memo = memoOf(order, key, contentSha256);
   const started = await temporal.startPlan(order, memo);
   if (started.kind === 'started') return { ...answer(memo, false), notices: [...notices] };
@@ -105,15 +117,34 @@ function memoOf(order: PlanOrder, idempotencyKey: string, contentSha256: string)
  * A text that nobody imported could leave out the gates and the people of the runbook that it is called after, and name other
  * servers: only who may import runs it.
  */
-function refuseUnknownText(name: string, { actor, ...rest }: Provenance, refusals: Refusals): void {
-  const role = roles.find((one) => one === actor.role);
-  const because = role === undefined ? 'found no role' : whyNot({ role, scopes: actor.scopes }, 'importRunbook', null);
+async function refuseUnknownText(
+  places: RunbookPlaces,
+  name: string,
+  text: string,
+  by: Provenance,
+  refusals: Refusals,
+): Promise<void> {
+  const isEverywhere = by.actor.scopes === undefined || by.actor.scopes.length === 0;
+  const because = whyNotActor(by, 'importRunbook', isEverywhere ? null : await places.ofImport(text));
   if (because === null) return;
-  refusals.note(`start of runbook ${name} from a text that is not imported`, because, { actor, ...rest });
+  refusals.note(`start of runbook ${name} from a text that is not imported`, because, by);
   throw new Problem(
     'forbidden',
     `This text of runbook "${name}" is of no imported version, or Postgres does not say of which: ${because}. Start the imported one, or ask somebody who may import it`,
   );
+}
+
+/** An imported text that came with the request may be an older version, which has servers of elsewhere. */
+function refuseElsewhere(order: PlanOrder, by: Provenance, refusals: Refusals): void {
+  const because = whyNotActor(by, 'startPlan', placesOfPlan(order));
+  if (because === null) return;
+  refusals.note('startPlan', because, by);
+  throw new Problem('forbidden', `"startPlan" is not allowed for ${by.actor.name}: found ${because}`);
+}
+
+function whyNotActor({ actor }: Provenance, operation: Operation, places: Parameters<typeof whyNot>[2]): string | null {
+  const role = roles.find((one) => one === actor.role);
+  return role === undefined ? 'found no role' : whyNot({ role, scopes: actor.scopes }, operation, places);
 }
 
 /** Beside the table of roles (authorisation.ts): the runbook's own people. @throws Problem `forbidden`, which is recorded. */

@@ -6,8 +6,12 @@ import { within } from '../within';
 import { readInstallation, type GatherDeps } from './gather';
 import { concerns, scopeOf } from './scope';
 
-/** @throws Problem `not-found` for a name that is neither a runbook's nor a server's. */
-export async function readReadiness(deps: GatherDeps, query: ReadinessQuery): Promise<ReadinessDocument> {
+/** @param seen which runbooks are shown; @throws Problem `not-found` for a name that is neither a runbook's nor a server's. */
+export async function readReadiness(
+  deps: GatherDeps,
+  query: ReadinessQuery,
+  seen: (runbook: string) => boolean = () => true,
+): Promise<ReadinessDocument> {
   const { store, config } = deps;
   const [installation, risks, asked] = await Promise.all([
     readInstallation(deps),
@@ -17,7 +21,8 @@ export async function readReadiness(deps: GatherDeps, query: ReadinessQuery): Pr
     ),
     within(config.storeDeadlineMs, store.risks.asked()),
   ]);
-  const scope = query.of === undefined ? null : scopeOf(installation, query.of);
+  const whole = query.of === undefined ? null : scopeOf(installation, query.of);
+  const scope = whole && { ...whole, runbooks: new Set([...whole.runbooks].filter(seen)) };
   const siteIds = [
     ...new Set([...config.siteIds, ...installation.servers.map((server) => server.recoverySiteId)]),
   ].sort();

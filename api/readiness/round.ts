@@ -100,7 +100,7 @@ async function verifiedNow(
 type SiteAnswered = { readonly found: readonly RiskFound[] } | { readonly because: string };
 
 async function askSite(
-  { temporal, log }: RoundDeps,
+  { temporal, log, config, clock }: RoundDeps,
   siteId: string,
   gathered: Gathered,
   replicas: ReadonlyMap<string, ReplicaView>,
@@ -117,6 +117,7 @@ async function askSite(
       found: [
         ...servers.flatMap((server) => replicationRisks(server, replicas.get(server.id), planned.has(server.id))),
         ...siteRisks(siteId, servers, orders, answer, includesOf(gathered)),
+        ...certificateRisks(answer.certificates ?? [], readinessOf(config).certificateMs, clock().getTime(), siteId),
       ],
     };
   } catch (error) {
@@ -142,6 +143,7 @@ async function askInParts(
       servers: some,
       orders,
       secrets: start === 0 ? secrets : [],
+      certificates: start === 0,
     });
     whole =
       whole === undefined

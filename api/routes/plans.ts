@@ -1,8 +1,7 @@
 /** Runs of runbooks: started, held, let go on. */
 import type { ApiDeps } from '../deps';
-import type { Known } from '../known-runbooks';
 import { holdPlan } from '../plans/hold';
-import { startPlan } from '../plans/start';
+import { startPlan, type StartParts } from '../plans/start';
 import type { Refusals } from '../refusals';
 import { body, json, type Register } from '../register';
 import type { Acts } from '../runs/acts';
@@ -12,7 +11,7 @@ import { runbookParam } from '../schemas/runbooks';
 import { actAnswers, contextOf, keyHeader } from './decisions';
 import { runParam } from './runs';
 
-export function planRoutes(register: Register, deps: ApiDeps, known: Known, acts: Acts, refusals: Refusals): void {
+export function planRoutes(register: Register, deps: ApiDeps, known: StartParts, acts: Acts, refusals: Refusals): void {
   register(
     'startPlan',
     {

@@ -4,6 +4,7 @@ import type { KnownServers } from '../known-servers';
 import { readReadiness } from '../readiness/read';
 import { readinessRound } from '../readiness/round';
 import { json, type Register } from '../register';
+import type { RunbookPlaces } from '../runbooks/places';
 import { noSuchRunbook } from '../runbooks/refused';
 import {
   readinessQuery,
@@ -14,8 +15,9 @@ import {
   runbookReadinessQuery,
 } from '../schemas/readiness';
 import { within } from '../within';
+import { serverParam } from './servers';
 
-export function readinessRoutes(register: Register, deps: ApiDeps, servers: KnownServers): void {
+export function readinessRoutes(register: Register, deps: ApiDeps, servers: KnownServers, places: RunbookPlaces): void {
   register(
     'getReadiness',
     {
@@ -74,6 +76,48 @@ export function readinessRoutes(register: Register, deps: ApiDeps, servers: Know
       const { name } = c.req.valid('param');
       await requireRunbook(deps, name);
       const { appeared, gone, silent } = await readinessRound(deps, servers, name);
+      return c.json({ appeared, gone, silent: [...silent] }, 200);
+    },
+  );
+
+  serverReadinessRoutes(register, deps, servers, places);
+}
+
+/** Of one server: for who holds its site. Of the runbooks that have it those are shown that are theirs. */
+function serverReadinessRoutes(
+  register: Register,
+  deps: ApiDeps,
+  servers: KnownServers,
+  { seenBy }: RunbookPlaces,
+): void {
+  register(
+    'getServerReadiness',
+    {
+      method: 'get',
+      path: '/servers/{server}/readiness',
+      summary: 'Every risk that concerns a server, its site and the runbooks that have it',
+      request: { params: serverParam, query: runbookReadinessQuery },
+      responses: { 200: json(readinessSchema, 'Readiness; of its runbooks those where the role holds') },
+    },
+    async (c) => {
+      const { id } = await servers.find(c.req.valid('param').server);
+      const query = { ...c.req.valid('query'), of: id };
+      return c.json(await readReadiness(deps, query, await seenBy(c.get('person'))), 200);
+    },
+  );
+
+  register(
+    'askServerReadiness',
+    {
+      method: 'post',
+      path: '/servers/{server}/readiness/rounds',
+      summary: 'Ask the site of a server now, about this server',
+      request: { params: serverParam },
+      responses: { 200: json(roundSchema, 'How many risks appeared and went, and which sites did not answer') },
+    },
+    async (c) => {
+      const { id } = await servers.find(c.req.valid('param').server);
+      const { appeared, gone, silent } = await readinessRound(deps, servers, id);
       return c.json({ appeared, gone, silent: [...silent] }, 200);
     },
   );

@@ -1,10 +1,10 @@
 /** Runbooks: checked, imported, listed, shown. */
 import type { ApiDeps } from '../deps';
-import { ofRunbook, sees } from '../reach';
 import { body, json, type Register } from '../register';
 import { checkDocument, checkText } from '../runbooks/check';
 import { importText, showRunbook, summary } from '../runbooks/import';
 import { scheduleImported } from '../schedules/reconcile';
+import type { RunbookPlaces } from '../runbooks/places';
 import { planRunbook } from '../runbooks/plan';
 import { planRunbookSchema, runbookPlanSchema } from '../schemas/runbook-plan';
 import {
@@ -17,7 +17,7 @@ import {
   versionQuery,
 } from '../schemas/runbooks';
 
-export function runbookRoutes(register: Register, deps: ApiDeps): void {
+export function runbookRoutes(register: Register, deps: ApiDeps, places: RunbookPlaces): void {
   register(
     'checkRunbook',
     {
@@ -72,8 +72,8 @@ export function runbookRoutes(register: Register, deps: ApiDeps): void {
       responses: { 200: json(runbooksSchema, 'Runbooks by name') },
     },
     async (c) => {
-      const shown = sees(c.get('person'));
-      const all = (await deps.store.runbooks.index()).filter(({ name }) => shown(ofRunbook(name)));
+      const shown = await places.seenBy(c.get('person'));
+      const all = (await deps.store.runbooks.index()).filter(({ name }) => shown(name));
       return c.json({ items: all.map(summary) }, 200);
     },
   );

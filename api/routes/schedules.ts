@@ -2,9 +2,9 @@
 import type { ApiDeps } from '../deps';
 import { refuseStranger } from '../plans/start';
 import { notFound } from '../problems';
-import { ofRunbook, sees } from '../reach';
 import type { Refusals } from '../refusals';
 import { body, json, plain, type Register } from '../register';
+import type { RunbookPlaces } from '../runbooks/places';
 import { readStored } from '../runbooks/stored';
 import { nearNames } from '../../model/near';
 import {
@@ -16,7 +16,7 @@ import {
 } from '../schemas/schedules';
 import { within } from '../within';
 
-export function scheduleRoutes(register: Register, deps: ApiDeps, refusals: Refusals): void {
+export function scheduleRoutes(register: Register, deps: ApiDeps, places: RunbookPlaces, refusals: Refusals): void {
   const { temporal, config, store, clock } = deps;
   const { tenantId } = config;
 
@@ -29,9 +29,9 @@ export function scheduleRoutes(register: Register, deps: ApiDeps, refusals: Refu
       responses: { 200: json(schedulesSchema, 'Schedules by runbook') },
     },
     async (c) => {
-      const shown = sees(c.get('person'));
+      const shown = await places.seenBy(c.get('person'));
       const all = await temporal.scheduledRunbooks(tenantId);
-      const runbooks = all.filter((name) => shown(ofRunbook(name))).sort();
+      const runbooks = all.filter(shown).sort();
       const seen = await Promise.all(runbooks.map((runbook) => temporal.viewSchedule(tenantId, runbook)));
       const items = seen.filter((one) => one !== undefined);
       return c.json({ items: items.map((one) => plain<ScheduleDocument>(one)) }, 200);

@@ -1,10 +1,8 @@
 /** Servers: what is known, and what is added from a running machine. */
-import { v7 as uuidv7 } from 'uuid';
 import { z } from '@hono/zod-openapi';
-import { describeSecretRef, parseSecretRef } from '../../model/secrets';
-import { printable } from '../../model/names';
+import { describeSecretRef } from '../../model/secrets';
 import type { ServerSpec } from '../../model/server';
-import { serverProblems } from '../../model/server-problems';
+import { addServer } from '../add-server';
 import type { ApiDeps } from '../deps';
 import type { KnownServers } from '../known-servers';
 import { Problem } from '../problems';
@@ -12,19 +10,15 @@ import { atSite, sees } from '../reach';
 import { refuseWhileRunning } from '../recoveries/refuse-running';
 import { body, json, plain, type Register } from '../register';
 import { serverRef } from '../schemas/common';
-import { newServerSchema, serverSchema, serversSchema, type NewServer, type ServerDocument } from '../schemas/servers';
-import type { DiscoveredMachine } from '../temporal/sites';
+import { newServerSchema, serverSchema, serversSchema, type ServerDocument } from '../schemas/servers';
 import { within } from '../within';
 
 export const serverParam = z.object({
   server: serverRef.openapi({ param: { name: 'server', in: 'path' }, description: 'Id or name' }),
 });
 
-/** Rhythm and points kept when nobody says otherwise: five minutes to go back within, filesystems frozen once in them. */
-const defaultCadence = { pointEveryMs: 15_000, freezeEveryMs: 300_000, keepPoints: 20 } as const;
-
 export function serverRoutes(register: Register, deps: ApiDeps, servers: KnownServers): void {
-  const { store, temporal, config } = deps;
+  const { store, config } = deps;
 
   register(
     'listServers',
@@ -66,18 +60,7 @@ export function serverRoutes(register: Register, deps: ApiDeps, servers: KnownSe
       responses: { 201: json(serverSchema, 'Added') },
     },
     async (c) => {
-      const wanted = c.req.valid('json');
-      refuseUnknownSite(config.siteIds, wanted.recoverySiteId);
-      await refuseTakenName(wanted.name);
-      const found = await temporal.discoverServer({
-        recoverySiteId: wanted.recoverySiteId,
-        sourceSiteId: wanted.source.siteId,
-        machineName: wanted.source.machineName,
-      });
-      refuseImpossible(wanted.name, found);
-      const server: ServerSpec = { ...found, ...describe(wanted), id: uuidv7() };
-      await within(config.storeDeadlineMs, store.servers.save(server));
-      await servers.refresh();
+      const server = await addServer(deps, servers, c.req.valid('json'));
       return c.json(documentOf(server), 201, { location: `/api/v1/servers/${server.id}` });
     },
   );
@@ -100,24 +83,6 @@ export function serverRoutes(register: Register, deps: ApiDeps, servers: KnownSe
       return c.body(null, 204);
     },
   );
-
-  async function refuseTakenName(name: string): Promise<void> {
-    const taken = (await servers.list()).find((server) => server.name === name);
-    if (!taken) return;
-    throw new Problem(
-      'conflict',
-      `The name "${name}" is taken by server ${taken.id}. Choose another, or remove that server`,
-    );
-  }
-}
-
-function refuseImpossible(name: string, found: DiscoveredMachine): void {
-  const problems = serverProblems(found);
-  if (problems.length === 0) return;
-  throw new Problem(
-    'conflict',
-    `${name} cannot be protected as it was found: ${problems.map(printable).join('; ')}. Correct the machine at its site`,
-  );
 }
 
 async function refuseWhileInUse({ temporal, config }: ApiDeps, server: ServerSpec): Promise<void> {
@@ -130,29 +95,9 @@ async function refuseWhileInUse({ temporal, config }: ApiDeps, server: ServerSpe
   await refuseWhileRunning({ temporal, config }, server, 'removed');
 }
 
-function describe(wanted: NewServer): Omit<ServerSpec, keyof DiscoveredMachine | 'id'> {
-  const { name, tier, objectives, source, recoverySiteId, probes } = wanted;
-  const unlockKeys = wanted.unlockKeys?.flatMap((text) => parseSecretRef(text) ?? []);
-  return {
-    ...{ name, tier, objectives, source, recoverySiteId, probes },
-    ...(unlockKeys === undefined ? {} : { unlockKeys }),
-    ...(wanted.prepareFor === undefined ? {} : { prepareFor: wanted.prepareFor }),
-    cadence: { ...defaultCadence, ...wanted.cadence },
-  };
-}
-
 /** References to secrets are shown as people write them. */
 function documentOf({ unlockKeys, ...server }: ServerSpec): ServerDocument {
   return plain<ServerDocument>(
     unlockKeys === undefined ? server : { ...server, unlockKeys: unlockKeys.map(describeSecretRef) },
   );
-}
-
-/** Without this a misspelt site would be asked for, in vain, until the deadline. */
-function refuseUnknownSite(known: readonly string[], siteId: string): void {
-  if (known.includes(siteId)) return;
-  const message = `is no recovery site that this API is configured with. Known: ${known.join(', ') || 'none'}`;
-  throw new Problem('validation', `body.recoverySiteId ${siteId} ${message}`, {
-    issues: [{ at: 'body.recoverySiteId', message }],
-  });
 }

@@ -1,6 +1,7 @@
 /** A runbook's text against everything that is known here; what could not be asked is said, not guessed. */
 import type { LocatedProblem, RunbookProblem } from '../../model/runbook/problems';
 import { problem, warning } from '../../model/runbook/problems';
+import { checkLimitsWithin } from '../../model/runbook/check-limits';
 import { previewOf } from '../../model/estimate/preview';
 import { warningsOf } from '../../model/estimate/reach';
 import type { OrderProblem } from '../../model/orders/build-plan';
@@ -52,7 +53,12 @@ export function checkText(
       return { file, problems: await check(asked.inventory, found), notChecked, plan: null, asked };
     }
     const plan = made.ok;
+    // Whoever starts it is not kept by a limit that nobody counts against.
     if (!estimate) return { file, problems, notChecked, plan, asked };
+    const inVain = checkLimitsWithin(file, plan);
+    if (inVain.length > 0) {
+      return { file, problems: await check(asked.inventory, inVain), notChecked, plan: null, asked };
+    }
     const warnings = [
       ...warningsOf(file, previewOf(plan, await pastTimes(deps, plan)).objectives),
       ...(mode === 'recovery' ? await rehearsalWarnings(deps, text, file, asked) : []),

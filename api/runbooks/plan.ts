@@ -14,7 +14,7 @@ export async function planRunbook(deps: CheckParts, input: PlanRunbookInput): Pr
   const stored = await textOf(deps, input);
   const checked = await checkText(deps, stored.text, { mode });
   const plan = checked.plan && pinned(checked.plan, stored.version);
-  const preview = plan && previewOf(plan, await pastTimes(deps, plan));
+  const preview = plan && previewOf(plan, await pastTimes(deps, plan), deps.config.physicalMachines);
   return { ...checkDocument(checked), mode, plan: preview && plain<NonNullable<RunbookPlanDocument['plan']>>(preview) };
 }
 

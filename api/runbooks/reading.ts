@@ -19,6 +19,8 @@ import type { Asked, Read } from './reading-thread';
 export interface Reading {
   readonly file: RunbookFile | undefined;
   readonly unreadable: readonly LocatedProblem[];
+  /** It took too long: what is in it is not known, and another time it may be read. */
+  readonly gaveUp?: true;
   check(inventory: Inventory | null, found?: readonly RunbookProblem[]): Promise<readonly LocatedProblem[]>;
 }
 
@@ -65,7 +67,9 @@ async function inThread<T>(text: string, use: (reading: Reading) => Promise<T>, 
   const worker = new Worker(threadSource, { eval: true, resourceLimits: { maxOldGenerationSizeMb: limits.memoryMiB } });
   try {
     const read = await ask<Read>(worker, { kind: 'read', text }, limits);
-    if ('tooMuch' in read) return await use({ file: undefined, unreadable: [read.tooMuch], check: async () => [] });
+    if ('tooMuch' in read) {
+      return await use({ file: undefined, unreadable: [read.tooMuch], gaveUp: true, check: async () => [] });
+    }
     return await use({
       ...read.answer,
       check: async (inventory, found = []) => {

@@ -8,7 +8,7 @@ import type { RunbookFile } from '../../model/schema/runbook';
 import type { Store, StoredRunbook } from '../../store/contract';
 import { Problem } from '../problems';
 import { createReader } from './reading';
-import { wordsOf } from './refused';
+import { textRefused, wordsOf } from './refused';
 
 const read = createReader();
 /** Characters of the texts that are kept read: what is read takes a few times their memory. */
@@ -50,6 +50,17 @@ const readText = (text: string): Promise<Read> =>
   read(text, ({ file, unreadable }) =>
     Promise.resolve(file === undefined ? { unreadable: unreadable[0]! } : { runbook: runbookOf(file) }),
   );
+
+/**
+ * A text that came with a request, which is not kept; undefined: it cannot be read.
+ *
+ * @throws Problem `runbook-errors` for one that was given up; `part-unavailable` while too many long ones wait to be read.
+ */
+export const readGiven = (text: string): Promise<Runbook | undefined> =>
+  read(text, ({ file, unreadable, gaveUp }) => {
+    if (gaveUp === true) throw textRefused('Where the text leads is not known', unreadable);
+    return Promise.resolve(file && runbookOf(file));
+  });
 
 /** Every runbook that is included, and what those include, in its newest version. What is not imported is left out. */
 export async function readIncluded(

@@ -52,7 +52,7 @@ const runbook = z.object({
   waves: z.array(wave),
 });
 const ask = z.object({
-  kind: z.enum(['gate', 'power-on', 'try-out', 'commit']),
+  kind: z.enum(['gate', 'power-on', 'power-off', 'try-out', 'commit']),
   runbook: z.string(),
   of: z.string().nullable().openapi({ description: 'The wave or server' }),
   question: z.string(),

@@ -52,6 +52,20 @@ export const cleanUpRun = ({ order }: Pick<CleanUpOfServer, 'order'>): CleanUpRu
 
 const newestLooked = 200;
 
+/** Among the newest. */
+function planWithKey(context: TemporalContext, tenantId: string, key: string): Promise<Execution | undefined> {
+  return callTemporal(context, async () => {
+    let looked = 0;
+    for await (const info of context.client.workflow.list({ query: `WorkflowType = '${planWorkflowType}'` })) {
+      const execution = toExecution(info);
+      const isMeant = execution?.memo.idempotencyKey === key && execution.workflowId.startsWith(`${tenantId}/`);
+      if (isMeant) return execution;
+      if (++looked >= newestLooked) return undefined;
+    }
+    return undefined;
+  });
+}
+
 export function planCalls(context: TemporalContext): PlanCalls {
   const { client } = context;
   return {
@@ -87,17 +101,7 @@ export function planCalls(context: TemporalContext): PlanCalls {
       }
     },
 
-    findPlanByKey: (tenantId, key) =>
-      callTemporal(context, async () => {
-        let looked = 0;
-        for await (const info of client.workflow.list({ query: `WorkflowType = '${planWorkflowType}'` })) {
-          const execution = toExecution(info);
-          const isMeant = execution?.memo.idempotencyKey === key && execution.workflowId.startsWith(`${tenantId}/`);
-          if (isMeant) return execution;
-          if (++looked >= newestLooked) return undefined;
-        }
-        return undefined;
-      }),
+    findPlanByKey: (tenantId, key) => planWithKey(context, tenantId, key),
 
     async planOrder({ workflowId, temporalRunId: runId }) {
       const { namespace } = client.options;

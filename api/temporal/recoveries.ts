@@ -55,6 +55,22 @@ const newestLooked = 500;
 /** Between a run id's own time and Temporal's start time; covers clocks that differ. */
 const clockToleranceMs = 600_000;
 
+/** Among those that started since the run's id was made. */
+function searchRun(context: TemporalContext, tenantId: string, runId: string): Promise<Execution | undefined> {
+  const since = new Date(timeOfUuidV7(runId) - clockToleranceMs).toISOString();
+  const types = `'${recoveryWorkflowType}', '${cleanUpWorkflowType}'`;
+  const query = `WorkflowType IN (${types}) AND StartTime >= '${since}'`;
+  return callTemporal(context, async () => {
+    let looked = 0;
+    for await (const info of context.client.workflow.list({ query })) {
+      const execution = toExecution(info);
+      if (execution?.memo.runId === runId && execution.workflowId.startsWith(`${tenantId}/`)) return execution;
+      if (++looked >= newestLooked) return undefined;
+    }
+    return undefined;
+  });
+}
+
 export function recoveryCalls(context: TemporalContext): RecoveryCalls {
   const { client } = context;
   const known = new Map<string, { workflowId: string; temporalRunId: string }>();
@@ -74,21 +90,6 @@ export function recoveryCalls(context: TemporalContext): RecoveryCalls {
   function remember(execution: Execution): Execution {
     known.set(execution.memo.runId, execution);
     return execution;
-  }
-
-  async function search(tenantId: string, runId: string): Promise<Execution | undefined> {
-    const since = new Date(timeOfUuidV7(runId) - clockToleranceMs).toISOString();
-    const types = `'${recoveryWorkflowType}', '${cleanUpWorkflowType}'`;
-    const query = `WorkflowType IN (${types}) AND StartTime >= '${since}'`;
-    return callTemporal(context, async () => {
-      let looked = 0;
-      for await (const info of client.workflow.list({ query })) {
-        const execution = toExecution(info);
-        if (execution?.memo.runId === runId && execution.workflowId.startsWith(`${tenantId}/`)) return execution;
-        if (++looked >= newestLooked) return undefined;
-      }
-      return undefined;
-    });
   }
 
   return {
@@ -142,7 +143,7 @@ export function recoveryCalls(context: TemporalContext): RecoveryCalls {
         }
       }
       if (!isUuidV7(runId)) return undefined;
-      const found = await search(tenantId, runId);
+      const found = await searchRun(context, tenantId, runId);
       return found && remember(found);
     },
   };

@@ -17,8 +17,9 @@ const help = `
   zsh    muster completion zsh > "\${fpath[1]}/_muster"
   fish   muster completion fish > ~/.config/fish/completions/muster.fish
 
-Names of servers and ids of runs are asked from the API while you type; when it does not answer at once, nothing is
-offered. Make the script again after an upgrade.`;
+Names of servers and ids of runs are asked from the API while you type; when it
+does not answer at once, nothing is offered. Make the script again after an
+upgrade.`;
 
 export function completionCommands(program: Command): void {
   program

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { v7 as uuidv7 } from 'uuid';
 import type { DecisionInput } from '../../api/schemas/runs';
-import type { ParkingView } from '../../model/run-view';
+import type { DecisionView } from '../../model/run-view';
 import type { DecisionKind } from '../../model/steps';
 import { action, requireReason, type Context } from '../context';
 import type { ActDocument, RunDetail } from '../documents';
@@ -106,10 +106,19 @@ async function placeOf(
     );
   }
   const found = view.closedAt === null ? `it is ${view.state}` : `it ended as ${view.state}`;
-  throw new CliError('refused', `Run ${runId} does not wait for a decision: ${found}`);
+  throw new CliError('refused', `Run ${runId} does not wait for a decision: ${found}${whoDecided(view.decisions)}`);
 }
 
-function nameOf({ step, item }: ParkingView): string {
+/** Of two who decide at the same time the slower one is told who was first. A plan's own view has no decisions. */
+function whoDecided(decisions: readonly DecisionView[] | undefined): string {
+  const last = decisions?.at(-1);
+  if (last === undefined) return '';
+  const { step, item, decision, reason, at, by } = last;
+  const where = step === null ? '' : ` at ${nameOf({ step, item })}`;
+  return `. ${by.actor.name} decided ${decision}${where}, ${at}: ${reason}`;
+}
+
+function nameOf({ step, item }: { readonly step: string; readonly item: string | null }): string {
   return item === null ? step : `${step}/${item}`;
 }
 

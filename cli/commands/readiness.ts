@@ -52,14 +52,18 @@ async function readiness({ client, out }: Context, options: Options, name?: stri
     const since = answeredAt === null ? 'it never did' : `it last did at ${formatTime(answeredAt)}`;
     if (because !== null) out.error(`muster: site ${siteId} did not answer (${because}); ${since}`);
   }
-  if (found.askedAt !== null) out.line(`Asked at ${formatTime(found.askedAt)}.`);
+  if (found.askedAt !== null) out.line(askedWords(found.askedAt, name));
 }
+
+/** What is newer than the last round, it knows nothing of: a server just added, a rehearsal that has just ended. */
+const askedWords = (askedAt: string, name = ''): string =>
+  `Asked at ${formatTime(askedAt)}; anew: ${['muster readiness', name, '--now'].filter(Boolean).join(' ')}`;
 
 function readinessOf(client: Client, query: URLSearchParams, name?: string): Promise<ReadinessDocument> {
   if (name === undefined) return client.get<ReadinessDocument>(`/readiness?${query}`);
   return asRunbookOrServer(
     () => client.get<ReadinessDocument>(`/runbooks/${encodeURIComponent(name)}/readiness?${query}`),
-    () => client.get<ReadinessDocument>(`/readiness?${new URLSearchParams([...query, ['of', name]])}`),
+    () => client.get<ReadinessDocument>(`/servers/${encodeURIComponent(name)}/readiness?${query}`),
   );
 }
 
@@ -68,17 +72,21 @@ async function askNow(client: Client, name?: string): Promise<void> {
   if (name === undefined) return void (await ask('/readiness/rounds'));
   await asRunbookOrServer(
     () => ask(`/runbooks/${encodeURIComponent(name)}/readiness/rounds`),
-    () => ask(`/readiness/rounds?${new URLSearchParams({ of: name })}`),
+    () => ask(`/servers/${encodeURIComponent(name)}/readiness/rounds`),
   );
 }
 
-/** A runbook's own routes are open to whoever holds the runbook; what is none is a server, for who may see everything. */
+/** Each is open to who holds it; what is no runbook, or not theirs, is perhaps a server, which is open to who holds its site. */
 async function asRunbookOrServer<T>(runbook: () => Promise<T>, server: () => Promise<T>): Promise<T> {
   try {
     return await runbook();
   } catch (error) {
-    if (!(error instanceof CliError) || error.problem !== 'not-found') throw error;
-    return server();
+    if (!(error instanceof CliError) || !['not-found', 'not-allowed'].includes(error.problem)) throw error;
+    return server().catch((second: unknown) => {
+      if (!(second instanceof CliError) || second.problem !== 'not-found') throw second;
+      if (error.problem === 'not-allowed') throw error;
+      throw new CliError('not-found', `${error.message}. ${second.message}`, { answered: true });
+    });
   }
 }
 

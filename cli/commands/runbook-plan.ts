@@ -40,8 +40,9 @@ function describe(out: Output, plan: PreviewDocument): void {
   const version = first.version === 0 ? 'not imported' : `version ${first.version}`;
   out.line(`${first.title} (${first.path[0]}, ${version}), as a ${plan.mode}`);
   const line = (label: string, text: string): void => out.line(paragraph(out, `  ${label}`, text, 13));
-  line('takes', `${amount(plan)} of machine time; people's answers come on top`);
-  line('sure', howSure(plan));
+  if (plan.sure === null) line('takes', 'unknown: none of these servers ever ran here');
+  else line('takes', `${amount(plan)} of machine time; people's answers come on top`);
+  if (plan.sure !== null) line('sure', howSure(plan.sure, plan));
   for (const runbook of plan.runbooks) {
     out.line();
     if (runbook.path.length > 1) out.line(`${runbook.path.join(' > ')}, version ${runbook.version}`);
@@ -87,8 +88,7 @@ function pastRuns({ expected }: Wave['servers'][number]): string {
 const amount = ({ endsMs, atLeast }: { endsMs: number; atLeast: boolean }): string =>
   atLeast && endsMs === 0 ? 'unknown' : `${atLeast ? 'at least ' : ''}${formatDuration(endsMs)}`;
 
-function howSure({ sure, unknown }: PreviewDocument): string {
-  if (sure === null) return 'nothing is known: none of these servers ever ran here';
+function howSure(sure: NonNullable<PreviewDocument['sure']>, { unknown }: PreviewDocument): string {
   const words = {
     well: 'well: many runs that agree',
     fairly: 'fairly: some runs',
@@ -97,7 +97,9 @@ function howSure({ sure, unknown }: PreviewDocument): string {
   return `${words[sure]}${unknown.length === 0 ? '' : `; nothing is known of ${unknown.join(', ')}`}`;
 }
 
-function sayLongestWay(out: Output, { limitedBy }: PreviewDocument): void {
+function sayLongestWay(out: Output, { limitedBy, sure }: PreviewDocument): void {
+  // Without a single time every way is as long as any other.
+  if (sure === null) return;
   const kinds = { after: 'comes after', limit: 'waits for a place that is taken by', boot: 'may boot after' };
   const way = limitedBy.map(({ name, because }) =>
     because === null ? name : `${name} (${kinds[because.kind]} ${because.name})`,
@@ -122,7 +124,9 @@ function sayAsks(out: Output, { asks, runbooks, sure }: PreviewDocument): void {
 function sayObjectives(out: Output, { objectives }: PreviewDocument): void {
   for (const { objective, of, targetMs, expectedMs, atLeast, verdict } of objectives) {
     const what = of === null ? 'the whole' : `${of.kind} ${of.name}`;
-    const words = `${objective.toUpperCase()} of ${what}: ${formatDuration(targetMs)}; expected ${amount({ endsMs: expectedMs, atLeast })}: ${verdict}`;
+    const expected = amount({ endsMs: expectedMs, atLeast });
+    const judged = verdict === expected ? '' : `: ${verdict}`;
+    const words = `${objective.toUpperCase()} of ${what}: ${formatDuration(targetMs)}; expected ${expected}${judged}`;
     out.line(paragraph(out, 'objective', words, 13));
   }
 }

@@ -73,7 +73,7 @@ async function list({ client, out }: Context, options: ListOptions): Promise<voi
   if (page.items.length === 0) return out.line('No runs. Start one with `muster recover`.');
   const columns = [
     { title: 'run', width: 9 },
-    { title: 'server or runbook', width: 10, grows: true },
+    { title: 'of', width: 10, grows: true },
     { title: 'mode', width: 9 },
     { title: 'state', width: 11 },
     { title: 'step', width: 14 },

@@ -57,8 +57,8 @@ async function list({ client, out }: Context): Promise<void> {
   if (out.json) return out.document(items);
   if (items.length === 0) return out.line('No servers. Add one with `muster servers add`.');
   const columns = [
-    { title: 'server', width: 12, grows: true },
-    { title: 'runs at', width: 16, grows: true },
+    { title: 'server', width: 14, grows: true },
+    { title: 'runs at', width: 14, grows: true },
     { title: 'recovers to', width: 12 },
     { title: 'disks', width: 8, right: true },
     { title: 'RPO', width: 11, right: true },
@@ -66,7 +66,7 @@ async function list({ client, out }: Context): Promise<void> {
   ];
   const rows = items.map((server) => [
     server.name,
-    `${server.source.siteId}/${server.source.machineName}`,
+    server.source.siteId + (server.source.machineName === server.name ? '' : `/${server.source.machineName}`),
     server.recoverySiteId,
     formatSize(server.disks.reduce((sum, disk) => sum + disk.sizeBytes, 0)),
     formatDuration(server.objectives.rpoMs),
@@ -113,7 +113,7 @@ function describe(out: Output, server: ServerDocument): void {
   line('runs at', `${source.machineName} at site ${source.siteId}; recovers to site ${server.recoverySiteId}`);
   line(
     'system',
-    `${os.prettyName ?? os.family}, ${server.firmware}, ${server.cpuCount} CPUs, ${formatSize(server.memoryBytes)}`,
+    `${os.prettyName ?? os.family}, ${server.firmware}, ${server.cpuCount === 1 ? '1 CPU' : `${server.cpuCount} CPUs`}, ${formatSize(server.memoryBytes)}`,
   );
   line('disks', server.disks.map((disk) => `${disk.id} ${formatSize(disk.sizeBytes)} (${disk.controller})`).join(', '));
   line('networks', server.nics.map((nic) => `${nic.network} (${nic.macAddress}, ${nic.model})`).join(', ') || 'none');

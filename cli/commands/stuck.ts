@@ -4,7 +4,7 @@ import type { StuckDocument } from '../../api/schemas/stuck';
 import { formatDuration } from '../../model/durations';
 import { modes, type Mode } from '../../model/order';
 import { action, type Context } from '../context';
-import { paragraph, type Output } from '../output';
+import { commandLines, paragraph, type Output } from '../output';
 import { parseWhole } from '../parse';
 import { commandFor, standingLines } from '../show-run';
 import { shortId } from '../../model/ids';
@@ -76,7 +76,7 @@ function linesOf(out: Output, item: Item, whole: boolean): string[] {
     ...standingLines(out, item),
     paragraph(out, '  told', told.length === 0 ? 'nobody' : told.map(({ to }) => to).join(', ')),
     ...commandsOf(item, whole ? runId : run).map((command, index) =>
-      paragraph(out, index === 0 ? '  decide' : '', command),
+      commandLines(out, index === 0 ? '  decide' : '', command),
     ),
   ];
 }

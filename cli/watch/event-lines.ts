@@ -20,19 +20,9 @@ export class EventLines {
     const place = event.item === null ? (event.step ?? '') : `${event.step}/${event.item}`;
     const say = (text: string): string[] => [paragraph(this.out, clockOf(event.at), text, 10)];
     switch (event.kind) {
-      case 'run-opened': {
-        const { order } = event.data;
-        return say(
-          `${order.mode} of ${order.server.name} as ${order.target.machineName}, by ${order.requestedBy.actor.name}: ${order.reason}`,
-        );
-      }
-      case 'plan-opened': {
-        const { order } = event.data;
-        const { title, version } = order.runbook;
-        return say(
-          `${order.mode} by runbook ${title}, version ${version}, ${order.servers.length} servers, by ${order.requestedBy.actor.name}: ${order.reason}`,
-        );
-      }
+      case 'run-opened':
+      case 'plan-opened':
+        return say(openingLine(event));
       case 'step-announced':
         this.began.set(event.step ?? '', event.at);
         return say(`▸ ${event.step}: ${event.data.title}`);
@@ -117,6 +107,17 @@ export class EventLines {
     const lines = waitingLines(this.out, waiting, shortId(this.runId));
     return ['', ...lines, ''];
   }
+}
+
+function openingLine(event: Extract<RunEvent, { kind: 'run-opened' | 'plan-opened' }>): string {
+  const { mode, requestedBy, reason } = event.data.order;
+  const asked = `by ${requestedBy.actor.name}: ${reason}`;
+  if (event.kind === 'run-opened') {
+    const { server, target } = event.data.order;
+    return `${mode} of ${server.name} as ${target.machineName}, ${asked}`;
+  }
+  const { runbook, servers } = event.data.order;
+  return `${mode} by runbook ${runbook.title}, version ${runbook.version}, ${servers.length} servers, ${asked}`;
 }
 
 /** `02:11:07` of an RFC 3339 time. */

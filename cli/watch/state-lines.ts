@@ -89,22 +89,35 @@ function leftLines(out: Pick<Output, 'width'>, { timeLeft }: RunDetail): string[
 /** For plain output: remembers what it said, and says of a wave what has changed since, then what is left. */
 export class StateLines {
   private readonly said = new Map<string, string>();
+  private saidLeft = '';
 
   constructor(private readonly out: Pick<Output, 'width'>) {}
 
   of(detail: RunDetail): string[] {
-    const news = (detail.kind === 'plan' ? rowsOf(detail.view).map(wordsOf) : [stepWords(detail)]).filter(
-      ({ name, words }) => this.said.get(name) !== words,
-    );
+    const all = detail.kind === 'plan' ? rowsOf(detail.view).map(wordsOf) : [stepWords(detail)];
+    const news = all.filter(({ name, words }) => this.said.get(name) !== words);
     for (const { name, words } of news) this.said.set(name, words);
     if (news.length === 0) return [];
-    const waves =
-      detail.kind === 'plan' ? news.map(({ name, words }) => paragraph(this.out, name, words, indent(name))) : [];
-    return [...waves, ...leftLines(this.out, detail)];
+    const indent = indentOf(all.map(({ name }) => name));
+    const waves = detail.kind === 'plan' ? news.map(({ name, words }) => line(this.out, name, words, indent)) : [];
+    return [...waves, ...this.left(detail)];
+  }
+
+  /** While nothing is known, the same words say nothing new. */
+  private left(detail: RunDetail): string[] {
+    const lines = leftLines(this.out, detail);
+    const news = lines.join('\n') !== this.saidLeft;
+    this.saidLeft = lines.join('\n');
+    return news ? lines : [];
   }
 }
 
-const indent = (name: string): number => Math.max(11, Math.min(30, name.length + 1));
+/** The same for every wave, so that they stand in columns. */
+const indentOf = (names: readonly string[]): number =>
+  Math.min(30, Math.max(11, ...names.map((name) => name.length + 1)));
+
+const line = (out: Pick<Output, 'width'>, name: string, words: string, indent: number): string =>
+  paragraph(out, name.length < indent ? name : `${name.slice(0, indent - 2)}…`, words, indent);
 
 function wordsOf({ name, done, servers, running, waiting, stuck, failed }: Row): { name: string; words: string } {
   const others = Object.entries({ running, waiting, stuck, failed }).filter(([, count]) => count > 0);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { serveApi, type ServedApi } from '../../api/server';
 import { muster } from '../cli/muster';
 import { addMachine, openTestSite, type TestSite } from '../platforms/physical/machine';
+import { storyServer } from '../support/order';
 import { caller, eventually, openTestStack, recoveryTools, siteId } from './stack';
 import type { Call, RecoveryTools, TestStack } from './stack';
 
@@ -110,3 +111,51 @@ test('a machine that nobody knows, a missing reason and a site that is away are 
     await stack.startWorkers();
   }
 }, 60_000);
+
+test('says that a person will be asked to switch a physical machine on, and after a rehearsal off', async () => {
+  const machine = { hardware: 'physical-ahci', cpuCount: 8, memoryBytes: 8 * 1024 ** 3 };
+  const machines = [
+    { ...machine, name: 'rack-7', powerByPerson: 'Ask the night shift of hall 2.' },
+    { ...machine, name: 'rack-8' },
+  ];
+  const nics = [{ ...storyServer.nics[0]!, network: 'lan' }];
+  for (const name of ['db07', 'db08']) {
+    await stack.store.servers.save({ ...storyServer, id: `id-${name}`, name, nics, recoverySiteId: siteId });
+  }
+  const networks = [
+    { name: 'dr-lan', isolated: false },
+    { name: 'lab', isolated: true },
+  ];
+  const viewSite = () => Promise.resolve({ networks, hardware: ['physical-ahci'], programs: [] });
+  const temporal = { ...stack.deps.temporal, viewSite };
+  const config = { ...stack.deps.config, physicalMachines: { [siteId]: machines } };
+  const ask = caller({ ...stack, deps: { ...stack.deps, config, temporal } });
+  const body = `format: 1
+name: racks
+title: Racks
+networks: { recovery: { lan: dr-lan }, rehearsal: { lan: lab } }
+defaults: { hardware: physical-ahci }
+access: { decide: { people: [admin] }, fourEyes: [power-on] }
+waves:
+  - name: all
+    servers: [{ name: db07, machineName: rack-7 }, { name: db08, machineName: rack-8 }]
+`;
+  const asked = async (mode: string) => {
+    const { body: answer } = await ask('POST', '/runbooks/plan', { body: { text: body, mode } });
+    expect([answer.ok, answer.problems]).toEqual([true, []]);
+    return answer.plan.asks.map(({ kind, of, question, approvals, who }: Record<string, unknown>) => {
+      expect(who).toEqual({ roles: [], people: ['admin'] });
+      return [kind, of, question, approvals];
+    });
+  };
+  const on = 'Switch rack-7 on: Ask the night shift of hall 2. Then approve';
+  expect(await asked('recovery')).toEqual([
+    ['power-on', 'db07', on, 2],
+    ['power-on', 'db08', 'May db08 be powered on?', 2],
+    ['commit', null, expect.any(String), 1],
+  ]);
+  expect(await asked('rehearsal')).toEqual([
+    ['power-on', 'db07', on, 2],
+    ['power-off', 'db07', 'Switch rack-7 off: Ask the night shift of hall 2. Then retry', 1],
+  ]);
+});

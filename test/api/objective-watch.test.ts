@@ -1,7 +1,7 @@
 /** From runs in the store to who is told that an objective is at risk; without Temporal, the journal answers for them. */
 import pino from 'pino';
 import { defaultApiConfig, type ApiDeps } from '../../api/deps';
-import { createObjectiveWatch } from '../../api/objective-watch';
+import { createObjectiveWatch, startObjectiveWatch } from '../../api/objective-watch';
 import type { NotificationRule } from '../../model/runbook/runbook';
 import type { OpenStore } from '../../store/open-store';
 import { defaultScope } from '../../store/contract';
@@ -39,18 +39,18 @@ async function past(store: OpenStore, serverId: string): Promise<void> {
   await keep(store, story.close('succeeded', 'Recovered.'));
 }
 
-const watchOf = (store: OpenStore) =>
-  createObjectiveWatch({
-    store,
-    temporal: {
-      findPlan: () => Promise.resolve(undefined),
-      findRecovery: () => Promise.resolve(undefined),
-    } as unknown as ApiDeps['temporal'],
-    config: { ...defaultApiConfig, ...defaultScope, version: '0', siteIds: [] },
-    // An hour behind: what has passed is told by Postgres.
-    clock: () => new Date(Date.now() - hour),
-    log: pino({ level: 'silent' }),
-  });
+const depsOf = (store: OpenStore, asked: (runId: string) => void = () => undefined) => ({
+  store,
+  temporal: {
+    findPlan: () => Promise.resolve(undefined),
+    findRecovery: (_tenantId: string, runId: string) => Promise.resolve(asked(runId)),
+  } as unknown as ApiDeps['temporal'],
+  config: { ...defaultApiConfig, ...defaultScope, version: '0', siteIds: [] },
+  // An hour behind: what has passed is told by Postgres.
+  clock: () => new Date(Date.now() - hour),
+  log: pino({ level: 'silent' }),
+});
+const watchOf = (store: OpenStore) => createObjectiveWatch(depsOf(store));
 
 async function told(store: OpenStore): Promise<string[]> {
   while ((await store.notifications.address({ defaults: [rule], windowMs: 0, quietMs: 0 })) > 0);
@@ -74,4 +74,19 @@ test('a run that past runs let expect too late is told at once, others at four f
     await watch.look();
     await watchOf(store).look();
     expect(await told(store)).toEqual(expected);
+  }));
+
+test('of several processes one looks at a time, and at no run that is being undone', () =>
+  withOutbox(async (store) => {
+    const open = await keep(store, begun('known', before(minute)));
+    const undone = begun('other', before(minute));
+    await keep(store, undone.emit('undo-started', { because: 'Wrong site' }));
+    const asked: string[] = [];
+    const processes = Array.from({ length: 3 }, () => startObjectiveWatch(depsOf(store, (runId) => asked.push(runId))));
+    await Promise.all(processes.map((one) => one.stop()));
+    expect(new Set(asked)).toEqual(new Set([open]));
+    const once = asked.length;
+    await createObjectiveWatch(depsOf(store, (runId) => asked.push(runId))).look();
+    expect(asked.length).toBe(2 * once);
+    expect(await store.risks.asked()).toEqual([]);
   }));

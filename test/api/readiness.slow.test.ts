@@ -22,10 +22,12 @@ let served: ServedApi;
 /** What the worker's host lacks, and what the API sees of certificates. */
 let lacking: ReadinessAnswer['host'] = [];
 let certificates: readonly CertificateSeen[] = [];
+/** What the site sees of the controllers of its physical machines. */
+let controllers: readonly CertificateSeen[] = [];
 
 beforeAll(async () => {
   const readiness = { everyMs: 50, dueMs: 14 * day, certificateMs: 30 * day };
-  stack = await openTestStack({ readiness }, {}, () => Promise.resolve(lacking));
+  stack = await openTestStack({ readiness }, { certificates: async () => controllers }, () => Promise.resolve(lacking));
   call = caller({ ...stack, deps: { ...stack.deps, certificates: () => Promise.resolve(certificates) } });
   tools = recoveryTools(stack, call);
   served = await serveApi(stack.deps, { host: '127.0.0.1', port: 0 });
@@ -99,9 +101,14 @@ test('a program that the worker’s host lacks, and a certificate about to end, 
   lacking = [{ name: 'qemu-img', severity: 'problem', ...needed }];
   const endsAt = new Date(Date.now() + 3 * day).toISOString();
   certificates = [{ of: 'webhook chat', at: 'chat.example:443', endsAt, because: null }];
-  const found = Object.values(await risks()).map(({ found: what, severity }) => `${severity} ${what}`);
+  const at = 'bmc.example:443 (controller of rack-7)';
+  controllers = [{ of: 'rack-7', at, endsAt: new Date(Date.now() + 20 * day).toISOString(), because: null }];
+  const all = await risks();
+  const found = Object.values(all).map(({ found: what, severity }) => `${severity} ${what}`);
   expect(found).toEqual(expect.arrayContaining(['critical none', expect.stringMatching(/^critical .*ends/)]));
-  [lacking, certificates] = [[], []];
+  expect(all[`certificate/site/${siteId}/${at}`]).toMatchObject({ severity: 'warning' });
+  expect(Object.keys(await risks('db01'))).toContain(`certificate/site/${siteId}/${at}`);
+  [lacking, certificates, controllers] = [[], [], []];
   const ids = Object.keys(await risks());
   expect(ids.filter((id) => id.startsWith('host/') || id.startsWith('certificate/'))).toEqual([]);
 });
@@ -203,8 +210,12 @@ test('the command line shows it and ends with a code of its own when something i
   expect(JSON.parse(json.stdout).items.every((item: { severity: string }) => item.severity === 'critical')).toBe(true);
   await importText(shop('{ lan: lan }', 'Good again'));
   expect((await muster(['readiness', 'shop', '--now'], env())).exitCode).toBe(0);
-  expect((await muster(['readiness', 'shopp'], env())).stderr).toMatch(/shop/);
-});
+  expect((await muster(['readiness', 'shopp'], env())).stderr).toMatch(/no runbook "shopp".*shop.*no server "shopp"/s);
+  const scopes = [{ kind: 'site', name: siteId } as const];
+  const { token } = await stack.store.tokens.issue({ name: 'Ines', role: 'operator', scopes }, null);
+  const hers = await muster(['readiness', 'db01', '--now'], { ...env(), MUSTER_TOKEN: token });
+  expect([hers.exitCode, hers.stderr, hers.stdout]).toEqual([0, '', expect.stringContaining('shop (version')]);
+}, 90_000);
 
 test('secrets of scripts are tried on whatever occasion they run: at a wave, in a rehearsal, at its clean-up', async () => {
   const script = (name: string, place: string) =>

@@ -125,6 +125,9 @@ test('included runbooks are followed: unknown, a circle, too deep, and a server 
   for (let depth = 1; depth <= 3; depth += 1) {
     await imports(including(`depth-${depth}`, depth === 1 ? 'both' : `depth-${depth - 1}`));
   }
+  const limits = 'limits: { atOnce: 1, sites: { dr: 1 }, datastores: { fast: 1 } }\n';
+  const inVain = await said(`${including('limited', 'both')}${limits}`);
+  expect(inVain).toEqual([expect.stringContaining('a limit for datastore "fast" that can never be met')]);
   const deep = await said(including('top', 'depth-3'));
   expect(deep[0]).toBe('5:5 in runbook both: "front" included at depth 5: top, depth-3, depth-2, depth-1, both');
 });

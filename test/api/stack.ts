@@ -26,6 +26,7 @@ import { openStore } from '../../store/open-store';
 import { journalQueue, replicationQueue, siteQueue, workflowQueue } from '../../workflows/messages';
 import { dataConverter } from '../../wire/payloads';
 import { storyServer } from '../support/order';
+import { pauses } from '../support/pauses';
 import { withDb } from '../support/postgres';
 import { testTemporalAddress } from '../support/temporal';
 import { testWorkflowBundle } from '../support/workflow-bundle';
@@ -272,11 +273,12 @@ export function caller({ deps, tokens }: Pick<TestStack, 'deps' | 'tokens'>): Ca
 /** Waits for what the system behind does in its own time. @throws when it has not become so after `withinMs`. */
 export async function eventually<T>(look: () => Promise<T | undefined | false>, withinMs = 15_000): Promise<T> {
   const end = performance.now() + withinMs;
+  const pause = pauses(50);
   for (;;) {
     const found = await look();
     if (found !== undefined && found !== false) return found;
     if (performance.now() > end) throw new Error(`This did not become so within ${withinMs} ms: ${look.toString()}`);
-    await sleep(50);
+    await pause();
   }
 }
 

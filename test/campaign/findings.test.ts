@@ -44,6 +44,16 @@ test.each<[string, Partial<EndState>, RegExp]>([
   expect(differences(plan, end, { ...end, ...change }).join('\n')).toMatch(finding);
 });
 
+test('whoever copies may hold once more after an attempt that was lost, and lets go again', () => {
+  const [hold, letGo] = end.holds as [string, string];
+  const again = { ...end, holds: [hold, letGo, hold, letGo] };
+  expect(differences({ ...plan, option: 'copy-and-recover' }, end, again)).toEqual([]);
+  expect(differences({ ...plan, mode: 'rehearsal', option: 'backup-and-recover' }, end, again)).toEqual([]);
+  expect(differences({ ...plan, mode: 'recovery', option: 'backup-and-recover' }, end, again)).not.toEqual([]);
+  const left = { ...end, holds: [hold, letGo, hold] };
+  expect(differences({ ...plan, option: 'copy-and-recover' }, end, left)).not.toEqual([]);
+});
+
 test('after an abort in passing it finds what was done and not undone, wherever the run was', () => {
   const aborted: Plan = { ...plan, ending: { kind: 'abort-in-passing', step: 'take-disks' } };
   const calm: EndState = { ...end, effects: { 'replicas.take': 1, 'replicas.drop': 1 } };

@@ -1,12 +1,11 @@
 /** What lies about when everything is over: files of the sites, leases that somebody holds, workflows that still run. */
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
-import { join, relative } from 'node:path';
-import { promisify } from 'node:util';
+import { basename, join, relative } from 'node:path';
 import type { Client } from '@temporalio/client';
 import { bootsResource } from '../../activities/boot-slots';
 import { copiesResource, machineResource, networksResource, replicaResource } from '../../activities/common';
+import { lockedFiles } from '../support/locked-files';
 import { plainWords } from './end-state';
 import type { ProtectedServer } from './server';
 import type { SitePair } from './sites';
@@ -86,12 +85,8 @@ function leaseNames(pair: SitePair, owned: readonly Owned[], plans: readonly str
 export async function heldLeases(pair: SitePair): Promise<string[]> {
   const folder = join(pair.recovery.site.folder, 'leases');
   const files = (await readdir(folder).catch(() => [] as string[])).filter((name) => name.endsWith('.lease'));
-  const held: string[] = [];
-  for (const name of files) {
-    const free = promisify(execFile)('flock', ['--nonblock', join(folder, name), 'true']);
-    await free.catch(() => held.push(name));
-  }
-  return held;
+  const held = await lockedFiles(files.map((name) => join(folder, name)));
+  return held.map((file) => basename(file));
 }
 
 /** Ids of the workflows that Temporal still runs. */

@@ -1,6 +1,6 @@
 /** Kills parts of the stack at the moments that the plans name, while their runs go on. */
 import { writeFaults, readFaults, type FaultRule } from '../../platforms/faults';
-import { readEffects } from '../../platforms/simulated/effects';
+import { effectsSizeBytes, readEffects } from '../../platforms/simulated/effects';
 import type { KillableStack } from './killable-stack';
 import { lastingFault, type Listeners } from './person';
 import type { Fault, Kill, PartName, Plan } from './plan';
@@ -67,6 +67,8 @@ export function raiseStorm(stack: KillableStack, pair: SitePair): Storm {
   let over = false;
   let killed = 0;
   const timers = new Set<NodeJS.Timeout>();
+  /** Of the log of effects; -1: there is somebody new who waits for some of it. */
+  let seenBytes = -1;
   const byEffects: { runIds: readonly string[]; plan: Killing; kill: Kill; count: number }[] = [];
 
   function strike(plan: Killing, { parts, downMs }: Kill, why: string): void {
@@ -88,7 +90,9 @@ export function raiseStorm(stack: KillableStack, pair: SitePair): Storm {
 
   const watching = (async () => {
     while (!over) {
-      if (byEffects.length > 0) {
+      const sizeBytes = byEffects.length > 0 ? await effectsSizeBytes(pair.recovery.site.folder) : seenBytes;
+      if (sizeBytes !== seenBytes) {
+        seenBytes = sizeBytes;
         const counts = new Map<string, number>();
         for (const { runId } of await readEffects(pair.recovery.site.folder)) {
           if (runId !== null) counts.set(runId, (counts.get(runId) ?? 0) + 1);
@@ -119,6 +123,7 @@ export function raiseStorm(stack: KillableStack, pair: SitePair): Storm {
         onRun(runIds) {
           for (const kill of plan.kills) {
             if (kill.moment.kind === 'effects') byEffects.push({ runIds, plan, kill, count: kill.moment.count });
+            seenBytes = -1;
           }
         },
         onDecision() {

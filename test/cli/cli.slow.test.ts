@@ -102,7 +102,11 @@ test('a mistake is one line without a stack trace, under its own exit code', asy
     [['protect', 'ap01'], 5, /Perhaps you meant app01/],
     [['show', 'ffffffff'], 5, /no run "ffffffff"/],
     [['show', 'ff'], 2, /too short/],
-    [['retry', 'last', '--reason', 'x'], 3, /does not wait/],
+    [
+      ['retry', 'last', '--reason', 'x'],
+      3,
+      /does not wait.*succeeded\. .+ decided approve at power-on, 20\S+Z: It is cut off/,
+    ],
     [['retry', 'last', '--step', 'x', '--reason', 'x'], 3, /is closed/],
     [['servers', 'add', 'a b', '--source-site', 'dr', '--site', 'dr', '--rpo', '1s', '--rto', '1m'], 2, /body\.name/],
     [['servers', 'add', 'x', '--source-site', 'dr', '--site', 'dr', '--rpo', 'soon', '--rto', '1m'], 2, /"soon"/],

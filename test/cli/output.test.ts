@@ -1,5 +1,6 @@
 /** Tables and bars on narrow terminals. */
-import { table, wrap } from '../../cli/output';
+import { execFileSync } from 'node:child_process';
+import { commandLines, table, wrap } from '../../cli/output';
 import { progressLine } from '../../cli/watch/progress';
 import { longestLine } from './muster';
 
@@ -33,6 +34,17 @@ test('control characters of a guest never reach the terminal', () => {
 
 test('a word that is longer than its column is cut, not let out', () => {
   expect(wrap('aaaaaaaaaa bb', 4)).toEqual(['aaaa', 'aaaa', 'aa', 'bb']);
+});
+
+test('a command that takes two lines is one command for the shell that it is copied into', () => {
+  const command = "muster provide 8a128213 --step prove-boot --set FIELD=VALUE --reason 'made-room'";
+  const text = commandLines({ width: 80 }, '  decide', command);
+  expect(longestLine(text)).toBeLessThanOrEqual(80);
+  const copied = text.replace('  decide', '        ');
+  const words = (script: string) =>
+    execFileSync('sh', ['-c', `muster() { printf '%s\\n' "$@"; }\n${script}`], { encoding: 'utf8' });
+  expect(words(copied)).toBe(words(command));
+  expect(words(copied)).toContain('\nmade-room\n');
 });
 
 test('a bar says share, amounts, rate and time left, and drops amounts before it is too long', () => {

@@ -72,9 +72,9 @@ describe('watched', () => {
   test('as plain lines a wave is said again only when it has changed', () => {
     const lines = new StateLines({ width: 80 });
     expect(lines.of(detailOf()).slice(0, 3)).toEqual([
-      'data       2/2 done, 1 failed',
+      'data        2/2 done, 1 failed',
       'application 0/1 done, 1 stuck',
-      'web        0/2 done',
+      'web         0/2 done',
     ]);
     expect(lines.of(detailOf())).toEqual([]);
     expect(longestLine(new StateLines({ width: 80 }).of(detailOf(largeRunbook(500))).join('\n'))).toBeLessThan(81);

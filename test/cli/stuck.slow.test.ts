@@ -75,7 +75,7 @@ test('every waiting is shown in 80 columns, with commands that name run, step an
   const { exitCode, stdout } = await as('viewer', 'stuck');
   expect([exitCode, longestLine(stdout) <= 80]).toEqual([0, true]);
   const run = runId.slice(-8);
-  const text = stdout.replace(/\s+/g, ' ');
+  const text = stdout.replace(/ \\\n/g, ' ').replace(/\s+/g, ' ');
   expect(text).toContain(`${server.name} recovery, tier 1 STUCK at inoculate/disk0 for `);
   expect(text).toContain(`decide muster claim ${run} --step inoculate --item disk0 `);
   expect(text).toContain(`muster provide ${run} --step inoculate --item disk0 --set FIELD=VALUE --reason '…'`);

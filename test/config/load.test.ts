@@ -64,7 +64,7 @@ test('every problem is reported at once, with the value found, the value needed 
   );
   expect(problems[1]).toMatch(/^MUSTER_TEMPORAL_ADDRESS: found "nowhere", needed host:port\./);
   expect(problems[2]).toContain('worker.graceSeconds: found "soon", needed a whole number from 0 to 600');
-  expect(problems[3]).toContain('sites[0].kind: found "tape"');
+  expect(problems[3]).toContain('sites[0].kind: found "tape", needed one of ');
 });
 
 test('a misspelt setting in the file is a problem, a misspelt variable is named', () => {

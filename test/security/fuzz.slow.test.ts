@@ -90,7 +90,7 @@ test('no operation breaks, whatever it is sent', async () => {
     ...['--phases', 'examples,coverage,fuzzing', '--max-time', String(seconds)],
     ...['--exclude-operation-id', 'revokeToken'],
   ]);
-  expect(output).toMatch(/Selected: 4\d\/\d\d/);
+  expect(output).toMatch(/Selected: [45]\d\/\d\d/);
   // One or two operations may have had no turn with a token before the time was over.
   expect(output).not.toMatch(/Authentication failed: \d\d operations/);
   if (code !== 0) throw new Error(output);

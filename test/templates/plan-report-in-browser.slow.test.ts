@@ -39,6 +39,11 @@ const titles = {
   ...{ parts: 'Recovered, with 1 exception', rehearsed: 'Rehearsed, with 2 exceptions' },
 };
 
+/** Times of objectives, and parts of ids, that a desk's page breaks in the middle. */
+const brokenTimes = `[...document.querySelectorAll('.objectives td:not(:last-child) > div, .rehearsed td:last-child > div')]
+  .filter((cell) => cell.offsetHeight >= 2 * parseFloat(getComputedStyle(cell).lineHeight))
+  .map((cell) => cell.textContent)`;
+
 test.each([
   ['small', 1280],
   ['small', 375],
@@ -62,7 +67,7 @@ test.each([
     expect(await page.locator('h1').innerText()).toBe(titles[name]);
     expect(await page.locator('.servers tbody tr').count()).toBe({ small: 5, large: 505, parts: 4, rehearsed: 4 }[name]);
     expect(await page.locator('.rehearsed tbody tr').count()).toBe(name === 'rehearsed' ? 4 : 0);
-
+    if (width > 1000) expect(await page.evaluate(brokenTimes)).toEqual([]);
   } finally {
     await page.close();
   }

@@ -8,6 +8,7 @@
 import type { NewPlanRunInput } from '../../../api/schemas/plans';
 import type { RecoveryOption } from '../../../model/replica';
 import { webhookName } from '../killable-stack';
+import type { Compared } from '../compare';
 import type { Plan } from '../plan';
 import type { RunbookEnding, RunbookSeed } from './seed';
 
@@ -88,12 +89,12 @@ export const startOf = ({ mode, seed }: RunbookSeed): NewPlanRunInput => ({ mode
 export const losesSources = ({ mode }: RunbookSeed): boolean => mode === 'recovery';
 
 /** How a server's own run is compared with its like. */
-export function comparedAs({ option }: ServerKind, seed: RunbookSeed): Pick<Plan, 'ending' | 'finalCycle' | 'source'> {
+export function comparedAs({ option }: ServerKind, seed: RunbookSeed): Compared {
   const endings: Record<RunbookEnding, Plan['ending']['kind'] & ('through' | 'commit' | 'roll-back')> = {
     commit: option === 'destructive' ? 'commit' : 'through',
     'roll-back': 'roll-back',
     'clean-up': 'through',
   };
   const source = losesSources(seed) ? 'lost' : 'running';
-  return { ending: { kind: endings[seed.ending] }, finalCycle: 'auto', source };
+  return { ending: { kind: endings[seed.ending] }, finalCycle: 'auto', mode: seed.mode, option, source };
 }

@@ -126,6 +126,7 @@ describe('UEFI, GPT, /boot apart, XFS on a volume group across two disks, two ke
       const under = await machine.run('/usr/bin/lsblk', ['-rsno', 'NAME', '/dev/mapper/zoo-root']);
       expect(under).toMatch(/^nvme0n1$/m);
       expect(under).toMatch(/^nvme1n1$/m);
+      await expectNewAddress(machine, 'ens192', (ip) => !ip.includes(':'));
     } finally {
       await machine.kill();
     }
