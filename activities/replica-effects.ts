@@ -1,5 +1,5 @@
 /** Effects on the replica: freeze, take, suspend, resume. All under the lease of the server's replica. */
-import { OperatorError, PermanentError } from '../model/errors';
+import { OperatorError, PermanentError, TransientError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
 import { isRehearsal, letsReplicaGo, rehearsalProblem } from '../model/rehearsal';
 import type { PointManifest } from '../model/replica';
@@ -134,15 +134,14 @@ async function lastCycle(order: RecoveryOrder, site: RecoverySite, attempt: Atte
     return 'done';
   } catch (error) {
     attempt.signal.throwIfAborted();
-    if (order.intent === 'planned') {
-      throw new OperatorError({
-        what: `the last cycle from the stopped source ${order.server.source.machineName} failed`,
-        found: error instanceof Error ? error.message : String(error),
-        needed: 'its last writes: the intent is planned',
-        remedy: 'Mend the source or its storage and retry; or abort and start again with intent disaster.',
-      });
-    }
-    return 'source-unreachable';
+    if (order.intent !== 'planned') return 'source-unreachable';
+    const facts = {
+      what: `the last cycle from the stopped source ${order.server.source.machineName} failed`,
+      found: error instanceof Error ? error.message : String(error),
+      needed: 'its last writes: the intent is planned',
+      remedy: 'Mend the source or its storage and retry; or abort and start again with intent disaster.',
+    };
+    throw error instanceof TransientError ? new TransientError(facts) : new OperatorError(facts);
   } finally {
     await site.replicas.hold(id, order.runId, 'frozen', yieldsIn(order));
   }

@@ -11,7 +11,8 @@ import { TransientError } from '../model/errors';
 import { ProgramError, runProgram } from '../programs/run';
 import type { Virsh } from './virsh';
 
-const startTimeoutMs = 15_000;
+/** A host that starts many machines at once opens disks slowly; who fails says so itself, long before. */
+const startTimeoutMs = 60_000;
 const pollMs = 50;
 
 interface StoppedMachine {

@@ -12,7 +12,15 @@ import { exitCodeOf, sh } from '../replication/support/tools';
 import { startBlankMachine } from './support/blank-machine';
 import { openPrivateLibvirtd, type PrivateLibvirtd } from './support/private-libvirtd';
 import { processesNaming, survivors } from './support/processes';
-import { eventually, manifests, newSystemFolder, openSystem, waiting, type System } from './support/system';
+import {
+  eventually,
+  manifests,
+  newSystemFolder,
+  openSystem,
+  waiting,
+  waitingAtGate,
+  type System,
+} from './support/system';
 
 jest.setTimeout(300_000);
 
@@ -62,7 +70,7 @@ async function stuckAt(stepId: string): Promise<string> {
 }
 
 async function gateAt(stepId: string): Promise<void> {
-  expect(await waiting(system, runId)).toMatchObject({ step: stepId, kind: 'gate' });
+  await waitingAtGate(system, runId, stepId);
 }
 
 const decide = (decision: string, ...options: string[]) =>

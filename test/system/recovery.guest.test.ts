@@ -19,7 +19,16 @@ import { lastNumberOnDisk, lastNumberOnPoint } from './support/counter-on-disk';
 import { filesOnRoot } from './support/files-on-disk';
 import { runInGuest } from './support/in-guest';
 import { descendantsOf, processesNaming, survivors, type Seen } from './support/processes';
-import { eventually, machinesNamed, manifests, openSystem, poolsIn, waiting, type System } from './support/system';
+import {
+  eventually,
+  machinesNamed,
+  manifests,
+  openSystem,
+  poolsIn,
+  waiting,
+  waitingAtGate,
+  type System,
+} from './support/system';
 
 jest.setTimeout(600_000);
 
@@ -91,7 +100,7 @@ async function recover(...options: string[]): Promise<string> {
 }
 
 /** By the guest itself, kept by its disk; read by the guest again, wherever it runs then. */
-const notes = '/root/written';
+const notes = '/srv/written';
 async function writeIn(machine: string, text: string): Promise<void> {
   const command = `echo '${text}' >> ${notes} && sync`;
   expect(await runInGuest(machine, '/bin/sh', '-c', command)).toMatchObject({ exitCode: 0 });
@@ -147,7 +156,7 @@ then(
   async () => {
     const planned = ['--intent', 'planned', '--no-inoculation', '--power-on', 'decision'];
     runId = await recover(...planned, '--reason', 'move to new hardware');
-    expect(await waiting(system, runId)).toMatchObject({ step: 'power-on', kind: 'gate' });
+    await waitingAtGate(system, runId, 'power-on');
     expect(await virsh('domstate', name, '--reason')).toContain('shut off');
     expect((await step('freeze')).result).toMatchObject({ finalCycle: 'done', sourceStopped: true });
     const last = newest();
@@ -179,7 +188,7 @@ then('its plug pulled in mid-write, an undisturbed run gets as far as power-on, 
   await source.pullThePlug();
   lostAt = new Date().toISOString();
   runId = await recover('--power-on', 'decision', '--reason', 'to compare with');
-  expect(await waiting(system, runId)).toMatchObject({ step: 'power-on', kind: 'gate' });
+  await waitingAtGate(system, runId, 'power-on');
   pointId = ((await step('freeze')).result as { point: { pointId: string } }).point.pointId;
   undisturbed = await filesOnRoot(overlay(), system.folder);
   await system.muster(['abort', runId, '--reason', 'enough']);
@@ -193,7 +202,7 @@ then('a worker killed in take-disks and in hand-over costs an attempt each, and 
   const record = join(place().runs, runId, 'run.json');
   await eventually('there is a worker again', 60_000, () => existsSync(overlay()) || undefined);
   await killWorkerWhen('the disk is being handed over', () => readFileSync(record, 'utf8').includes('"handed-over"'));
-  expect(await waiting(system, runId)).toMatchObject({ step: 'power-on', kind: 'gate' });
+  await waitingAtGate(system, runId, 'power-on');
   expect(await outcomes('take-disks')).toEqual(['failed', 'succeeded']);
   expect(await outcomes('hand-over')).toEqual(['failed', 'succeeded']);
   expect((await step('inoculate')).state).toBe('not-applicable');
@@ -217,7 +226,7 @@ then('a worker killed while it inoculates takes its programs with it, and the ru
   const before = statSync(overlay()).mtimeMs;
   await killWorkerWhen('it writes to the disk', () => statSync(overlay()).mtimeMs > before);
 
-  expect(await waiting(system, runId)).toMatchObject({ step: 'power-on', kind: 'gate' });
+  await waitingAtGate(system, runId, 'power-on');
   expect(system.workerPid()).not.toBe(worker);
   expect((await outcomes('inoculate')).slice(-2)).toEqual(['failed', 'succeeded']);
 });
@@ -229,7 +238,7 @@ then('the disks of the disturbed run hold the same files as the undisturbed one'
   expect(files.filter((line) => !theirs.has(line))).toEqual([]);
   expect(undisturbed.filter((line) => !ours.has(line))).toEqual([]);
   await system.muster(['approve', runId, '--reason', 'the source is down']);
-  expect(await waiting(system, runId)).toMatchObject({ step: 'resume-replication', kind: 'gate' });
+  await waitingAtGate(system, runId, 'resume-replication');
 });
 
 then(

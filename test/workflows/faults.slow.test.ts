@@ -188,3 +188,23 @@ test('the automatic attempts are limited, and every one stands in the record', a
   );
   expect(delays).toEqual([5, 10, null]);
 });
+
+test('a last cycle from a stopped source that fails for now is tried again by itself', async () => {
+  const server = await world.server('last-cycle');
+  const retry = { maxAttempts: 3, firstDelayMs: 5, factor: 2, maxDelayMs: 20 };
+  await writeFaults(rulesFile, [{ method: 'cycle', machine: server.id, error: 'TransientError', times: 1 }]);
+  const handle = await world.start(world.order(server, { intent: 'planned', retry }));
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+  const { events } = await live(handle);
+  expect(events.filter((event) => event.kind === 'parked')).toEqual([]);
+  expect(events).toContainEqual(
+    expect.objectContaining({
+      kind: 'step-done',
+      step: 'freeze',
+      data: expect.objectContaining({
+        result: expect.objectContaining({ finalCycle: 'done', sourceStopped: true }) as unknown,
+      }) as unknown,
+    }),
+  );
+  expect(events.filter((event) => event.kind === 'attempt-failed')).toHaveLength(1);
+});

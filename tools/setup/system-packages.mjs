@@ -55,9 +55,15 @@ export const systemPackages = [
   { name: 'ovmf', quick: false, found: hasUefiFirmware, reason: 'UEFI firmware of virtual machines' },
   { name: 'qemu-system-x86', quick: false, programs: ['qemu-system-x86_64'], reason: 'the machines themselves' },
   {
+    name: 'nbdkit',
+    quick: false,
+    programs: ['nbdkit'],
+    reason: 'opens images for virt-v2v, which does not depend on it',
+  },
+  {
     name: 'virt-v2v',
     quick: false,
-    programs: ['virt-v2v-in-place', 'nbdkit'],
+    programs: ['virt-v2v-in-place'],
     reason: 'inoculates, for virtio, systems that Muster does not know',
   },
   { name: 'xz-utils', quick: false, programs: ['xz'], reason: "guests' initramfs archives in this compression" },

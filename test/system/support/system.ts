@@ -207,6 +207,13 @@ export async function waiting(system: System, runId: string): Promise<ParkingVie
   });
 }
 
+/** Waits until the run waits at this gate; fails with the cause when it waits for something else. */
+export async function waitingAtGate(system: System, runId: string, step: string): Promise<ParkingView> {
+  const parking = await waiting(system, runId);
+  if (parking.kind === 'gate' && parking.step === step) return parking;
+  throw new Error(`The run waits at ${parking.step} (${parking.kind}) and not at the gate ${step}: ${parking.cause}`);
+}
+
 /** Asks until there is an answer. @throws when the time is over, with what was waited for. */
 export async function eventually<T>(
   what: string,
