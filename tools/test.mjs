@@ -40,8 +40,8 @@ const quickChecks = checks.map(({ name, args, quick }) => ({ name, args: [...arg
 
 const slow = String.raw`\.(guest|slow)\.test\.ts$`;
 const notSlow = ['--testPathIgnorePatterns', '/node_modules/', '--testPathIgnorePatterns', slow];
-/** One more than the cores that the suite is made for: two emulated guests, and tests that wait (test/support/order-of-files.js). */
-const wholeSuite = ['--maxWorkers=3'];
+/** As many as the cores that the suite is made for: with a third, emulated guests wait for each other (test/support/order-of-files.js). */
+const wholeSuite = ['--maxWorkers=2'];
 
 const plans = {
   quick: { checks: quickChecks, jest: [{ args: notSlow }] },
