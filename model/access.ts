@@ -2,6 +2,7 @@
  * Whom a runbook means by its people, and whether a role that holds at some places holds at these. Pure; the door asks it
  * (api/reach.ts) and the workflow asks it again.
  */
+import { everyServerOf } from './every-server';
 import type { Actor, RecoveryOrder } from './order';
 import type { AccessScope } from './people';
 import type { PlanOrder } from './plan';
@@ -26,8 +27,8 @@ export const placesOfRecovery = ({ target, partOf }: Pick<RecoveryOrder, 'target
 export const placesOfPlan = (order: PlanOrder): Places => ({ sites: sitesOf(order), runbooks: runbooksOf(order) });
 
 /** The plan's own, and those of what it includes. */
-export const sitesOf = ({ servers, parts }: Pick<PlanOrder, 'servers' | 'parts'>): string[] => [
-  ...new Set([...servers.map(({ order }) => order.target.siteId), ...parts.flatMap(({ order }) => sitesOf(order))]),
+export const sitesOf = (plan: Pick<PlanOrder, 'servers' | 'parts'>): string[] => [
+  ...new Set(everyServerOf(plan).map(({ order }) => order.target.siteId)),
 ];
 
 /** The runbooks that what belongs to the plan is part of, the outermost first. */

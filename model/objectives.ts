@@ -10,6 +10,7 @@
 import type { RunEvent } from './events';
 import type { RecoveryOrder } from './order';
 import type { Objectives } from './server';
+import { provingStep } from './steps';
 import { millisecondsBetween } from './durations';
 import { readPoint, readProof, rungsNotShown } from './results';
 import type { PointFacts } from './results';
@@ -70,9 +71,9 @@ export function nextObjectives(state: ObjectiveState, event: RunEvent): Objectiv
       return { ...state, announced: [...state.announced, event.step] };
     case 'step-done':
       if (event.step === 'freeze') return { ...state, point: pointOf(event.data.result) };
-      return event.step === 'prove-boot' ? { ...state, proof: proofOf(event.data.result), proofSkipped: false } : state;
+      return event.step === provingStep ? { ...state, proof: proofOf(event.data.result), proofSkipped: false } : state;
     case 'step-skipped':
-      return event.step === 'prove-boot' ? { ...state, proofSkipped: true } : state;
+      return event.step === provingStep ? { ...state, proofSkipped: true } : state;
     case 'rewound':
       return forget(state, event.data.to);
     case 'undo-started':
@@ -97,7 +98,7 @@ function proofOf(result: unknown): ObjectiveState['proof'] {
 /** Going back to a step takes back what it and all later ones gave. */
 function forget(state: ObjectiveState, to: string): ObjectiveState {
   const target = state.announced.indexOf(to);
-  const proof = state.announced.indexOf('prove-boot') >= target ? { proof: null, proofSkipped: false } : {};
+  const proof = state.announced.indexOf(provingStep) >= target ? { proof: null, proofSkipped: false } : {};
   const point = state.announced.indexOf('freeze') >= target ? { point: null } : {};
   return { ...state, ...proof, ...point };
 }

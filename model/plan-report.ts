@@ -16,7 +16,7 @@ import type { PastPlan } from './plan-view/past-plan';
 import type { Headline, Tone } from './report';
 import type { DecisionView, ParkingView, RefusalView } from './run-view';
 import { toldViews, type Told, type ToldView } from './told';
-import { isClosedRun, type ProcedureDeclaration, type RunState } from './steps';
+import { isClosedRun, provingStep, type ProcedureDeclaration, type RunState } from './steps';
 
 export type { PlanException };
 
@@ -196,8 +196,9 @@ function headlineOf(view: PlanView, exceptions: readonly PlanException[]): Headl
 /** Those of included runbooks at any depth with its own. */
 function endWords(view: PlanView): string {
   const ended = everyServer(view).filter(({ stage }) => stage.startsWith('succeeded'));
-  const unproven = ended.filter(({ skipped }) => skipped.includes('prove-boot'));
-  return recoveredWords(`${ended.length} of ${view.serverCount} servers`, view.order.mode, unproven.length);
+  const unproven = ended.filter(({ skipped }) => skipped.includes(provingStep));
+  const counted = `${ended.length} of ${view.serverCount} servers`;
+  return recoveredWords({ counted, onlyServers: true, unproven: unproven.length }, view.order.mode);
 }
 
 const openTitles = {

@@ -1,6 +1,6 @@
 /** How long a worker may take for one workflow task of a plan. */
 import { serverCountOf, type PlanOrder } from './plan';
-import { areLimits } from './runbook/places';
+import { givesPlaces } from './runbook/places';
 
 /** A history of 8,000 events, of 1,300 servers, is replayed in 8 s of processor time (6 ms a server), which the other runs of a worker share. */
 const msPerServer = 50;
@@ -15,7 +15,6 @@ const mostMs = 120_000;
  * limits gives places to the servers of all that it includes, and its history has as much of each of those as of its own.
  */
 export function planTaskTimeoutMs(order: PlanOrder): number {
-  const { servers, parts, plan } = order;
-  const gives = parts.length > 0 && areLimits(plan.limits);
-  return Math.min(mostMs, leastMs + msPerServer * (gives ? serverCountOf(order) : servers.length));
+  const servers = givesPlaces(order) ? serverCountOf(order) : order.servers.length;
+  return Math.min(mostMs, leastMs + msPerServer * servers);
 }

@@ -3,6 +3,7 @@
  * with Postgres gone this is all that the plan needs (design: law 5).
  */
 import { sitesOf } from './access';
+import { everyServerOf } from './every-server';
 import type { PartOf, Provenance, RecoveryOrder, RetryPolicy, Intent, Mode } from './order';
 import type { FailureRule, Runbook } from './runbook/runbook';
 
@@ -169,6 +170,4 @@ const partOfHeader = ({ order: part, ...rest }: PartOfPlan): PartOfHeader => ({
 });
 
 /** Servers of the plan and of all that it includes. */
-export function serverCountOf({ servers, parts }: PlanOrder): number {
-  return parts.reduce((count, part) => count + serverCountOf(part.order), servers.length);
-}
+export const serverCountOf = (plan: PlanOrder): number => everyServerOf(plan).length;

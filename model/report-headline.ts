@@ -4,6 +4,7 @@ import { formatDuration } from './durations';
 import type { Headline, ReportException } from './report';
 import { readProof, rungsNotShown, type ProofFacts } from './results';
 import type { RunView } from './run-view';
+import { provingStep } from './steps';
 
 export function headlineOf(run: RunView, exceptions: readonly ReportException[]): Headline {
   const { state } = run;
@@ -33,7 +34,7 @@ export function headlineOf(run: RunView, exceptions: readonly ReportException[])
 function successOf(run: RunView, exceptions: readonly ReportException[]): Headline {
   const { name } = run.order.server;
   if (run.order.cleansUp !== undefined) return cleanedUp(run, exceptions);
-  const proven = run.steps.some((step) => step.id === 'prove-boot' && step.state === 'done');
+  const proven = run.steps.some((step) => step.id === provingStep && step.state === 'done');
   const rehearsal = run.order.mode === 'rehearsal';
   const verb = rehearsal ? 'Rehearsed' : 'Recovered';
   const took = `in ${formatDuration(run.clocks.elapsedMs)}`;
@@ -78,7 +79,7 @@ const cleanWords = (run: RunView): string =>
     : '';
 
 const proofOf = (run: RunView): ProofFacts | null =>
-  readProof(run.steps.find((step) => step.id === 'prove-boot')?.result);
+  readProof(run.steps.find((step) => step.id === provingStep)?.result);
 
 function missedOf({ objectives }: RunView): string {
   const by = ({ marginMs }: { marginMs: number | null }): string =>

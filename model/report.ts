@@ -8,7 +8,7 @@
  */
 import type { EvidenceRef, RunEvent } from './events';
 import type { Actor, RecoveryOrder } from './order';
-import { isClosedRun } from './steps';
+import { isClosedRun, provingStep } from './steps';
 import type { ProcedureDeclaration, RunState } from './steps';
 import type { Clocks } from './clocks';
 import type { PastTimes } from './estimate/past';
@@ -145,7 +145,7 @@ export function reportModel(
 
 /** A proof counts only while its step is done: one that was undone, or gone back behind, proves nothing any more. */
 function proofOf(run: RunView): ProofFacts | null {
-  const step = run.steps.find(({ id }) => id === 'prove-boot');
+  const step = run.steps.find(({ id }) => id === provingStep);
   return step?.state === 'done' ? readProof(step.result) : null;
 }
 
@@ -191,12 +191,12 @@ function evidenceOf(run: RunView): ReportEvidence[] {
   const ofProof = (proof?.rungs ?? []).flatMap((rung) =>
     rung.evidence.map((evidence: EvidenceRef) => ({
       at: proof!.provenAt,
-      step: 'prove-boot',
+      step: provingStep,
       item: null,
       attempt: null,
       what: rung.name,
       evidence,
-      stepTitle: title('prove-boot'),
+      stepTitle: title(provingStep),
     })),
   );
   return [...recorded, ...ofProof.filter(({ evidence }) => !known.has(evidence.sha256))];

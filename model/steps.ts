@@ -31,6 +31,9 @@ export const closedRunStates = ['succeeded', 'succeeded-with-exceptions', 'abort
 
 export const isClosedRun = (state: RunState): boolean => (closedRunStates as readonly RunState[]).includes(state);
 
+/** The step that proves a server; what people skip of it is never called proven. */
+export const provingStep = 'prove-boot';
+
 export const decisionKinds = [
   'retry',
   'skip',

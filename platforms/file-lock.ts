@@ -7,12 +7,9 @@
  */
 import { createHash } from 'node:crypto';
 import { createServer, type Server } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { TransientError } from '../model/errors';
+import { lookAgain } from '../programs/look-again';
 import { takeTurn } from '../programs/turns';
-
-const firstPollMs = 2;
-const longestPollMs = 25;
 
 /**
  * Runs `work` while holding the lock `name`, and returns what it returned.
@@ -40,12 +37,8 @@ async function holdWhile<T>(name: string, work: () => Promise<T>, signal: AbortS
 
 async function acquire(name: string, signal: AbortSignal | undefined): Promise<Server> {
   const address = `\0muster-${createHash('sha256').update(name).digest('hex')}`;
-  for (let pollMs = firstPollMs; ; pollMs = Math.min(pollMs * 2, longestPollMs)) {
-    signal?.throwIfAborted();
-    const server = await listen(address, name);
-    if (server) return server;
-    await sleep(pollMs, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
-  }
+  // Without a time to end it, it is only left with the server.
+  return (await lookAgain(() => listen(address, name), { signal }))!;
 }
 
 function listen(address: string, name: string): Promise<Server | undefined> {

@@ -6,14 +6,10 @@
  * process as well. It is advisory, and flock(2) does not see it: fcntl(2) does, and lslocks(8).
  */
 import { close, open } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { tryLock, unlock } from 'fs-native-extensions';
+import { lookAgain } from './look-again';
 import { takeTurn } from './turns';
-
-const firstLookMs = 2;
-/** How long a file that another process gives up may lie unused. */
-const longestLookMs = 25;
 
 /**
  * Takes `file`, which is made (mode 600) when it is not there; whoever gets it gives it back by the function that is returned.
@@ -44,21 +40,10 @@ export async function takeFile(
     }
   };
   try {
-    fd = await promisify(open)(file, 'a', 0o600);
-    held = await lockBefore(until, fd, signal);
+    const opened = (fd = await promisify(open)(file, 'a', 0o600));
+    held = (await lookAgain(() => tryLock(opened) || undefined, { until, signal })) ?? false;
   } finally {
     if (!held) await giveBack();
   }
   return held ? giveBack : undefined;
-}
-
-/** The kernel tells nobody that a lock is free, unless a thread waits for it; a look costs some microseconds. */
-async function lockBefore(until: number, fd: number, signal: AbortSignal | undefined): Promise<boolean> {
-  for (let lookMs = firstLookMs; ; lookMs = Math.min(2 * lookMs, longestLookMs)) {
-    signal?.throwIfAborted();
-    if (tryLock(fd)) return true;
-    const left = until - performance.now();
-    if (left <= 0) return false;
-    await sleep(Math.min(lookMs, left), undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
-  }
 }

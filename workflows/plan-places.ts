@@ -5,7 +5,7 @@
  */
 import { setHandler } from '@temporalio/workflow';
 import type { PlanOrder } from '../model/plan';
-import { areLimits, Places, type Room } from '../model/runbook/places';
+import { givesPlaces, Places, type Room } from '../model/runbook/places';
 import { placesAskedSignal, placesGivenSignal, type PlacesAsked, type PlacesGiven } from './messages';
 import { reaches } from './reaches';
 import type { Run } from './runner/run';
@@ -51,7 +51,7 @@ export class PlacesHere implements RoomOfPlan {
   private readonly signals = new Turns(signalsAtOnce);
 
   constructor(order: PlanOrder) {
-    const gives = order.parts.length > 0 && areLimits(order.plan.limits);
+    const gives = givesPlaces(order);
     this.places = new Places(gives ? order : { ...order, parts: [] });
     this.order = this.places.inOrder();
     if (gives) setHandler(placesAskedSignal, (asked) => this.hear(asked));

@@ -1,5 +1,6 @@
 /** What a rehearsal of a runbook has in place of the commit: isolated networks, people who try it, and cleaning up. */
 import type { Outcome } from '../activities/contract';
+import { everyServerOf } from '../model/every-server';
 import type { RecoveryOrder } from '../model/order';
 import type { PlanOrder } from '../model/plan';
 import { isException, type ChildRuns } from './plan-children';
@@ -29,12 +30,8 @@ function networksOf(plan: PlanOrder): PlanNetworks | null {
 
 /** For every site the order of one of its servers, with the networks of all of them, also of those in included runbooks. */
 function ordersWithNetworks(plan: PlanOrder): RecoveryOrder[] {
-  const within = (one: PlanOrder): RecoveryOrder[] => [
-    ...one.servers.map(({ order }) => order),
-    ...one.parts.flatMap(({ order }) => within(order)),
-  ];
   const bySite = new Map<string, RecoveryOrder>();
-  for (const order of within(plan)) {
+  for (const { order } of everyServerOf(plan)) {
     const { isolation, target } = order;
     if (isolation === undefined || isolation.ownerRunId !== plan.runId || isolation.networks.length === 0) continue;
     const known = bySite.get(target.siteId);

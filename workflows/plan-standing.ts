@@ -7,6 +7,7 @@ import { recoveredWords } from '../model/plan-counts';
 import type { NodeId, NodeKind } from '../model/runbook/graph';
 import { isScriptItem } from '../model/runbook/script-places';
 import { readProof, rungsNotShown } from '../model/results';
+import { provingStep } from '../model/steps';
 import type { Shown } from './messages';
 import type { ChildRuns, ChildStanding, Recovered } from './plan-children';
 import type { Remembered, Run } from './runner/run';
@@ -25,8 +26,6 @@ export function shownOfServer({ memory, order }: Run): Shown {
   const exceptions = words.length === 0 ? [] : [`${name} (${words.join(', ')})`];
   return { ...nothing, unproven: unproven ? [name] : [], exceptions };
 }
-
-const provingStep = 'prove-boot';
 
 /** `inoculate skipped`; a script's warning is an exception, too. */
 function notDoneWords(key: string): string {
@@ -118,7 +117,9 @@ export function succeededWords(order: PlanOrder, children: ChildRuns): string {
   const succeeded = (kind: NodeKind, all: readonly { readonly name: string }[]): number =>
     all.filter(({ name }) => children.standing(`${kind}:${name}`)?.state?.startsWith('succeeded') === true).length;
   const counts = { server: succeeded('server', order.servers), include: succeeded('include', order.parts) };
-  return recoveredWords(countWords(order, counts), order.mode, unprovenOf(order, children).length);
+  const unproven = unprovenOf(order, children).length;
+  const onlyServers = order.parts.length === 0;
+  return recoveredWords({ counted: countWords(order, counts), onlyServers, unproven }, order.mode);
 }
 
 /** `2 of 3 servers`, with the included runbooks where there are any. */

@@ -1,4 +1,5 @@
 /** Readiness: risks without a run, which runbooks are verified, and asking for it all at once. */
+import type { z } from '@hono/zod-openapi';
 import type { ApiDeps } from '../deps';
 import type { KnownServers } from '../known-servers';
 import { readReadiness } from '../readiness/read';
@@ -58,8 +59,7 @@ export function readinessRoutes(register: Register, deps: ApiDeps, servers: Know
       responses: { 200: json(roundSchema, 'How many risks appeared and went, and which sites did not answer') },
     },
     async (c) => {
-      const { appeared, gone, silent } = await readinessRound(deps, servers, c.req.valid('query').of);
-      return c.json({ appeared, gone, silent: [...silent] }, 200);
+      return c.json(await askNow(deps, servers, c.req.valid('query').of), 200);
     },
   );
 
@@ -75,8 +75,7 @@ export function readinessRoutes(register: Register, deps: ApiDeps, servers: Know
     async (c) => {
       const { name } = c.req.valid('param');
       await requireRunbook(deps, name);
-      const { appeared, gone, silent } = await readinessRound(deps, servers, name);
-      return c.json({ appeared, gone, silent: [...silent] }, 200);
+      return c.json(await askNow(deps, servers, name), 200);
     },
   );
 
@@ -117,10 +116,15 @@ function serverReadinessRoutes(
     },
     async (c) => {
       const { id } = await servers.find(c.req.valid('param').server);
-      const { appeared, gone, silent } = await readinessRound(deps, servers, id);
-      return c.json({ appeared, gone, silent: [...silent] }, 200);
+      return c.json(await askNow(deps, servers, id), 200);
     },
   );
+}
+
+/** The round, as it is answered. */
+async function askNow(deps: ApiDeps, servers: KnownServers, of?: string): Promise<z.infer<typeof roundSchema>> {
+  const { appeared, gone, silent } = await readinessRound(deps, servers, of);
+  return { appeared, gone, silent: [...silent] };
 }
 
 /** A server's name is none: its readiness is not for who holds a runbook of that name. @throws Problem `not-found`. */

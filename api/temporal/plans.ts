@@ -18,7 +18,7 @@ import { planTaskTimeoutMs } from '../../model/plan-task';
 import type { TemporalContext } from '../temporal';
 import { Problem } from '../problems';
 import { callTemporal, isNotFound } from './errors';
-import { toExecution, type Execution, type RecoveryMemo } from './recoveries';
+import { searchNewest, toExecution, type Execution, type RecoveryMemo } from './recoveries';
 import { answerOf, type UpdateAnswer } from './updates';
 
 export interface PlanCalls {
@@ -53,18 +53,11 @@ export const cleanUpRun = ({ order }: Pick<CleanUpOfServer, 'order'>): CleanUpRu
 const newestLooked = 200;
 
 /** Among the newest. */
-function planWithKey(context: TemporalContext, tenantId: string, key: string): Promise<Execution | undefined> {
-  return callTemporal(context, async () => {
-    let looked = 0;
-    for await (const info of context.client.workflow.list({ query: `WorkflowType = '${planWorkflowType}'` })) {
-      const execution = toExecution(info);
-      const isMeant = execution?.memo.idempotencyKey === key && execution.workflowId.startsWith(`${tenantId}/`);
-      if (isMeant) return execution;
-      if (++looked >= newestLooked) return undefined;
-    }
-    return undefined;
+const planWithKey = (context: TemporalContext, tenantId: string, key: string): Promise<Execution | undefined> =>
+  searchNewest(context, {
+    ...{ tenantId, atMost: newestLooked, query: `WorkflowType = '${planWorkflowType}'` },
+    isMeant: ({ memo }) => memo.idempotencyKey === key,
   });
-}
 
 export function planCalls(context: TemporalContext): PlanCalls {
   const { client } = context;

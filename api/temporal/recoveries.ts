@@ -60,12 +60,29 @@ function searchRun(context: TemporalContext, tenantId: string, runId: string): P
   const since = new Date(timeOfUuidV7(runId) - clockToleranceMs).toISOString();
   const types = `'${recoveryWorkflowType}', '${cleanUpWorkflowType}'`;
   const query = `WorkflowType IN (${types}) AND StartTime >= '${since}'`;
+  return searchNewest(context, { tenantId, query, atMost: newestLooked, isMeant: ({ memo }) => memo.runId === runId });
+}
+
+interface Search {
+  readonly tenantId: string;
+  /** In the words of Temporal's visibility; of all tenants. */
+  readonly query: string;
+  /** How many are looked at, the newest first. */
+  readonly atMost: number;
+  readonly isMeant: (execution: Execution) => boolean;
+}
+
+/** The tenant's newest execution that is meant; undefined where those that were looked at have none. */
+export function searchNewest(
+  context: TemporalContext,
+  { tenantId, query, atMost, isMeant }: Search,
+): Promise<Execution | undefined> {
   return callTemporal(context, async () => {
     let looked = 0;
     for await (const info of context.client.workflow.list({ query })) {
       const execution = toExecution(info);
-      if (execution?.memo.runId === runId && execution.workflowId.startsWith(`${tenantId}/`)) return execution;
-      if (++looked >= newestLooked) return undefined;
+      if (execution?.workflowId.startsWith(`${tenantId}/`) && isMeant(execution)) return execution;
+      if (++looked >= atMost) return undefined;
     }
     return undefined;
   });

@@ -1,6 +1,7 @@
 /** What past runs let expect of the next, and how sure that is. Pure; where nothing ran, nothing is guessed. */
 import type { RecoveryOption } from '../replica';
-import { provingStep, type PastTimes } from './past';
+import { provingStep } from '../steps';
+import type { PastTimes } from './past';
 import { quantile } from './quantile';
 
 /** well: many runs of this very server that agree. hardly: one or two, or of other servers only. */

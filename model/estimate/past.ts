@@ -4,6 +4,7 @@ import type { RunEvent } from '../events';
 import { objectivesOf } from '../objectives';
 import type { Mode } from '../order';
 import type { RecoveryOption } from '../replica';
+import { provingStep } from '../steps';
 
 /** One run that went to its end without an exception. */
 export interface PastTimes {
@@ -26,7 +27,6 @@ export interface PastTimes {
   readonly steps: Readonly<Record<string, number>>;
 }
 
-export const provingStep = 'prove-boot';
 /** Waits for the rest of a plan, which says nothing of this server. */
 export const waitsForOthers = (step: string): boolean => step === 'await-plan';
 

@@ -4,7 +4,7 @@ import { isDone } from '../plan-view/server-of-plan';
 import type { WaveView } from '../plan-view/waves';
 import type { RunFacts, StepTime } from '../run-facts';
 import { isClosedRun } from '../steps';
-import { provingStep } from './past';
+import { provingStep } from '../steps';
 import type { ServerNow, StepNow } from './time-left';
 
 /**

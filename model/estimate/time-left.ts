@@ -1,7 +1,9 @@
 /** How long a running run will still take the machine, from past runs, and how sure that is. What people take is not in it. */
+import { everyServerOf } from '../every-server';
 import { timesOf, type Expect, type Pace } from './expectations';
 import { leastSure, type Expected, type ExpectedServer, type Sureness } from './expected';
-import { provingStep, waitsForOthers } from './past';
+import { provingStep } from '../steps';
+import { waitsForOthers } from './past';
 import { simulate, type OrderInThought, type ServerInThought, type SimulatedPlan } from './simulate';
 
 export interface TimeLeft {
@@ -88,7 +90,7 @@ export function timeLeftOfPlan(
   expect: Expect,
   nowOf: (serverId: string) => ServerNow | undefined,
 ): TimeLeft {
-  const open = everyServer(order).filter((server) => nowOf(server.order.server.id)?.state !== 'done');
+  const open = everyServerOf(order).filter((server) => nowOf(server.order.server.id)?.state !== 'done');
   const lefts = new Map(open.map((server) => [server.order.server.id, leftOfServer(server, expect, nowOf)]));
   const known = [...lefts.values()].filter(({ ms }) => ms !== null);
   const neverRan = lefts.size - known.length;
@@ -116,7 +118,7 @@ export function endsOfPlan(
   expect: Expect,
   nowOf: (serverId: string) => ServerNow | undefined,
 ): ReadonlyMap<string, { readonly ms: number; readonly atLeast: boolean }> {
-  const open = everyServer(order).filter((server) => nowOf(server.order.server.id)?.state !== 'done');
+  const open = everyServerOf(order).filter((server) => nowOf(server.order.server.id)?.state !== 'done');
   const lefts = new Map(open.map((server) => [server.order.server.id, leftOfServer(server, expect, nowOf)]));
   const ends = new Map<string, { ms: number; atLeast: boolean }>();
   const collect = ({ servers, parts }: OrderInThought, plan: SimulatedPlan): void => {
@@ -160,8 +162,3 @@ function leftOfServer(server: ServerInThought, expect: Expect, nowOf: (id: strin
   const { medianMs: ms, lowMs, highMs, runs, from, sure } = expected.toProof;
   return { ms, lowMs, highMs, atLeast: false, runs, from, sure };
 }
-
-export const everyServer = ({ servers, parts }: OrderInThought): ServerInThought[] => [
-  ...servers,
-  ...parts.flatMap((part) => everyServer(part.order)),
-];

@@ -13,7 +13,7 @@ import type { ObjectivesOfTier } from '../plan-view/plan-objectives';
 import type { PlanView } from '../plan-view/plan-view';
 import { isDone, type ServerOfPlanView } from '../plan-view/server-of-plan';
 import type { RunView } from '../run-view';
-import { isClosedRun } from '../steps';
+import { isClosedRun, provingStep } from '../steps';
 import type { Notice } from './notice';
 import { facts, type NoticeContext } from './notices';
 
@@ -32,7 +32,7 @@ const nothingKnown: Rest = { ms: 0, atLeast: true };
 export function runAtRisk(parentRunId: string | null, view: RunView, rest: Rest | null, now: string): Notice[] {
   const { runId, order, procedure, objectives, state, steps } = view;
   // What proves nothing has no objective of its own: a clean-up that was started alone.
-  if (isOver(state) || !steps.some(({ id }) => id === 'prove-boot')) return [];
+  if (isOver(state) || !steps.some(({ id }) => id === provingStep)) return [];
   const context = { runId, parentRunId, procedure, mode: order.mode, name: order.server.name };
   const say = sayer(context, order.requestedAt);
   const passedMs = Date.parse(now) - Date.parse(order.requestedAt);

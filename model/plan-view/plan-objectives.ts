@@ -94,12 +94,13 @@ function rtoOf(
 }
 
 const mostNamed = 5;
+const lostStages: readonly ServerStage[] = ['failed', 'aborted', 'undone'];
 
 /** Those that will not be proven any more; empty when there are none. */
 function notRecovered(servers: readonly ServerOfPlanView[]): string {
   const lost = servers.filter(
     ({ stage, provenAt, ...server }) =>
-      ['failed', 'aborted', 'undone'].includes(stage) || (isDone({ stage, ...server }) && provenAt === null),
+      lostStages.includes(stage) || (isDone({ stage, ...server }) && provenAt === null),
   );
   if (lost.length === 0) return '';
   const names = lost.slice(0, mostNamed).map(({ name, stage }) => `${name} (${lostWords(stage)})`);
@@ -109,7 +110,7 @@ function notRecovered(servers: readonly ServerOfPlanView[]): string {
 
 /** Of a server that stands all the same, its stage would read as success. */
 const lostWords = (stage: ServerStage): string =>
-  ['failed', 'aborted', 'undone', 'skipped'].includes(stage) ? stage : 'not proven';
+  stage === 'skipped' || lostStages.includes(stage) ? stage : 'not proven';
 
 function measured(targetMs: number | null, actualMs: number, server: string, because: string): PlanObjective {
   const marginMs = targetMs === null ? null : targetMs - actualMs;

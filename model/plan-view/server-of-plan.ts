@@ -5,7 +5,7 @@ import { objectivesAt, type ObjectiveResults } from '../objectives';
 import type { ServerOfHeader } from '../plan';
 import type { RehearsedFacts } from '../rehearsed-facts';
 import type { Skip } from '../skips';
-import type { StepState } from '../steps';
+import { provingStep, type StepState } from '../steps';
 import type { ChildRun } from './child-run';
 
 /** In the order in which people look at them. */
@@ -105,7 +105,7 @@ function stageOf({ item, runs }: ServerContext): ServerStage {
   if (provenAt(last) !== null) return 'proven';
   if (item !== 'done') return 'running';
   // The plan may have heard of a proof before the run's row tells it; a skip stands there before its proof would.
-  return (last.facts?.skipped ?? []).length > 0 ? 'unproven' : 'proven';
+  return last.facts?.skipped?.includes(provingStep) ? 'unproven' : 'proven';
 }
 
 const doneStages: readonly ServerStage[] = ['proven', 'unproven', 'succeeded', 'succeeded-with-exceptions', 'skipped'];

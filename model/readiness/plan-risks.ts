@@ -92,8 +92,8 @@ export function certificateRisks(
 ): RiskFound[] {
   const source = siteId === undefined ? installationSource : siteSource(siteId);
   return seen.flatMap(({ of, at, endsAt, because }): RiskFound[] => {
-    const subject =
-      siteId === undefined ? ({ kind: 'installation', name: of } as const) : ({ kind: 'site', name: siteId } as const);
+    const subject: RiskFound['subject'] =
+      siteId === undefined ? { kind: 'installation', name: of } : { kind: 'site', name: siteId };
     const needed = `a certificate that is good for ${Math.round(soonMs / day)} days more`;
     if (endsAt === null) {
       const words = { found: `${at} cannot be read: ${because ?? 'no answer'}`, needed };

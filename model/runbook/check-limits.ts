@@ -1,5 +1,6 @@
 /** Limits that hold for something: a site or a datastore that is used, by servers of this runbook or of what it includes. */
-import type { PlanOrder, ServerOfPlan } from '../plan';
+import { everyServerOf } from '../every-server';
+import type { PlanOrder } from '../plan';
 import type { RunbookFile } from '../schema/runbook';
 import type { Inventory } from './check';
 import { place } from './check-servers';
@@ -17,7 +18,7 @@ export function checkLimits(file: RunbookFile, inventory: Inventory | null): Run
  */
 export function checkLimitsWithin({ limits, includes }: RunbookFile, plan: PlanOrder): RunbookProblem[] {
   if (includes.length === 0) return [];
-  const all = everyServer(plan);
+  const all = everyServerOf(plan);
   const sites = [...new Set(all.map(({ order }) => order.target.siteId))].sort();
   const datastores = [...new Set(all.flatMap(({ datastore }) => datastore ?? []))].sort();
   const inVain = (key: 'sites' | 'boots' | 'datastores', known: readonly string[], kind: string): RunbookProblem[] =>
@@ -37,11 +38,6 @@ export function checkLimitsWithin({ limits, includes }: RunbookFile, plan: PlanO
     ...inVain('datastores', datastores, 'datastore'),
   ];
 }
-
-const everyServer = ({ servers, parts }: PlanOrder): ServerOfPlan[] => [
-  ...servers,
-  ...parts.flatMap(({ order }) => everyServer(order)),
-];
 
 function unusedDatastores(file: RunbookFile): RunbookProblem[] {
   const named = new Set(place(file, null).map(({ server }) => server.datastore ?? file.defaults.datastore));

@@ -35,6 +35,9 @@ export const roomForAll: Room = { take: () => true, end: () => undefined };
 export const areLimits = ({ atOnce, sites, datastores }: LimitsOfPlaces): boolean =>
   atOnce !== null || Object.keys(sites).length + Object.keys(datastores).length > 0;
 
+/** Whether it has to give places to what it includes, where no plan above it does. */
+export const givesPlaces = ({ plan, parts }: PlanWithLimits): boolean => parts.length > 0 && areLimits(plan.limits);
+
 export class Places implements Room {
   /** Of what it includes, by name, in the order of the file. */
   readonly parts: ReadonlyMap<string, Places>;

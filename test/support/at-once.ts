@@ -1,12 +1,7 @@
 /** How many servers were recovered at the same time, by what really changed at the site: from a run's first effect to its last. */
 import { readEffects } from '../../platforms/simulated/effects';
-import type { PlanOrder, ServerOfPlan } from '../../model/plan';
+import type { ServerOfPlan } from '../../model/plan';
 import type { World } from './world';
-
-export const everyServerOf = ({ servers, parts }: PlanOrder): ServerOfPlan[] => [
-  ...servers,
-  ...parts.flatMap(({ order }) => everyServerOf(order)),
-];
 
 /** Ask before anything is committed: what that does comes when nobody is counted any more. Each of them has to have run. */
 export async function mostAtOnce(world: World, servers: readonly ServerOfPlan[]): Promise<number> {

@@ -1,9 +1,10 @@
 /** Limits of a plan hold over all that it includes, together with those of what it includes; and places come back from whoever ends. */
 import { v7 } from 'uuid';
+import { everyServerOf } from '../../model/every-server';
 import type { PartOfPlan, PlanOrder } from '../../model/plan';
 import type { LimitsOfPlaces } from '../../model/runbook/places';
 import { abortUpdate, planWorkflowId } from '../../workflows/messages';
-import { everyServerOf, mostAtOnce } from '../support/at-once';
+import { mostAtOnce } from '../support/at-once';
 import { ines } from '../support/order';
 import { planOfLost, type Planned } from '../support/plan';
 import { childOf, decideAt, holdAt, lookAt, parkedAt, startPlan, until } from '../support/plan-runs';

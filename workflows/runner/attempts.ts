@@ -232,13 +232,11 @@ function answerByItself<O extends RunOrder>(run: Run<O>, parked: Parked, afterMs
   const isScript = isScriptItem(item);
   if (!isScript && run.canAbort) run.giveUp({ step, item }, epoch, afterMs, cause);
   const nobody = `nobody decided within ${formatDuration(afterMs)}`;
-  const reason = isScript
-    ? afterMs === 0
-      ? 'a recovery is not kept waiting for it'
-      : nobody
-    : `${nobody}: tried again`;
-  const decision = isScript ? ('skip' as const) : ('retry' as const);
-  const decided = { epoch, decision, reason, from: null, input: null };
+  const skipped = afterMs === 0 ? 'a recovery is not kept waiting for it' : nobody;
+  const answer = isScript
+    ? { decision: 'skip' as const, reason: skipped }
+    : { decision: 'retry' as const, reason: `${nobody}: tried again` };
+  const decided = { epoch, ...answer, from: null, input: null };
   const request = { ...decided, step, item, by: run.self };
   run.parkings.settle(parked, request);
   run.emit('decided', decided, { step, item: item ?? undefined, by: run.self });

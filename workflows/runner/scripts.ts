@@ -7,6 +7,7 @@ import type { EffectInput, Outcome, ScriptInput, ScriptResult } from '../../acti
 import type { RecoveryOrder } from '../../model/order';
 import type { Script } from '../../model/runbook/runbook';
 import { occasionsOf, scriptItem, type ScriptOccasion } from '../../model/runbook/script-places';
+import { provingStep } from '../../model/steps';
 import { settle } from './attempts';
 import { keyOf } from './run';
 import type { Act, Run, RunOrder } from './run';
@@ -49,7 +50,7 @@ export async function scriptsWhenUndone(
   for (const script of run.order.scripts ?? []) {
     const place = { step, item: scriptItem(script) };
     if (!moments.includes(script.when) || !isAt(script, step, ['clean-up']) || run.memory.has(keyOf(place))) continue;
-    if (script.run.on === 'guest' && !run.memory.has('prove-boot')) {
+    if (script.run.on === 'guest' && !run.memory.has(provingStep)) {
       run.emit('noted', { message: `Script ${script.name} was not run: its guest never came up.` }, place);
       continue;
     }

@@ -60,15 +60,23 @@ test('an objective is met only when everything it is about was proven, and misse
   expect(met.rpo.actualMs).toBe(12_000);
 });
 
-test('a server whose proof people skipped is done, and never counts as proven', () => {
+/** The first server's row does not tell of a proof, or not yet, and of a step that people skipped. */
+function withSkipped(step: string) {
   const [first, ...others] = children;
   const { server: facts } = first!.facts!;
   const objectives = { ...facts!.objectives, proof: null };
-  const skipped = {
-    ...first!,
-    facts: { ...first!.facts!, skipped: ['prove-boot'], server: { ...facts!, objectives } },
-  };
-  const shown = planView(events, planDeclaration, [skipped, ...others], at(200));
+  const skipped = { ...first!, facts: { ...first!.facts!, skipped: [step], server: { ...facts!, objectives } } };
+  return planView(events, planDeclaration, [skipped, ...others], at(200));
+}
+
+test('a server that the plan knows proven is no less so where another step of it was skipped', () => {
+  const { counts } = withSkipped('inoculate');
+  expect(counts).toMatchObject({ proven: 1 });
+  expect(counts.unproven).toBeUndefined();
+});
+
+test('a server whose proof people skipped is done, and never counts as proven', () => {
+  const shown = withSkipped('prove-boot');
   expect(shown).toMatchObject({ done: 2, counts: { unproven: 1 } });
   expect(shown.counts.proven).toBeUndefined();
   expect(shown.tiers[0]!.rto.because).toBe('Not recovered: db01 (not proven), db02 (failed).');

@@ -1,5 +1,6 @@
 /** Any tree of plans, run to its end in any order of endings: within the limits of every plan of it, and never standing still. */
 import fc from 'fast-check';
+import { everyServerOf } from '../../../model/every-server';
 import { Places, type LimitsOfPlaces, type PlanWithLimits } from '../../../model/runbook/places';
 
 const limit = fc.option(fc.integer({ min: 1, max: 4 }));
@@ -30,15 +31,11 @@ const tree = (depth: number, name: string): fc.Arbitrary<PlanWithLimits> =>
       parts: one.parts.map((order, at) => ({ name: `${name}.${at}`, order })),
     }));
 
-const all = ({ servers: own, parts }: PlanWithLimits): PlanWithLimits['servers'] => [
-  ...own,
-  ...parts.flatMap(({ order }) => all(order)),
-];
 const plans = (plan: PlanWithLimits): PlanWithLimits[] => [plan, ...plan.parts.flatMap(({ order }) => plans(order))];
 
 /** What of the limits of one plan of the tree does not hold. */
 function broken(plan: PlanWithLimits, running: ReadonlySet<string>): string[] {
-  const now = all(plan).filter(({ name }) => running.has(name));
+  const now = everyServerOf(plan).filter(({ name }) => running.has(name));
   const { atOnce, sites, datastores } = plan.plan.limits;
   return [
     ...(now.length > (atOnce ?? Infinity) ? ['all'] : []),
@@ -56,7 +53,7 @@ test('limits of every plan of a tree hold together, and whoever waits gets a pla
     fc.property(tree(2, 'p'), fc.array(fc.nat(1000), { minLength: 1, maxLength: 20 }), (plan, endings) => {
       const places = new Places(plan);
       const levels = places.inOrder();
-      const waiting = new Set(all(plan).map(({ name }) => name));
+      const waiting = new Set(everyServerOf(plan).map(({ name }) => name));
       const running = new Set<string>();
       const levelOf = (server: string) => levels.find((one) => one.has(server))!;
       for (let turn = 0; waiting.size > 0 || running.size > 0; turn += 1) {
