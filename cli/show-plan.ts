@@ -2,7 +2,7 @@
 import { formatDuration, formatTime } from '../model/durations';
 import { timeLeftWords } from '../model/estimate/words';
 import { shortId } from '../model/ids';
-import { placeText } from '../model/plan';
+import { placeText, type PlanHeader } from '../model/plan';
 import type { PlanObjective } from '../model/plan-view/plan-objectives';
 import { busyServers, type HoldView, type PlanView } from '../model/plan-view/plan-view';
 import type { ServerOfPlanView, ServerStage } from '../model/plan-view/server-of-plan';
@@ -35,7 +35,7 @@ export function showPlan(
   if (busy.length > 0) out.line();
   if (busy.length > 0) out.line(serverTable(out, busy.slice(0, mostServers)));
   if (busy.length > mostServers) out.line(`and ${busy.length - mostServers} more (\`--json\` has all)`);
-  for (const line of pendingLines(out, pending)) out.line(line);
+  for (const line of pendingLines(out, pending, placeWords(view.order))) out.line(line);
 }
 
 /** More is no page that anybody reads at night. */
@@ -149,11 +149,17 @@ function serverTable(out: Output, servers: readonly ServerOfPlanView[]): string 
   );
 }
 
+/** Whose limits: they may be of a plan that includes this one. */
+function placeWords({ placesFrom, partOf }: PlanHeader): string {
+  const giver = placesFrom && partOf?.runbooks?.at(-placesFrom.path.length);
+  return `for a free place${giver === undefined ? '' : `; the limits of runbook ${giver}, which includes this one, hold here, too`}`;
+}
+
 /** Those that have not begun, by what they wait for: 500 of them are a few lines. */
-function pendingLines(out: Output, pending: readonly ServerOfPlanView[]): string[] {
+function pendingLines(out: Output, pending: readonly ServerOfPlanView[], place: string): string[] {
   const groups = new Map<string, string[]>();
   for (const { name, waitsFor: names } of pending) {
-    const cause = names.length === 0 ? 'for a free place' : `for ${someOf(names)}`;
+    const cause = names.length === 0 ? place : `for ${someOf(names)}`;
     groups.set(cause, [...(groups.get(cause) ?? []), name]);
   }
   const lines = [...groups]

@@ -3,6 +3,7 @@ import type { PlanDetail } from '../../cli/documents';
 import { showPlan } from '../../cli/show-plan';
 import { StateLines, stateBlock } from '../../cli/watch/state-lines';
 import type { TimeLeft } from '../../model/estimate/time-left';
+import type { PlanHeader } from '../../model/plan';
 import { planView } from '../../model/plan-view/plan-view';
 import { planDeclaration } from '../../workflows/plan.steps';
 import { at, largeRunbook, planStory } from '../support/plan-story';
@@ -14,14 +15,15 @@ const left: TimeLeft = {
   ...{ runs: 4, from: 'servers of similar size', sure: 'fairly', unknown: null },
 };
 
-function shown(text?: string): string {
+function shown(text?: string, changes: Partial<PlanHeader> = {}): string {
   const { events, children } = planStory(text);
   const lines: string[] = [];
   const out = {
     ...{ json: false, width: 80, interactive: false, colors: { bold: (word: string) => word } as never },
     ...{ line: (line = '') => void lines.push(line), document: () => undefined, error: () => undefined },
   };
-  showPlan(out, { view: planView(events, planDeclaration, children, at(200)), notice: null, timeLeft: left });
+  const view = planView(events, planDeclaration, children, at(200));
+  showPlan(out, { view: { ...view, order: { ...view.order, ...changes } }, notice: null, timeLeft: left });
   return lines.join('\n');
 }
 
@@ -38,6 +40,18 @@ test('says how far each wave is, who is stuck, who waits for what, and what is h
   expect(text).toMatch(/^app01 +application +STUCK +take-disks/m);
   expect(text).toMatch(/^pending +web01, web02 wait for application$/m);
   expect(text).toMatch(/held +wave web since .* by Tomáš Lindqvist: Wait\n +for the network team/);
+});
+
+test('who waits for a place is said to, and whose limits are in the way', () => {
+  const own = shown(largeRunbook(50));
+  expect(own).toMatch(/^pending +.* wait for a free place$/m);
+  const runbooks = ['evacuation', 'region', 'shops'];
+  const partOf = { runId: 'r', workflowId: 'w', runbooks };
+  const placesFrom = { workflowId: 'w', path: ['shops', 'shop'], runs: ['s', 'r'] };
+  const included = shown(largeRunbook(50), { partOf, placesFrom });
+  expect(included.replace(/\s+/g, ' ')).toContain(
+    'wait for a free place; the limits of runbook region, which includes this one, hold here, too',
+  );
 });
 
 test('500 servers fit a screen: what runs, waits or failed, and how many more', () => {

@@ -45,7 +45,7 @@ export async function startDemoMachine(
     while ((await virsh('domstate', name)) !== 'shut off') await sleep(100);
   };
   const shutDown = async () => {
-    await virsh('shutdown', name, '--mode', 'agent');
+    await virsh('shutdown', name, '--mode', 'agent,acpi');
     while ((await virsh('domstate', name)) !== 'shut off') await sleep(200);
   };
   const close = async () => {
