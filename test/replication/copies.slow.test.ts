@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { createInterface } from 'node:readline';
 import type { Progress } from '../../model/steps';
 import type { PointManifest, TakenDisk } from '../../model/replica';
 import { copiesPlace } from '../../replication/copies';
@@ -61,6 +61,7 @@ test('copies stand by themselves, are thin, and hold what the point holds, which
 });
 
 test('a worker killed in the middle of copying: the copying goes on, and the next attempt finds it', async () => {
+  const stop = await inTheMiddle('SIGSTOP');
   const script = join(__dirname, 'support', 'take-copy.ts');
   const child = spawn(
     process.execPath,
@@ -70,7 +71,7 @@ test('a worker killed in the middle of copying: the copying goes on, and the nex
     },
   );
   const ended = new Promise((resolve) => child.once('close', resolve));
-  const pid = await stoppedInTheMiddle();
+  const pid = await stop.done;
   child.kill('SIGKILL');
   await ended;
   process.kill(pid, 'SIGCONT');
@@ -85,8 +86,10 @@ test('a worker killed in the middle of copying: the copying goes on, and the nex
 
 test('a target server killed in the middle of copying: the next attempt copies what is missing, unless the host fell too', async () => {
   for (const hostFell of [false, true]) {
-    const [first] = await Promise.all([Promise.allSettled([take()]), killInTheMiddle()]);
-    expect(first[0]).toMatchObject({ status: 'rejected', reason: { family: 'TransientError' } });
+    // Late enough for some of the copy's map to be on disk: the last 128 MiB are in memory, and as much is under way.
+    const kill = await inTheMiddle('SIGKILL', 320);
+    const [first] = await Promise.allSettled([take(), kill.done]);
+    expect(first).toMatchObject({ status: 'rejected', reason: { family: 'TransientError' } });
     const record = join(site.place.runs, 'run-1', 'run.json');
     if (hostFell)
       writeFileSync(record, readFileSync(record, 'utf8').replace(/"bootId": "[^"]+"/, '"bootId": "before"'));
@@ -118,9 +121,10 @@ test('storage that is full says how much more is needed, and with room the copy 
 });
 
 test('an abort in the middle of copying leaves nothing behind', async () => {
+  const stop = await inTheMiddle('SIGSTOP');
   const abort = new AbortController();
   const taking = Promise.allSettled([take({ signal: abort.signal })]);
-  const pid = await stoppedInTheMiddle();
+  const pid = await stop.done;
   abort.abort(new Error('the run was aborted'));
   process.kill(pid, 'SIGCONT');
   expect((await taking)[0]).toMatchObject({ status: 'rejected' });
@@ -185,22 +189,22 @@ async function changedLayers(): Promise<string[]> {
 }
 
 /**
- * Waits until some of the big disk is copied, and stops the target server there and then. Seen from outside: its monitor
- * serves one client at a time, and that is the worker.
+ * Sends the target server of the next copy a signal as soon as some of the big disk is copied. Seen from outside: its monitor serves one
+ * client at a time, and that is the worker. `done`: its number, when the signal was sent.
  */
-async function stoppedInTheMiddle(fromMebi = 32): Promise<number> {
+async function inTheMiddle(signal: 'SIGSTOP' | 'SIGKILL', fromMebi = 32): Promise<{ done: Promise<number> }> {
   const partial = join(site.place.runs, 'run-1', 'disk0.qcow2.new');
-  const copiedMebi = () => (statSync(partial, { throwIfNoEntry: false })?.blocks ?? 0) / 2048;
-  while (copiedMebi() < fromMebi) await sleep(1);
-  const pid = (await targetPid(own()))!;
-  process.kill(pid, 'SIGSTOP');
-  expect(copiedMebi()).toBeLessThan(bigMebi);
-  return pid;
-}
-
-/** Late enough for some of the copy's map to be on disk: the last 128 MiB are in memory, and as much is under way. */
-async function killInTheMiddle(): Promise<void> {
-  process.kill(await stoppedInTheMiddle(320), 'SIGKILL');
+  const script = join(__dirname, 'support', 'signal-when-grown.mjs');
+  const args = ['--fifo', '50', process.execPath, script, partial, String(fromMebi), own().pidFile, signal];
+  const child = spawn('chrt', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  expect((await lines.next()).value).toBe('ready');
+  return {
+    done: lines.next().then(({ value }) => {
+      expect(statSync(partial).blocks / 2048).toBeLessThan(bigMebi);
+      return Number(value);
+    }),
+  };
 }
 
 /** Target servers started from now on can write no file beyond that size: their storage is full, to them. */
