@@ -36,7 +36,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await served?.stop();
   await stack?.close();
-}, 30_000);
+}, 60_000);
 
 const text = `format: 1
 name: shop

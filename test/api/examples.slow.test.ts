@@ -78,7 +78,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await stack?.close();
   await iron?.close();
-}, 30_000);
+}, 60_000);
 
 type Waiting = Pick<Reply['body'], 'runId' | 'serverName' | 'step' | 'item' | 'kind' | 'epoch' | 'half'>;
 

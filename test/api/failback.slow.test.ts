@@ -62,7 +62,7 @@ afterAll(async () => {
   await killSiteWorker(worker);
   await served?.stop();
   await stack?.close();
-}, 30_000);
+}, 60_000);
 
 const cli = (...args: string[]): Promise<Ran> =>
   muster(args, { MUSTER_URL: served.url, MUSTER_TOKEN: stack.tokens.coordinator });
@@ -117,7 +117,7 @@ const newPoint = (id: SiteName, name: string, since: string): Promise<string> =>
     const point = (await site(id).replicas.points(serverId)).at(-1);
     if (point === undefined || point.takenAt <= since) return undefined;
     return join(siteFolder(stack.folder, id), 'replicas', serverId, point.disks[0]!.file);
-  }, 30_000);
+  }, 60_000);
 
 const now = (): string => new Date().toISOString();
 

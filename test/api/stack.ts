@@ -271,7 +271,7 @@ export function caller({ deps, tokens }: Pick<TestStack, 'deps' | 'tokens'>): Ca
 }
 
 /** Waits for what the system behind does in its own time. @throws when it has not become so after `withinMs`. */
-export async function eventually<T>(look: () => Promise<T | undefined | false>, withinMs = 15_000): Promise<T> {
+export async function eventually<T>(look: () => Promise<T | undefined | false>, withinMs = 60_000): Promise<T> {
   const end = performance.now() + withinMs;
   const pause = pauses(50);
   for (;;) {

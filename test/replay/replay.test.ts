@@ -21,7 +21,7 @@ let bundle: { codePath: string };
 beforeAll(async () => {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
   bundle = await testWorkflowBundle();
-}, 30_000);
+}, 60_000);
 
 test('the corpus holds every path that a run can take', () => {
   const needed = [

@@ -83,14 +83,14 @@ test('storage that is full stops replication with the reason, keeps every point,
   );
   serverId = added.id;
   await system.muster(['protect', name]);
-  await eventually('there are points', 60_000, async () => ((await replica())?.points.length ?? 0) >= 2 || undefined);
+  await eventually('there are points', 300_000, async () => ((await replica())?.points.length ?? 0) >= 2 || undefined);
   await exitCodeOf('dd', 'if=/dev/zero', `of=${join(storage, 'filler')}`, 'bs=1M');
-  const said = await eventually('the session says why', 60_000, async () => (await replica()).lastError ?? undefined);
+  const said = await eventually('the session says why', 300_000, async () => (await replica()).lastError ?? undefined);
   expect(said).toMatch(/space/i);
   const before = points();
   expect(before.length).toBeGreaterThanOrEqual(2);
   rmSync(join(storage, 'filler'));
-  await eventually('there is a newer point', 90_000, () => points().length > before.length || undefined);
+  await eventually('there is a newer point', 300_000, () => points().length > before.length || undefined);
   expect(points().slice(0, before.length)).toEqual(before);
 });
 
@@ -101,7 +101,7 @@ test('libvirtd killed when the button is pushed: the run says so, waits, and goe
     ...['--heartbeat-timeout', '2s', '--no-final-cycle', '--reason', 'a bad night'],
   );
   runId = started.runId;
-  await eventually('an attempt has failed', 60_000, async () => {
+  await eventually('an attempt has failed', 300_000, async () => {
     const failed = (await step('preflight')).attempts.find((attempt) => attempt.outcome === 'failed');
     return failed && JSON.stringify(failed).includes('libvirtd') ? true : undefined;
   });
@@ -153,7 +153,7 @@ test('libvirtd and target server killed, the abort still ends as if nothing had 
   await libvirt.kill();
   await decide('abort');
   await libvirt.start();
-  await eventually('the run is closed', 120_000, async () => {
+  await eventually('the run is closed', 300_000, async () => {
     const view = await system.view(runId);
     if (view.parkings.some((parking) => parking.until === null)) await decide('retry');
     return view.closedAt ?? undefined;
@@ -164,5 +164,5 @@ test('libvirtd and target server killed, the abort still ends as if nothing had 
   expect(await libvirt.virsh('pool-list', '--all', '--name')).not.toContain(runId);
   const count = points().length;
   for (const line of before.split('\n')) expect(await digests()).toContain(line);
-  await eventually('replication goes on', 90_000, () => points().length > count || undefined);
+  await eventually('replication goes on', 300_000, () => points().length > count || undefined);
 });

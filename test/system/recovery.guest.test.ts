@@ -109,7 +109,7 @@ async function writeIn(machine: string, text: string): Promise<void> {
 const overlay = () => join(place().runs, runId, 'disk0.qcow2');
 
 async function closed(): Promise<string> {
-  await eventually('the run is closed', 120_000, async () => (await system.view(runId)).closedAt ?? undefined);
+  await eventually('the run is closed', 300_000, async () => (await system.view(runId)).closedAt ?? undefined);
   return (await system.view(runId)).state;
 }
 
@@ -121,7 +121,7 @@ async function outcomes(id: string): Promise<(string | null)[]> {
 /** SIGKILL to the worker as soon as `sees`; asked every few milliseconds, for what is to be met takes tenths of a second. */
 async function killWorkerWhen(what: string, sees: () => Promise<boolean> | boolean): Promise<void> {
   const worker = system.workerPid();
-  await eventually(what, 120_000, async () => (await sees()) || undefined, 3);
+  await eventually(what, 300_000, async () => (await sees()) || undefined, 3);
   const children = descendantsOf(worker);
   process.kill(worker, 'SIGKILL');
   expect(await survivors(children, 10_000)).toEqual([]);
@@ -143,7 +143,7 @@ then('a running guest is protected, although the worker is killed in the first c
   expect(existsSync(place().points) ? points() : []).toEqual([]);
   await eventually(
     'there are three points',
-    90_000,
+    300_000,
     () => (existsSync(place().points) && points().length >= 3) || undefined,
   );
   expect(await replicas()).toMatchObject([{ serverName: name, state: 'replicating', heldBy: null }]);
@@ -169,7 +169,7 @@ then(
     expect(await machinesNamed(name)).toEqual([name]);
     expect(await virsh('domstate', name)).toBe('running');
     await source.started();
-    const next = await eventually('there is a point after it', 60_000, () =>
+    const next = await eventually('there is a point after it', 300_000, () =>
       newest().sequence > last.sequence ? newest() : undefined,
     );
     expect(next).toBeDefined();
@@ -184,7 +184,7 @@ then(
 );
 
 then('its plug pulled in mid-write, an undisturbed run gets as far as power-on, and is aborted', async () => {
-  await eventually('the service counts', 60_000, () => counterStatus(name).catch(() => undefined));
+  await eventually('the service counts', 300_000, () => counterStatus(name).catch(() => undefined));
   await source.pullThePlug();
   lostAt = new Date().toISOString();
   runId = await recover('--power-on', 'decision', '--reason', 'to compare with');
@@ -200,7 +200,7 @@ then('a worker killed in take-disks and in hand-over costs an attempt each, and 
   runId = await recover(...options, '--point', pointId, '--reason', `${name} lost its power`);
   await killWorkerWhen('the disks are being taken', () => existsSync(join(place().runs, runId)));
   const record = join(place().runs, runId, 'run.json');
-  await eventually('there is a worker again', 60_000, () => existsSync(overlay()) || undefined);
+  await eventually('there is a worker again', 300_000, () => existsSync(overlay()) || undefined);
   await killWorkerWhen('the disk is being handed over', () => readFileSync(record, 'utf8').includes('"handed-over"'));
   await waitingAtGate(system, runId, 'power-on');
   expect(await outcomes('take-disks')).toEqual(['failed', 'succeeded']);
@@ -222,7 +222,7 @@ then('a worker killed while it inoculates takes its programs with it, and the ru
   await system.muster(['retry', runId, ...decision]);
   const worker = system.workerPid();
   const isAppliance = ({ command }: Seen) => /qemu-system/.test(command) && command.includes('guestfs');
-  await eventually('the appliance runs', 60_000, () => descendantsOf(worker).some(isAppliance) || undefined, 100);
+  await eventually('the appliance runs', 300_000, () => descendantsOf(worker).some(isAppliance) || undefined, 100);
   const before = statSync(overlay()).mtimeMs;
   await killWorkerWhen('it writes to the disk', () => statSync(overlay()).mtimeMs > before);
 
@@ -330,7 +330,7 @@ then(
     await system.muster(['runbook', 'import', book]);
     await writeIn(recovered, 'at the recovery site');
     await system.muster(['protect', name, '--reverse', '--reason', 'the hall has power again']);
-    await eventually('the first site has a point', 120_000, () => pointsAt('production').length > 0 || undefined);
+    await eventually('the first site has a point', 300_000, () => pointsAt('production').length > 0 || undefined);
     const back = ['run', 'failback', '--mode', 'recovery', '--reason', 'back to the hall'];
     runId = (await system.json<{ runId: string }>(...back)).runId;
     const plan = async () => (await system.view(runId)) as unknown as PlanView;
@@ -358,7 +358,7 @@ then(
 
 then('protected as at first it is replicated again, and of the failback only the machines are left', async () => {
   await system.muster(['protect', name, '--reverse', '--reason', 'as at first']);
-  await eventually('points are taken', 120_000, () => pointsAt('recovery').length >= 2 || undefined);
+  await eventually('points are taken', 300_000, () => pointsAt('recovery').length >= 2 || undefined);
   expect(await replicas()).toMatchObject([{ serverName: name, state: 'replicating', heldBy: null }]);
   const latest = pointsAt('recovery').at(-1)!;
   expect(await lastNumberOnPoint(place().folder, latest, system.folder)).toBeGreaterThan(

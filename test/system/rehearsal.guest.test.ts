@@ -29,7 +29,7 @@ beforeAll(async () => {
   );
   serverId = added.id;
   await system.muster(['protect', name]);
-  await eventually('there are two points', 120_000, () => (sequence() >= 2 ? true : undefined));
+  await eventually('there are two points', 300_000, () => (sequence() >= 2 ? true : undefined));
 });
 
 afterAll(async () => {
@@ -79,11 +79,11 @@ test('a guest is rehearsed beside its source: isolated, proven, tried out, and g
   await expectScriptsToRun(machine, runId, mkdtempSync(join(system.folder, 'scripts-')));
 
   const during = sequence();
-  await eventually('a point is taken while it stands', 60_000, () => (sequence() > during ? true : undefined));
+  await eventually('a point is taken while it stands', 300_000, () => (sequence() > during ? true : undefined));
   expect((await virsh('domstate', name)).trim()).toBe('running');
 
   await system.muster(['approve', runId, '--reason', 'it counts']);
-  await eventually('the rehearsal is closed', 120_000, async () => (await system.view(runId)).closedAt ?? undefined);
+  await eventually('the rehearsal is closed', 300_000, async () => (await system.view(runId)).closedAt ?? undefined);
   const view = await system.view(runId);
   expect(view.state).toBe('succeeded');
   expect(await machinesNamed(name)).toEqual(before.machines);
@@ -97,13 +97,13 @@ test('a guest is rehearsed beside its source: isolated, proven, tried out, and g
   expect(clean.rows.filter(({ verdict }) => verdict !== 'same' && verdict !== 'of others')).toEqual([]);
   expect(clean.replication.map(({ ok }) => ok)).toEqual([true, true, true]);
   const after = sequence();
-  await eventually('replication goes on', 60_000, () => (sequence() > after ? true : undefined));
+  await eventually('replication goes on', 300_000, () => (sequence() > after ? true : undefined));
 
   // What is clean is cleaned up again without harm.
   const again = await system.json<{ runId: string }>('rehearsal', 'clean-up', runId, '--reason', 'to be sure');
   await eventually(
     'the clean-up is closed',
-    60_000,
+    300_000,
     async () => (await system.view(again.runId)).closedAt ?? undefined,
   );
   expect((await system.view(again.runId)).state).toBe('succeeded');

@@ -27,7 +27,7 @@ beforeAll(async () => {
     await writeFile(join(folder, `${name}.html`), renderPlanReportHtml(report));
   }
   browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
-}, 30_000);
+}, 60_000);
 
 afterAll(async () => {
   await browser.close();
@@ -71,4 +71,4 @@ test.each([
   } finally {
     await page.close();
   }
-}, 30_000);
+}, 60_000);
