@@ -56,7 +56,10 @@ const listed = async (runId: string, ...args: string[]): Promise<boolean> =>
 
 /** The list is of the journal, which follows the run a moment later. */
 const becomes = (expected: boolean, runId: string, ...args: string[]): Promise<true> =>
-  eventually(async () => (await listed(runId, ...args)) === expected, 30_000);
+  eventually(async () => (await listed(runId, ...args)) === expected);
+
+const shows = (line: RegExp): Promise<true> =>
+  eventually(async () => line.test((await as('viewer', 'stuck')).stdout)) as Promise<true>;
 
 test('every waiting is shown in 80 columns, with commands that name run, step and item; an old run is found by them, too', async () => {
   const runId = newRunId();
@@ -96,7 +99,7 @@ test('what waits is claimed, seen as taken, kept from strangers, released and an
   });
   await becomes(true, runId, '--mine');
   await becomes(false, runId, '--unclaimed');
-  expect((await as('viewer', 'stuck')).stdout).toMatch(/^ {2}taken +by operator$/m);
+  await shows(/^ {2}taken +by operator$/m);
   const { token } = await stack.store.tokens.issue({ name: 'Otto', role: 'operator' }, null);
   const stranger = await muster(['release', runId], { MUSTER_URL: served.url, MUSTER_TOKEN: token });
   expect(stranger.exitCode).not.toBe(0);
@@ -132,12 +135,12 @@ test('an approval and an abort are taken back by who gave them, before a second 
   const { runId } = JSON.parse((await as('admin', ...start)).stdout) as { runId: string };
   await tools.inState(runId, 'waiting');
   expect((await as('operator', ...(await printed(runId, 'approve')))).stdout).toContain('1 of 2');
-  expect((await as('viewer', 'stuck')).stdout).toMatch(/^ {2}approved +1 of 2: operator \(mended\)$/m);
+  await shows(/^ {2}approved +1 of 2: operator \(mended\)$/m);
   expect(await as('operator', 'withdraw', runId, ...reason)).toMatchObject({
     exitCode: 0,
     stdout: expect.stringContaining('Accepted: withdraw'),
   });
-  expect((await as('viewer', 'stuck')).stdout).toMatch(/^ {2}approved +0 of 2$/m);
+  await shows(/^ {2}approved +0 of 2$/m);
   expect((await as('operator', 'withdraw', runId, ...reason)).exitCode).toBe(3);
 
   expect((await as('operator', 'abort', runId, ...reason)).stdout).toMatch(/second person/);
