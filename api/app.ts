@@ -82,10 +82,10 @@ export function assembleApi(deps: ApiDeps): Api {
   evacuationRoutes(register, deps);
   recoveryRoutes(register, deps, servers);
   planRoutes(register, deps, { servers, runbooks, places }, acts, refusals);
-  runRoutes(register, sites.remembering(deps), servers, acts, timeLeft);
-  runEventRoutes(register, sites.remembering(deps));
+  runRoutes(register, sites.remembering(deps), { servers, acts, timeLeft, sites });
+  runEventRoutes(register, sites.remembering(deps), sites);
   decisionRoutes(register, deps, acts, refusals);
-  stuckRoutes(register, deps);
+  stuckRoutes(register, deps, sites);
   reportRoutes(register, deps, timeLeft);
   evidenceRoutes(register, deps);
   notificationRoutes(register, deps);

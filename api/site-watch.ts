@@ -5,7 +5,7 @@
  * A poll's time is by Temporal's clock. Beside this host's it says nothing when one of them is set, so silence is the time in which
  * no other poll was seen, by a clock that nobody sets.
  */
-import { noWorkerWords } from '../model/notify/site-notice';
+import { noWorkerWords, standstillWords } from '../model/notify/site-notice';
 import { replicationQueue, siteQueue } from '../workflows/messages';
 import type { ApiDeps } from './deps';
 import { pollerSeenWithinMs } from './health';
@@ -17,6 +17,8 @@ export interface SiteWatch {
   look(): Promise<void>;
   /** By site: since when it has no worker; null: it has one. As of the last look. */
   absences(): ReadonlyMap<string, string | null>;
+  /** What a reader is told where runs of these sites are shown; null: each has a worker. As of the last look. */
+  standstill(siteIds: readonly string[]): string | null;
   /** A part for each site. */
   parts(): HealthDocument['parts'];
   /** The same gateway, which knows of a site's last poll what Temporal has forgotten. */
@@ -63,6 +65,13 @@ export function createSiteWatch(deps: Deps): SiteWatch {
   const absences = () => new Map(config.siteIds.map((id) => [id, known.get(id)?.absentSince ?? null]));
   return {
     absences,
+    standstill: (siteIds) => {
+      const words = siteIds.flatMap((id) => {
+        const since = known.get(id)?.absentSince;
+        return since == null ? [] : [standstillWords(id, since)];
+      });
+      return words.length === 0 ? null : words.join(' ');
+    },
     look: () => (looking ??= lookAtAll().finally(() => (looking = undefined))),
     parts: () =>
       [...absences()].map(([id, since]) => ({

@@ -9,6 +9,7 @@ import type { ApiDeps } from './deps';
 import { sees } from './reach';
 import type { StuckDocument, stuckQuery } from './schemas/stuck';
 import type { Execution } from './temporal/recoveries';
+import type { SiteWatch } from './site-watch';
 import { within } from './within';
 
 type Wanted = z.infer<typeof stuckQuery>;
@@ -19,7 +20,21 @@ const mostAsked = 200;
 const liveDeadlineMs = 15_000;
 
 /** @throws Problem `part-unavailable` when neither Postgres nor Temporal answers. */
-export async function listStuck(deps: ApiDeps, person: Person, wanted: Wanted): Promise<StuckDocument> {
+export async function listStuck(
+  deps: ApiDeps,
+  sites: Pick<SiteWatch, 'standstill'>,
+  person: Person,
+  wanted: Wanted,
+): Promise<StuckDocument> {
+  const page = await pageOf(deps, person, wanted);
+  const inScope = sees(person);
+  const asked = deps.config.siteIds.filter((id) => wanted.site === undefined || id === wanted.site);
+  const standstill = sites.standstill(asked.filter((id) => inScope({ sites: [id], runbooks: [] })));
+  const notices = [page.notice, standstill].filter((one) => one !== null);
+  return { ...page, notice: notices.length === 0 ? null : notices.join(' ') };
+}
+
+async function pageOf(deps: ApiDeps, person: Person, wanted: Wanted): Promise<StuckDocument> {
   const { mine, unclaimed, ...filter } = wanted;
   const claimed = {
     ...(mine === 'true' ? { claimedBy: person.id } : {}),
@@ -50,6 +65,8 @@ async function askLive(deps: ApiDeps, person: Person, wanted: Wanted): Promise<S
       (wanted.mine !== 'true' || item.claimedBy?.id === person.id) &&
       (wanted.unclaimed !== 'true' || item.claimedBy == null),
   );
+  const count = Math.min(executions.length, mostAsked);
+  const asked = count === 1 ? '1 open run was asked itself' : `${count} open runs were asked themselves`;
   const more = executions.length > mostAsked ? ` More than ${mostAsked} runs are open; the others were not asked.` : '';
   const away = silent === 0 ? '' : ` ${silent} of them did not answer: no worker, or too busy.`;
   const cut = fitting.length > wanted.limit ? ` Only the ${wanted.limit} most urgent are shown.` : '';
@@ -60,7 +77,7 @@ async function askLive(deps: ApiDeps, person: Person, wanted: Wanted): Promise<S
       .map((item) => shown(deps, item)),
     total: fitting.length,
     source: 'live',
-    notice: `Postgres does not answer: ${Math.min(executions.length, mostAsked)} open runs were asked themselves.${away}${more}${cut} Who was told is not known now.`,
+    notice: `Postgres does not answer: ${asked}.${away}${more}${cut} Who was told is not known now.`,
   };
 }
 

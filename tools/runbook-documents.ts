@@ -1,6 +1,7 @@
 /** What is made from the form of a runbook's file: the JSON Schema for editors and the reference of every key. */
 import { runbookJsonSchema, type SchemaNode } from '../model/schema/runbook-json-schema';
 
+/** As it is published: runbooks/runbook.schema.json, `muster runbook schema`. */
 export function runbookSchemaText(): string {
   return `${JSON.stringify(runbookJsonSchema(), null, 2)}\n`;
 }
@@ -58,7 +59,7 @@ function row({ path, node, needed }: Key): string {
     node.description ?? '',
     typeOf(node),
     needed ? 'needed' : shown(node.default),
-    shown(node.examples?.[0] ?? example(node)).replace('empty', ''),
+    shown(example(node)),
   ];
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
 }
@@ -80,11 +81,20 @@ function written(value: unknown): string {
   return typeof value === 'string' && /^[^\s\w/~]|: | #/.test(value) ? `'${value}'` : String(value);
 }
 
-/** What a closed set, a number or a switch may be is an example of it. */
-function example(node: SchemaNode): unknown {
+/** Its own, or what a closed set, a number or a switch may be; of what has keys, those that are needed, or the first of them. */
+export function example(node: SchemaNode): unknown {
+  if (node.examples?.[0] !== undefined) return node.examples[0];
+  if (node.const !== undefined) return node.const;
   if (node.enum !== undefined) return node.enum[0];
-  if (node.type === 'array' && node.items?.enum !== undefined) return [node.items.enum[0]];
-  return node.default;
+  if (node.properties !== undefined) return exampleOfKeys(node.properties, node.required ?? []);
+  if (node.items !== undefined) return [example(node.items)];
+  if (typeof node.additionalProperties === 'object') return { all: example(node.additionalProperties) };
+  return node.default ?? (node.anyOf === undefined ? undefined : example(node.anyOf[0]!));
+}
+
+function exampleOfKeys(properties: Readonly<Record<string, SchemaNode>>, required: readonly string[]): unknown {
+  const names = required.length > 0 ? required : Object.keys(properties).slice(0, 1);
+  return Object.fromEntries(names.map((name) => [name, example(properties[name]!)]));
 }
 
 function typeOf(node: SchemaNode): string {

@@ -12,7 +12,10 @@ interface Known {
   readonly person: Person;
   readonly tokenId: string;
   readonly expiresAt: string | null;
-  readonly verifiedMs: number;
+  /** How long it had left when it was verified. */
+  readonly leftMs: number;
+  /** By a clock that nobody sets. */
+  readonly verifiedAtMs: number;
 }
 
 export interface Verifier {
@@ -27,7 +30,7 @@ const mostKnown = 1000;
 
 export function createVerifier(
   tokens: Tokens,
-  { config, clock, log }: Pick<ApiDeps, 'config' | 'clock' | 'log'>,
+  { config, clock, log, elapsedMs = () => performance.now() }: Pick<ApiDeps, 'config' | 'clock' | 'elapsedMs' | 'log'>,
 ): Verifier {
   const known = new Map<string, Known>();
 
@@ -38,7 +41,11 @@ export function createVerifier(
     if (oldest !== undefined) known.delete(oldest);
   }
 
-  const hasEnded = ({ expiresAt }: Known): boolean => expiresAt !== null && Date.parse(expiresAt) <= clock().getTime();
+  const leftMs = ({ expiresAt }: Pick<Known, 'expiresAt'>): number =>
+    expiresAt === null ? Infinity : Date.parse(expiresAt) - clock().getTime();
+  const ageMs = ({ verifiedAtMs }: Known): number => elapsedMs() - verifiedAtMs;
+  /** By the clock, or by the time that has passed: a clock that was set back lengthens nothing. */
+  const hasEnded = (one: Known): boolean => leftMs(one) <= 0 || ageMs(one) >= one.leftMs;
 
   return {
     async verify(token) {
@@ -49,18 +56,17 @@ export function createVerifier(
         known.delete(key);
         return undefined;
       }
-      const ageMs = cached === undefined ? Infinity : clock().getTime() - cached.verifiedMs;
-      if (cached && ageMs < config.tokenFreshMs) return cached.person;
+      if (cached && ageMs(cached) < config.tokenFreshMs) return cached.person;
       try {
         const found = await within(config.storeDeadlineMs, tokens.verify(token));
         if (!found) {
           known.delete(key);
           return undefined;
         }
-        remember(key, { ...found, verifiedMs: clock().getTime() });
+        remember(key, { ...found, leftMs: leftMs(found), verifiedAtMs: elapsedMs() });
         return found.person;
       } catch (error) {
-        if (cached && ageMs < config.tokenStaleMs) {
+        if (cached && ageMs(cached) < config.tokenStaleMs) {
           log.warn(
             { err: error, person: cached.person.name },
             'Postgres does not answer; a token verified earlier is taken',

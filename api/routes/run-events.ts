@@ -6,6 +6,7 @@ import type { ApiDeps } from '../deps';
 import type { Register } from '../register';
 import { readRun } from '../runs/read';
 import { streamRun, type StreamMessage } from '../runs/stream';
+import type { SiteWatch } from '../site-watch';
 import { runParam } from './runs';
 
 /** Proxies close connections that are silent for a minute. */
@@ -18,7 +19,7 @@ const streamedSchema = z.object({
   data: z.string(),
 });
 
-export function runEventRoutes(register: Register, deps: ApiDeps): void {
+export function runEventRoutes(register: Register, deps: ApiDeps, sites: SiteWatch): void {
   register(
     'streamRunEvents',
     {
@@ -38,11 +39,11 @@ export function runEventRoutes(register: Register, deps: ApiDeps): void {
     },
     async (c) => {
       const { runId } = c.req.valid('param');
-      const { execution } = await readRun(deps, runId);
+      const reading = await readRun(deps, runId);
       const after = c.req.valid('header')['last-event-id'] ?? c.req.valid('query').after;
       c.header('x-accel-buffering', 'no');
       return streamSSE(c, (stream) =>
-        sendAll(stream, (ended) => streamRun(deps, runId, execution, after, ended)),
+        sendAll(stream, (ended) => streamRun(deps, { reading, sites, after }, ended)),
       ) as never;
     },
   );

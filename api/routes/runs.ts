@@ -8,19 +8,21 @@ import { json, plain, type Register } from '../register';
 import type { Acts } from '../runs/acts';
 import { readRun } from '../runs/read';
 import type { TimeLeftOf } from '../runs/time-left';
-import { workerNotice, workerNotices } from '../runs/workers';
+import { standstillOf, workerNotices } from '../runs/workers';
+import type { SiteWatch } from '../site-watch';
 import { runDetailSchema, runsQuery, runsSchema, type RunsDocument } from '../schemas/runs';
 import { within } from '../within';
 
 export const runParam = z.object({ runId: z.uuid().openapi({ param: { name: 'runId', in: 'path' } }) });
 
-export function runRoutes(
-  register: Register,
-  deps: ApiDeps,
-  servers: KnownServers,
-  acts: Acts,
-  timeLeft: TimeLeftOf,
-): void {
+interface Known {
+  readonly servers: KnownServers;
+  readonly acts: Acts;
+  readonly timeLeft: TimeLeftOf;
+  readonly sites: SiteWatch;
+}
+
+export function runRoutes(register: Register, deps: ApiDeps, { servers, acts, timeLeft, sites }: Known): void {
   const { store, temporal, config } = deps;
 
   register(
@@ -45,7 +47,7 @@ export function runRoutes(
           topLevel: top === 'true',
         }),
       );
-      const [notices, counts] = await Promise.all([workerNotices(deps, page.items), countsOf(deps, page.items)]);
+      const [notices, counts] = await Promise.all([workerNotices(deps, sites, page.items), countsOf(deps, page.items)]);
       const items = page.items.map((row) => ({
         ...row,
         notice: notices.get(row.runId) ?? null,
@@ -71,7 +73,7 @@ export function runRoutes(
       const reading = await readRun(deps, runId);
       const { source, notice, execution, view } = reading;
       const busy = execution && (await temporal.progress(execution).catch(() => undefined));
-      const waits = busy && notice === null ? await workerNotice(deps, busy) : null;
+      const waits = busy && notice === null ? await standstillOf(deps, sites, reading, busy) : null;
       const detail = {
         runId,
         kind: reading.kind,

@@ -9,7 +9,9 @@ import type { ApiDeps } from '../deps';
 import type { Execution } from '../temporal/recoveries';
 import type { ActivityProgress, RunProgress } from '../temporal/live';
 import { within } from '../within';
-import { workerNotice } from './workers';
+import type { SiteWatch } from '../site-watch';
+import type { RunReading } from './read';
+import { standstillOf, type PlacesOfReading } from './workers';
 
 export type StreamMessage =
   | { readonly type: 'event'; readonly sequence: number; readonly event: RunEvent }
@@ -25,13 +27,20 @@ const pageRows = 500;
 /** Looks without news after Temporal closed the run, before its end is taken as final: the journal may lag a second. */
 const quietLooks = 10;
 
+interface Followed {
+  /** The run as it was when the stream began. */
+  readonly reading: Pick<RunReading, 'runId' | 'execution'> & PlacesOfReading;
+  readonly sites: Pick<SiteWatch, 'standstill'>;
+  /** Number of the last event that the reader has. */
+  readonly after: number;
+}
+
 export async function* streamRun(
   deps: Deps,
-  runId: string,
-  execution: Execution | undefined,
-  after: number,
+  { reading, sites, after }: Followed,
   signal: AbortSignal,
 ): AsyncGenerator<StreamMessage> {
+  const { runId, execution } = reading;
   let last = after;
   let quiet = 0;
   let shown = '[]';
@@ -50,7 +59,7 @@ export async function* streamRun(
       shown = activities;
       yield { type: 'progress', activities: now.activities };
     }
-    const notice = await workerNotice(deps, now);
+    const notice = await standstillOf(deps, sites, reading, now);
     if (notice !== told) yield { type: 'notice', notice: (told = notice) };
     quiet = now.running || events.length > 0 ? 0 : quiet + 1;
     if (quiet > quietLooks) return yield { type: 'end', complete: false };

@@ -7,6 +7,7 @@ import type { RunRow } from '../../store/contract';
 import { siteQueue } from '../../workflows/messages';
 import type { ApiDeps } from '../deps';
 import type { RunProgress, Waiting } from '../temporal/live';
+import type { SiteWatch } from '../site-watch';
 import { within } from '../within';
 
 type Deps = Pick<ApiDeps, 'temporal' | 'config' | 'clock' | 'log'>;
@@ -16,8 +17,28 @@ const graceMs = 5_000;
 /** Open runs of one page that are looked at; more are shown without a notice. */
 const mostLooked = 20;
 
+/** Of a run that was read, what says where its servers' runs are. */
+export type PlacesOfReading =
+  | { readonly kind: 'server' }
+  | { readonly kind: 'plan'; readonly view: { readonly order: { readonly sites: readonly string[] } } };
+
+/**
+ * Why nothing of a running run goes on. What a plan waits for is the runs of its servers, in queues that are not its own: there the
+ * watch over the sites tells.
+ */
+export async function standstillOf(
+  deps: Deps,
+  sites: Pick<SiteWatch, 'standstill'>,
+  reading: PlacesOfReading,
+  progress: Pick<RunProgress, 'waiting' | 'running'>,
+): Promise<string | null> {
+  const own = await workerNotice(deps, progress);
+  if (own !== null || reading.kind === 'server' || !progress.running) return own;
+  return sites.standstill(reading.view.order.sites);
+}
+
 /** null: nothing waits, somebody asked for work since it does, or nobody can say. */
-export async function workerNotice(deps: Deps, { waiting }: Pick<RunProgress, 'waiting'>): Promise<string | null> {
+async function workerNotice(deps: Deps, { waiting }: Pick<RunProgress, 'waiting'>): Promise<string | null> {
   // What has waited for less than nothing waits by another clock than this host's: nothing is known of how long.
   const due = waiting.filter(({ since }) => Math.abs(deps.clock().getTime() - Date.parse(since)) >= graceMs);
   const notices = await Promise.all(due.map((one) => noticeOf(deps, one)));
@@ -38,14 +59,18 @@ async function noticeOf({ temporal, config, log }: Deps, { kind, queue, since }:
 }
 
 /** By run id; only of open runs whose work does not wait for people. A list of runs does not wait for Temporal. */
-export async function workerNotices(deps: Deps, rows: readonly RunRow[]): Promise<ReadonlyMap<string, string>> {
+export async function workerNotices(
+  deps: Deps & Pick<ApiDeps, 'store'>,
+  sites: Pick<SiteWatch, 'standstill'>,
+  rows: readonly RunRow[],
+): Promise<ReadonlyMap<string, string>> {
   const once = askingOnce(deps);
   const busy = rows.filter(({ state }) => !isClosedRun(state) && state !== 'waiting' && state !== 'held');
   const looked = await Promise.all(
     busy.slice(0, mostLooked).map(async (row) => {
       const { runId } = row;
       try {
-        const notice = await within(deps.config.queryDeadlineMs, noticeOfRun(once, row));
+        const notice = await within(deps.config.queryDeadlineMs, noticeOfRun(once, sites, row));
         return notice === null ? [] : [[runId, notice] as const];
       } catch (error) {
         deps.log.warn({ err: error, runId }, 'Temporal did not say what a run waits for');
@@ -57,7 +82,7 @@ export async function workerNotices(deps: Deps, rows: readonly RunRow[]): Promis
 }
 
 /** Many runs wait on few queues: each queue is asked once for all of them. */
-function askingOnce(deps: Deps): Deps {
+function askingOnce<D extends Deps>(deps: D): D {
   const asked = new Map<string, ReturnType<Deps['temporal']['lastPoll']>>();
   const lastPoll: Deps['temporal']['lastPoll'] = (queue, kind) => {
     const key = `${kind} ${queue}`;
@@ -68,11 +93,19 @@ function askingOnce(deps: Deps): Deps {
   return { ...deps, temporal: { ...deps.temporal, lastPoll } };
 }
 
-async function noticeOfRun(deps: Deps, { runId, serverId, procedure }: RunRow): Promise<string | null> {
-  const { temporal, config } = deps;
-  const execution =
-    procedure === 'plan'
-      ? await temporal.findPlan(config.tenantId, runId)
-      : await temporal.findRecovery(config.tenantId, runId, serverId);
-  return execution === undefined ? null : workerNotice(deps, await deps.temporal.progress(execution));
+async function noticeOfRun(
+  deps: Deps & Pick<ApiDeps, 'store'>,
+  sites: Pick<SiteWatch, 'standstill'>,
+  { runId, serverId, procedure }: RunRow,
+): Promise<string | null> {
+  const { temporal, config, store } = deps;
+  const isPlan = procedure === 'plan';
+  const execution = isPlan
+    ? await temporal.findPlan(config.tenantId, runId)
+    : await temporal.findRecovery(config.tenantId, runId, serverId);
+  if (execution === undefined) return null;
+  const places = isPlan ? await store.runs.places(runId) : undefined;
+  const reading: PlacesOfReading =
+    places === undefined ? { kind: 'server' } : { kind: 'plan', view: { order: { sites: places.sites } } };
+  return standstillOf(deps, sites, reading, await temporal.progress(execution));
 }

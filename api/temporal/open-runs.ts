@@ -1,26 +1,37 @@
 /** All runs that Temporal still runs: what is known of them while Postgres is away. */
-import { planWorkflowType, recoveryWorkflowType } from '../../workflows/messages';
+import { planWorkflowType, recoveryWorkflowType, rehearsalWorkflowId } from '../../workflows/messages';
 import type { TemporalContext } from '../temporal';
 import { callTemporal } from './errors';
 import { toExecution, type Execution } from './recoveries';
 
 export interface OpenRunCalls {
-  /** The newest, at most so many. */
+  /** At most so many: plans, then recoveries, then rehearsals, the newest of each first. */
   openRuns(tenantId: string, most: number): Promise<Execution[]>;
 }
 
+/** Temporal cannot sort them: so many times as many are looked at. */
+const looked = 5;
+
 export function openRunCalls(context: TemporalContext): OpenRunCalls {
-  const query = `ExecutionStatus = 'Running' AND WorkflowType IN ('${recoveryWorkflowType}', '${planWorkflowType}')`;
+  const open = async (type: string, tenantId: string, most: number): Promise<Execution[]> => {
+    const query = `ExecutionStatus = 'Running' AND WorkflowType = '${type}'`;
+    const found: Execution[] = [];
+    for await (const info of context.client.workflow.list({ query })) {
+      const execution = toExecution(info);
+      if (execution?.workflowId.startsWith(`${tenantId}/`) === true) found.push(execution);
+      if (found.length >= most) break;
+    }
+    return found;
+  };
   return {
     openRuns: (tenantId, most) =>
       callTemporal(context, async () => {
-        const found: Execution[] = [];
-        for await (const info of context.client.workflow.list({ query })) {
-          const execution = toExecution(info);
-          if (execution?.workflowId.startsWith(`${tenantId}/`) === true) found.push(execution);
-          if (found.length >= most) break;
-        }
-        return found;
+        const plans = await open(planWorkflowType, tenantId, most);
+        const runs = await open(recoveryWorkflowType, tenantId, most * looked);
+        const isRehearsal = ({ workflowId, memo }: Execution): boolean =>
+          workflowId === rehearsalWorkflowId(tenantId, memo.serverId);
+        const [rehearsals, recoveries] = [runs.filter(isRehearsal), runs.filter((one) => !isRehearsal(one))];
+        return [...plans, ...recoveries, ...rehearsals].slice(0, most);
       }),
   };
 }

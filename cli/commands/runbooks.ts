@@ -1,4 +1,6 @@
 /** Runbooks: `muster runbook check`, `import`, `list` and `show`. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import type {
   EvacuationDocument,
@@ -15,6 +17,9 @@ import { parseWhole } from '../parse';
 import { countOf, readRunbookText, sayProblems } from '../runbook-file';
 import { runbookPlanCommand } from './runbook-plan';
 
+/** Generated from the form that runbooks are read by. */
+const schemaFile = join(__dirname, '../../runbooks/runbook.schema.json');
+
 interface ShowOptions {
   readonly text?: boolean;
 }
@@ -27,6 +32,10 @@ export function runbookCommands(program: Command): void {
     .argument('<file>', 'the runbook, YAML; - for standard input')
     .action(action(check));
   runbookPlanCommand(runbook);
+  runbook
+    .command('schema')
+    .description('print the JSON Schema of runbooks of this version, by which editors complete and check')
+    .action(async () => void process.stdout.write(await readFile(schemaFile)));
   runbook
     .command('import')
     .description('store a runbook as a new version; the same text again is the version that it was')

@@ -40,16 +40,23 @@ export const runsLookedAt = 20;
 const similar = 2;
 
 /**
- * From the newest runs of this server with this option; without any, from servers of this site with disks of similar size;
+ * From the newest runs of this server in the same way; without any, from servers of this site with disks of similar size;
  * without those null: it never ran here. `past` newest first.
  */
 export function expectedOf(wanted: Wanted, past: readonly PastTimes[]): ExpectedServer | null {
-  const fitting = past.filter(({ option }) => option === wanted.option);
+  const fitting = past.filter(({ option }) => isLike(option, wanted.option));
   const own = fitting.filter(({ serverId }) => serverId === wanted.serverId).slice(0, runsLookedAt);
   if (own.length > 0) return fold(own, 'this server');
   const others = fitting.filter((one) => one.siteId === wanted.siteId && isSimilar(one.diskBytes, wanted.diskBytes));
   return others.length === 0 ? null : fold(others.slice(0, runsLookedAt), 'servers of similar size');
 }
+
+/**
+ * Disks that stand on the replica are there at once, whether the run writes above its points or into them; copies take their time. So what
+ * a rehearsal takes, which is never destructive, is what the day will take.
+ */
+const isLike = (a: RecoveryOption, b: RecoveryOption): boolean =>
+  (a === 'copy-and-recover') === (b === 'copy-and-recover');
 
 const isSimilar = (a: number, b: number): boolean => a <= b * similar && b <= a * similar;
 

@@ -13,13 +13,17 @@ export const siteKey = (siteId: string): string => `site/${siteId}`;
 
 export const noWorkerWords = (siteId: string, since: string): string => `No worker for site ${siteId} since ${since}`;
 
+const startOne = 'Start one there (`muster up` or `muster worker`), or look why it ended: its log, its host.';
+
+/** Wherever runs of the site are shown. */
+export const standstillWords = (siteId: string, since: string): string =>
+  `${noWorkerWords(siteId, since)}: its runs stand still. ${startOne}`;
+
 export function siteNotice({ siteId, absences, since }: SiteAbsence, over: boolean): Notice {
   const cause = over
     ? 'It has a worker again; its runs go on.'
     : `${noWorkerWords(siteId, since)}: its runs stand still.`;
-  const remedy = over
-    ? ''
-    : 'Start one there (`muster up` or `muster worker`), or look why it ended: its log, its host.';
+  const remedy = over ? '' : startOne;
   const common = { step: null, item: null, allowed: [], state: null, run: null };
   return {
     ...{ key: siteKey(siteId), epoch: absences, occasion: 'risk', stage: over ? 1 : 0 },

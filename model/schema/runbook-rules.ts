@@ -65,7 +65,11 @@ export const script = z.strictObject({
       'On a worker: a name in the folder that the administrator allows. In a guest: a whole path. Never a shell.',
     )
     .meta({ examples: ['tell-dns'] }),
-  args: z.array(z.string()).default([]).describe('Its arguments, each as it is.'),
+  args: z
+    .array(z.string())
+    .default([])
+    .describe('Its arguments, each as it is.')
+    .meta({ examples: [['--check', 'orders']] }),
   environment: z
     .record(
       z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/),

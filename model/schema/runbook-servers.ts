@@ -18,7 +18,11 @@ const ipSettings = z.strictObject({
     .meta({ examples: [['10.8.0.2']] }),
 });
 const readdressing = z.strictObject({
-  nic: z.int().min(0).describe('The card, counted from 0.'),
+  nic: z
+    .int()
+    .min(0)
+    .describe('The card, counted from 0.')
+    .meta({ examples: [0] }),
   recovery: ipSettings.optional().describe('In a recovery; without it as it was.'),
   rehearsal: ipSettings.optional().describe('In a rehearsal; without it as it was.'),
 });

@@ -27,7 +27,11 @@ export const people = z
       .default([])
       .describe('Anybody with one of these roles; viewers and auditors may not act.')
       .meta({ examples: [['coordinator']] }),
-    people: z.array(z.string().min(1)).default([]).describe('These people, by the name of their token.'),
+    people: z
+      .array(z.string().min(1))
+      .default([])
+      .describe('These people, by the name of their token.')
+      .meta({ examples: [['Tomáš Lindqvist']] }),
   })
   .meta({ examples: [{ roles: ['coordinator'] }] });
 

@@ -22,11 +22,17 @@ export const runbookSchema = z
       .max(200)
       .describe('For people.')
       .meta({ examples: ['Shop in three tiers'] }),
-    summary: z.string().max(2000).default('').describe('What it recovers, and what should be known of it.'),
+    summary: z
+      .string()
+      .max(2000)
+      .default('')
+      .describe('What it recovers, and what should be known of it.')
+      .meta({ examples: ['Database, application, web. Stop the batch jobs first.'] }),
     direction: z
       .enum(['recovery', 'failback'])
       .default('recovery')
-      .describe('failback: the way back, with the source stopped first.'),
+      .describe('failback: the way back, with the source stopped first.')
+      .meta({ examples: ['failback'] }),
     tier: z
       .int()
       .min(1)

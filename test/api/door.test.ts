@@ -160,6 +160,29 @@ test('with Postgres gone a token used lately still works, an unknown one is not 
   }
 });
 
+test('a clock of the API’s host that is set back makes no token good for longer', async () => {
+  let passedMs = 0;
+  const clock = () => new Date(Date.now() + passedMs - 3_600_000);
+  const elapsedMs = () => performance.now() + passedMs;
+  const behind = caller({ ...stack, deps: { ...stack.deps, clock, elapsedMs } });
+  const expiresAt = new Date(Date.now() + 20_000).toISOString();
+  const issue = async (more: object) =>
+    (await call('POST', '/tokens', { body: { name: 'Nora', role: 'viewer', ...more } })).body;
+  const [ending, revoked] = [await issue({ expiresAt }), await issue({})];
+  for (const { token } of [ending, revoked]) expect((await behind('GET', '/me', { token })).status).toBe(200);
+  // By another process: this one is told nothing.
+  await stack.store.tokens.revoke(revoked.tokenId);
+  passedMs = stack.deps.config.tokenFreshMs;
+  expect((await behind('GET', '/me', { token: revoked.token })).status).toBe(401);
+  passedMs = 3_620_000;
+  stack.postgres.cut();
+  try {
+    expect((await behind('GET', '/me', { token: ending.token })).status).toBe(401);
+  } finally {
+    stack.postgres.mend();
+  }
+});
+
 test('a token that has ended is refused at that moment, also by whoever took it lately and with Postgres gone', async () => {
   let aheadMs = 0;
   const moved = caller({ ...stack, deps: { ...stack.deps, clock: () => new Date(Date.now() + aheadMs) } });

@@ -111,6 +111,9 @@ test('a plan is started once, shown as a tree, let through its gate and committe
   expect((await call('POST', `/runs/${runId}/hold`, { body: { wave: 'frnt', reason: 'x' } })).body.detail).toMatch(
     /front/,
   );
+  // An edit is of the next run alone.
+  const edited = shop('shop', (one) => one.replace('Web shop', 'Another shop').replace('after: [app01], ', ''));
+  expect((await call('POST', '/runbooks', { body: { text: edited } })).body).toMatchObject({ version: 2 });
   await call('POST', `/runs/${runId}/decisions`, {
     body: { step: 'gate', decision: 'approve', reason: 'Counted the orders.' },
     token: stack.tokens.coordinator,
@@ -123,6 +126,7 @@ test('a plan is started once, shown as a tree, let through its gate and committe
   expect((await tools.decide(runId, commit)).status).toBe(200);
   const closed = await shown(runId, (run) => run.view?.closedAt !== null && run.source === 'journal');
   expect([closed.view.state, closed.timeLeft]).toEqual(['succeeded', null]);
+  expect(closed.view.order.runbook).toMatchObject({ version: 1, title: 'Web shop' });
   expect(closed.view.tiers[0]).toMatchObject({
     tier: null,
     servers: 3,
@@ -173,7 +177,7 @@ describe('a start is refused', () => {
 
   test.each([
     ['a runbook that is not there', () => start('shopp', {}), 404, /Perhaps you meant shop/],
-    ['a version that is not there', () => start('shop', { version: 9 }), 404, /no version 9. It has 1/],
+    ['a version that is not there', () => start('shop', { version: 9 }), 404, /no version 9. It has 2, 1/],
     ['no mode', () => start('shop', { mode: undefined }), 400, /mode/],
     ['a stranger’s point', () => start('shop', { points: { mail01: 'p-1' } }), 422, /mail01/],
     ['a text of another name', () => start('shop', { text: shop('other') }), 400, /of runbook "other", not of "shop"/],

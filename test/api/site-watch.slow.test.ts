@@ -3,7 +3,7 @@
  * has its clock an hour behind, or ahead.
  */
 import { serveApi, type ServedApi } from '../../api/server';
-import { caller, openTestStack, recoveryTools, siteId } from './stack';
+import { caller, eventually, openTestStack, recoveryTools, siteId } from './stack';
 import type { Call, RecoveryTools, TestStack } from './stack';
 
 let stack: TestStack;
@@ -81,6 +81,47 @@ test('no worker for a site is said with the time, people are told once, and it g
     [1, 0, 'oncall@dr.example'],
   ]);
   expect((await call('GET', `/runs/${runId}`)).body.notice).toBeNull();
+  await call('POST', `/runs/${runId}/abort`, { body: { reason: 'Seen enough' } });
+  await tools.closed(runId);
+}, 180_000);
+
+test('a runbook’s run, the lists of runs and of what waits say it, too: its own queue has a worker, and nothing waits for people', async () => {
+  await tools.protectedServer('db01');
+  const text = `format: 1
+name: shop
+title: Shop
+networks: { recovery: { lan: lan } }
+defaults: { hardware: vmware-pvscsi, powerOn: decision }
+waves: [{ name: all, servers: [{ name: db01 }] }]
+`;
+  expect((await call('POST', '/runbooks', { body: { text } })).status).toBe(201);
+  await stack.stopWorkers();
+  await stack.startWorkers({ ofSite: false });
+  const { runId } = (await tools.startRunbook('shop', { mode: 'recovery', intent: 'disaster' })).body;
+  await tools.inState(runId, 'running');
+  await ready();
+  const noticed = async (path: string) => (await call('GET', path)).body.notice;
+  const listed = async () => (await call('GET', '/runs?top=true')).body.items[0];
+  expect([await noticed(`/runs/${runId}`), await noticed('/stuck'), await listed()]).toMatchObject([
+    null,
+    null,
+    { runId, notice: null },
+  ]);
+
+  waitedMs += 600_000;
+  await ready();
+  const said = /^No worker for site dr since \S+Z: its runs stand still\. Start one there/;
+  expect(await noticed(`/runs/${runId}`)).toMatch(said);
+  expect(await listed()).toMatchObject({ runId, notice: expect.stringMatching(said) });
+  expect((await call('GET', '/stuck')).body).toMatchObject({ items: [], notice: expect.stringMatching(said) });
+  expect(await noticed('/stuck?site=paris')).toBeNull();
+
+  await stack.stopWorkers();
+  await stack.startWorkers();
+  waitedMs = 0;
+  await eventually(async () => (await ready()).part.ok);
+  expect([await noticed(`/runs/${runId}`), await noticed('/stuck')]).toEqual([null, null]);
+  await eventually(async () => (await call('GET', '/stuck')).body.total > 0);
   await call('POST', `/runs/${runId}/abort`, { body: { reason: 'Seen enough' } });
   await tools.closed(runId);
 }, 180_000);

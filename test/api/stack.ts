@@ -37,6 +37,8 @@ const scope = { tenantId: 'main', coreId: 'main' };
 
 export interface WorkerParts {
   readonly ofSite?: boolean;
+  /** Steps of the site at the same time. Default: as many as there are. */
+  readonly siteSlots?: number;
 }
 
 export interface TestStack {
@@ -201,7 +203,7 @@ async function prepareWorkers(
     running = undefined;
   };
   return {
-    async start({ ofSite = true } = {}) {
+    async start({ ofSite = true, siteSlots } = {}) {
       const workflowBundle = await testWorkflowBundle();
       // As create-workers.ts has it: a cancel reaches an activity with its next heartbeat, so a pause waits for one.
       const throttle = { maxHeartbeatThrottleInterval: '1s', defaultHeartbeatThrottleInterval: '1s' } as const;
@@ -217,7 +219,12 @@ async function prepareWorkers(
           },
         }),
         ...(ofSite ? [siteQueue(siteId), replicationQueue(siteId)] : []).map((taskQueue) =>
-          Worker.create({ ...common, taskQueue, activities: { ...activities } }),
+          Worker.create({
+            ...{ ...common, taskQueue, activities: { ...activities } },
+            ...(siteSlots === undefined || taskQueue !== siteQueue(siteId)
+              ? {}
+              : { maxConcurrentActivityTaskExecutions: siteSlots }),
+          }),
         ),
       ]);
       running = { workers, ended: Promise.all(workers.map((worker) => worker.run())) };

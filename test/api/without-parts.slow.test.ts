@@ -65,6 +65,15 @@ test('a server is free for whoever saw its run end, though the run still writes 
   const { runId } = (await tools.push('app02', { networks: { lan: 'nowhere' } }, 'key-ending-1')).body;
   await tools.inState(runId, 'stuck');
   stack.postgres.cut();
+  // What waits is asked of the open runs themselves then.
+  expect((await call('GET', '/stuck')).body).toMatchObject({
+    ...{
+      source: 'live',
+      total: 1,
+      notice: expect.stringMatching(/^Postgres does not answer: 1 open run was asked itself\./),
+    },
+    items: [{ runId, serverName: 'app02', step: 'preflight', kind: 'stuck', told: [] }],
+  });
   await call('POST', `/runs/${runId}/abort`, { body: { reason: 'Enough' } });
   expect((await tools.inState(runId, 'aborted')).source).toBe('live');
   const early = await tools.push('app02', {}, 'key-ending-2');

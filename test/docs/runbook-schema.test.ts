@@ -10,7 +10,8 @@ import { runbookOf } from '../../model/schema/normalise';
 import { readRunbook } from '../../model/schema/read-runbook';
 import { runbookJsonSchema } from '../../model/schema/runbook-json-schema';
 import { located } from '../../model/schema/read-runbook';
-import { keysOf } from '../../tools/runbook-documents';
+import { example, keysOf } from '../../tools/runbook-documents';
+import { muster } from '../cli/muster';
 
 const folder = join(__dirname, '../../runbooks');
 const examples = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
@@ -25,6 +26,21 @@ test('every key has a meaning', () => {
   const keys = keysOf(runbookJsonSchema());
   expect(keys.length).toBeGreaterThan(100);
   expect(keys.filter(({ node }) => !node.description).map(({ path }) => path)).toEqual([]);
+});
+
+test('every key has an example, and it fits', () => {
+  const wrong = keysOf(runbookJsonSchema()).filter(({ node }) => {
+    const one = example(node);
+    return one === undefined || JSON.stringify(one) === '{}' || !ajv.validate(node, one);
+  });
+  expect(wrong.map(({ path }) => path)).toEqual([]);
+});
+
+test('whoever has the command line has the schema, without an API', async () => {
+  expect(await muster(['runbook', 'schema'])).toMatchObject({
+    exitCode: 0,
+    stdout: textOf('runbook.schema.json').trimEnd(),
+  });
 });
 
 test.each(examples)('%s fits the schema and names it for editors', (name) => {

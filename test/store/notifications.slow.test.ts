@@ -55,6 +55,11 @@ test('a stuck step is told once, however often its flush or its addressing comes
     expect(rows.map(({ kind, body }) => [kind, JSON.parse(body)])).toEqual([
       ['told', expect.objectContaining({ occasion: 'stuck', to: ['oncall@dr.example'], of: [{ runId, epoch: 1 }] })],
     ]);
+    const told = async () => (await store.parkings.list({ limit: 10 })).items.map((item) => [item.epoch, item.told]);
+    expect(await told()).toEqual([[1, [{ to: 'oncall@dr.example', at: expect.any(String) as string }]]]);
+    // The next waiting of the same run is another one: nobody was told of it yet.
+    await store.journal.append(batch(runId, 2, [decided(1), parked(2)]));
+    expect(await told()).toEqual([[2, []]]);
   }));
 
 test('a batch that is not written leaves nobody to be told', () =>

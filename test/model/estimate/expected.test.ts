@@ -27,6 +27,10 @@ test('only the twenty newest count, and only those that recovered in the same wa
   const older = Array.from({ length: 20 }, () => pastRun('db', 900));
   expect(expectedOf(db, [...newest, ...older])?.toProof).toMatchObject({ medianMs: 100_000, runs: 20 });
   expect(expectedOf(db, [pastRun('db', 900, { option: 'copy-and-recover' })])).toBeNull();
+  // What is rehearsed is never destructive, and still says how long the day will take.
+  expect(expectedOf({ ...db, option: 'destructive' }, [pastRun('db', 100)])).toEqual(
+    expectedOf(db, [pastRun('db', 100)]),
+  );
 });
 
 test('a server that never ran is expected to be like others of similar size at its site, and that is said', () => {
