@@ -7,8 +7,8 @@ import { formatSize } from '../model/durations';
 import type { RecoveryActivities } from './contract';
 import type { EffectsOf } from './attempt';
 import type { PointManifest } from '../model/replica';
+import { allMachines } from './all-machines';
 import { callOptions, takesCopies, workAt } from './common';
-
 import { checkAddresses } from './preflight-addresses';
 import { check, type Check } from './preflight-check';
 import { checkGivenMachine } from './preflight-given';
@@ -55,7 +55,7 @@ async function machinesThatMatter(
   platform: Platform,
   options: CallOptions,
 ): Promise<readonly Machine[]> {
-  if (order.mode === 'recovery' || platform.given !== undefined) return platform.list(options);
+  if (order.mode === 'recovery' || platform.given !== undefined) return allMachines(platform, options);
   const machine = await platform.find(order.target.machineName, options);
   return machine === undefined ? [] : [machine];
 }
