@@ -58,6 +58,13 @@ const symptoms: readonly Symptom[] = [
       'Read the console text for the unit that failed; a device name that did not survive is rewritten by inoculation.',
   },
   {
+    // Linux, arch/x86/kernel/apic/io_apic.c: check_timer
+    pattern: /Kernel panic - not syncing: IO-APIC \+ timer doesn't work/,
+    cause: 'the kernel saw its timer stand still while it started: the host gave an emulated processor too little time',
+    remedy:
+      'Start the machine again: `muster retry RUN --from power-on --reason …`. Where it comes back, let fewer machines boot at once, or give the kernel `no_timer_check`.',
+  },
+  {
     // Linux, kernel/panic.c
     pattern: /Kernel panic - not syncing: (.*)/,
     cause: 'the kernel stopped (panic)',

@@ -10,6 +10,10 @@ test.each([
     '[    2.1] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)',
     /cannot mount the root file system/,
   ],
+  [
+    "[    0.056000] Kernel panic - not syncing: IO-APIC + timer doesn't work!  Boot with apic=debug and send a report.",
+    /timer stand still/,
+  ],
   ['Booting from Hard Disk...\nNo bootable device.\n', /no bootable disk/],
   ['error: no such device: 3f0d9f1e.\nEntering rescue mode...\ngrub rescue>', /boot loader/],
   ['You are in emergency mode. After logging in, type "journalctl -xb"', /fstab/],

@@ -31,7 +31,7 @@ set timeout=0
 serial --unit=0 --speed=115200
 menuentry 'Debian GNU/Linux' --class debian $menuentry_id_option 'gnulinux-simple' {
   search --no-floppy --fs-uuid --set=root ${uuids.boot}
-  linux /vmlinuz-${release} root=/dev/mapper/sda2_crypt rootflags=subvol=@rootfs ro console=ttyS0,115200
+  linux /vmlinuz-${release} root=/dev/mapper/sda2_crypt rootflags=subvol=@rootfs ro console=ttyS0,115200 no_timer_check
   initrd /initrd.img-${release}
 }
 `;

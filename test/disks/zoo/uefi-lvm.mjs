@@ -64,7 +64,7 @@ const entry = (
   release,
 ) => `menuentry 'Debian GNU/Linux, with Linux ${release}' --class debian $menuentry_id_option 'gnulinux-${release}' {
   search --no-floppy --fs-uuid --set=root ${uuids.boot}
-  linux /vmlinuz-${release} root=/dev/mapper/zoo-root ro console=ttyS0,115200
+  linux /vmlinuz-${release} root=/dev/mapper/zoo-root ro console=ttyS0,115200 no_timer_check
   initrd /initrd.img-${release}
 }
 `;
