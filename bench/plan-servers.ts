@@ -1,12 +1,8 @@
-/** The servers of bench/plan.ts: simulated machines that were lost, each with a replica of one point, and the order of their plan. */
+/** The servers of bench/plan.ts: simulated machines that were lost, each with a replica of one point, and their runbook. */
 import { v7 } from 'uuid';
-import type { PlanOrder, ServerOfPlan } from '../model/plan';
-import { hardwareProfiles, type ServerSpec } from '../model/server';
+import type { ServerSpec } from '../model/server';
 import { seedMachine } from '../platforms/simulated/seed';
-import { defaultScope } from '../store/contract';
 import type { SitePair } from '../test/campaign/sites';
-import { makeOrder } from '../test/support/order';
-import { plainRunbook } from '../test/support/plan';
 
 const diskBytes = 64 * 1024;
 const preparedAtOnce = 8;
@@ -49,40 +45,22 @@ async function prepareOne({ recovery, source }: SitePair, name: string): Promise
 
 const waves = ['databases', 'application', 'web', 'rest'];
 
-/** The first `decided` servers wait for a person at power-on. */
-export function planOf(servers: readonly ServerSpec[], options: { atOnce: number; decided: number }): PlanOrder {
-  const requestedAt = new Date().toISOString();
-  const planned = servers.map((server, at): ServerOfPlan => {
-    const name = server.name;
-    const order = makeOrder({
-      ...{ ...defaultScope, runId: v7(), server, requestedAt, lostAt: null, requestedBy: by, reminderMs: 3_600_000 },
-      target: {
-        ...makeOrder().target,
-        siteId: server.recoverySiteId,
-        machineName: `${name}-back`,
-        firmware: server.firmware,
-        hardware: hardwareProfiles['vmware-pvscsi']!,
-        networks: {},
-        cpuCount: 1,
-        memoryBytes: 64 * 1024 ** 2,
-      },
-      proof: { heartbeatTimeoutMs: 60_000, stableForMs: 50, screenshot: true },
-      powerOn: at < options.decided ? 'decision' : 'automatic',
-      sourceDeadlineMs: 5_000,
-    });
-    const wave = waves[Math.floor((at * waves.length) / servers.length)]!;
-    return { name, wave, after: [], failure: { kind: 'critical' }, datastore: null, order };
+export const runbookName = 'bench';
+
+/** A runbook of them all, in four waves; the first `decided` wait for a person at power-on. JSON is YAML. */
+export function runbookOf(servers: readonly ServerSpec[], options: { atOnce: number; decided: number }): string {
+  const waveOf = (at: number): string => waves[Math.floor((at * waves.length) / servers.length)]!;
+  return JSON.stringify({
+    ...{ format: 1, name: runbookName, title: 'Bench' },
+    networks: { recovery: { lan: 'lan' } },
+    defaults: { hardware: 'vmware-pvscsi' },
+    limits: { atOnce: options.atOnce },
+    waves: waves.map((name, before) => ({
+      ...{ name, after: before === 0 ? [] : [waves[before - 1]!] },
+      servers: servers
+        .map((server, at) => ({ name: server.name, powerOn: at < options.decided ? 'decision' : 'automatic', at }))
+        .filter(({ at }) => waveOf(at) === name)
+        .map(({ at: _at, ...server }) => server),
+    })),
   });
-  return {
-    ...{ ...defaultScope, runId: v7(), procedure: 'plan', mode: 'recovery', intent: 'disaster' },
-    runbook: { name: 'bench', title: 'Bench', version: 1, sha256: '0'.repeat(64) },
-    plan: {
-      ...plainRunbook,
-      limits: { ...plainRunbook.limits, atOnce: options.atOnce },
-      waves: waves.map((name, at) => ({ name, title: name, after: at === 0 ? [] : [waves[at - 1]!], gate: null })),
-    },
-    servers: planned,
-    parts: [],
-    ...{ retry: makeOrder().retry, reminderMs: 3_600_000, lostAt: null, requestedAt, requestedBy: by, reason: 'bench' },
-  };
 }

@@ -16,12 +16,14 @@ import Table from 'cli-table3';
 import { v7 } from 'uuid';
 import type { RunDetail } from '../cli/documents';
 import { freePort } from '../stack/ports';
+import type { ServerSpec } from '../model/server';
+import { defaultScope } from '../store/contract';
 import { openStore } from '../store/open-store';
 import { startKillableStack, type KillableStack } from '../test/campaign/killable-stack';
 import { openSitePair } from '../test/campaign/sites';
 import { dataConverter } from '../wire/payloads';
-import { decideUpdate, liveRunQuery, planWorkflowId, workflowQueue, type Parking } from '../workflows/messages';
-import { by, planOf, prepareServers } from './plan-servers';
+import { decideUpdate, liveRunQuery, planWorkflowId, type Parking } from '../workflows/messages';
+import { by, prepareServers, runbookName, runbookOf } from './plan-servers';
 import { percentile, seconds } from './shared';
 
 const sizes = (process.argv[2] ?? '50,500').split(',').map(Number);
@@ -31,7 +33,9 @@ const decided = 5;
 
 interface Measured {
   readonly servers: number;
-  /** From the call that starts the plan to the first attempt of a step of a server. */
+  /** How long the call took that starts the run: the text read again, the site asked, every server's order made. */
+  readonly startMs: number;
+  /** From that call to the first attempt of a step of a server. */
   readonly firstStepMs: number;
   readonly provenMs: number;
   readonly committedMs: number;
@@ -57,12 +61,8 @@ async function measure(count: number): Promise<Measured> {
     const site = openSitePair(stack.folder, 'calm');
     process.stderr.write(`${count} servers: preparing\n`);
     const servers = await prepareServers(site, count);
-    process.stderr.write(`${count} servers: running\n`);
-    return await run(
-      stack,
-      new Client({ connection, namespace: stack.temporal.namespace, dataConverter }),
-      planOf(servers, { atOnce, decided }),
-    );
+    await importRunbook(stack, servers);
+    return await run(stack, new Client({ connection, namespace: stack.temporal.namespace, dataConverter }), count);
   } finally {
     await connection.close();
     await stack.stop();
@@ -70,15 +70,31 @@ async function measure(count: number): Promise<Measured> {
   }
 }
 
-async function run(stack: KillableStack, client: Client, order: ReturnType<typeof planOf>): Promise<Measured> {
+/** As the inventory and the coordinator would have it on the day. */
+async function importRunbook(stack: KillableStack, servers: readonly ServerSpec[]): Promise<void> {
+  const store = openStore(stack.postgresUrl);
+  try {
+    for (const server of servers) await store.servers.save(server);
+  } finally {
+    await store.close();
+  }
+  const imported = await api(stack, 'POST', '/runbooks', { text: runbookOf(servers, { atOnce, decided }) });
+  if (imported.status !== 201) throw new Error(`The runbook was not imported: ${JSON.stringify(imported.body)}`);
+}
+
+async function run(stack: KillableStack, client: Client, count: number): Promise<Measured> {
   const watch = watchMemory(stack);
   const list = timeList(stack);
   const startedAt = Date.now();
   const started = performance.now();
-  const workflowId = planWorkflowId(order.tenantId, order.runId);
-  const handle = await client.workflow.start('plan', { taskQueue: workflowQueue, workflowId, args: [order] });
-  const decideMs = await decideMeanwhile(stack, order);
-  const gate = await commitGate(handle, order.servers.length);
+  const pushed = await api(stack, 'POST', `/runbooks/${runbookName}/runs`, {
+    ...{ mode: 'recovery', intent: 'disaster', reason: 'bench' },
+  });
+  if (pushed.status !== 201) throw new Error(`The run was not started: ${JSON.stringify(pushed.body)}`);
+  const { runId } = pushed.body as { runId: string };
+  const handle = client.workflow.getHandle(planWorkflowId(defaultScope.tenantId, runId));
+  const decideMs = await decideMeanwhile(stack, (await serversOf(stack, runId)).slice(0, decided));
+  const gate = await commitGate(handle, count);
   const provenMs = performance.now() - started;
   const { step, item, epoch } = gate;
   await handle.executeUpdate(decideUpdate, {
@@ -89,14 +105,15 @@ async function run(stack: KillableStack, client: Client, order: ReturnType<typeo
   if (outcome.state !== 'succeeded') throw new Error(`The plan ended as ${outcome.state}.`);
   const listMs = await list.stop();
   const memory = await watch.stop();
-  const facts = await recorded(stack, order.runId);
+  const facts = await recorded(stack, runId);
   const { raw } = await handle.describe();
   return {
-    servers: order.servers.length,
+    servers: count,
+    startMs: pushed.ms,
     firstStepMs: Date.parse(facts.firstStepAt) - startedAt,
     provenMs,
     committedMs,
-    msPerServer: provenMs / order.servers.length,
+    msPerServer: provenMs / count,
     steps: facts.steps,
     msPerStep: provenMs / facts.steps,
     planEvents: Number(raw.workflowExecutionInfo?.historyLength ?? 0),
@@ -109,8 +126,8 @@ async function run(stack: KillableStack, client: Client, order: ReturnType<typeo
 }
 
 /** The servers that wait at power-on are let go on through the API, and each call is timed. */
-async function decideMeanwhile(stack: KillableStack, order: ReturnType<typeof planOf>): Promise<number[]> {
-  const waiting = order.servers.filter((server) => server.order.powerOn === 'decision').map((one) => one.order.runId);
+async function decideMeanwhile(stack: KillableStack, runIds: readonly string[]): Promise<number[]> {
+  const waiting = [...runIds];
   const times: number[] = [];
   while (waiting.length > 0) {
     for (const runId of [...waiting]) {
@@ -202,15 +219,29 @@ function timeList(stack: KillableStack): { stop(): Promise<number[]> } {
   };
 }
 
-/** From the records: the first attempt of a step of a server, and how many succeeded. */
-async function recorded(stack: KillableStack, planRunId: string): Promise<{ firstStepAt: string; steps: number }> {
+/** Runs of its servers, in the order of the runbook, as soon as the record has them. */
+async function serversOf(stack: KillableStack, planRunId: string): Promise<string[]> {
   const store = openStore(stack.postgresUrl);
   try {
-    const children = (await store.journal.rows(planRunId, 0, 100_000)).find(({ kind }) => kind === 'plan-opened')!;
-    const { order } = JSON.parse(children.body) as { order: { servers: { runId: string }[] } };
+    for (; ; await sleep(100)) {
+      const [opened] = await store.journal.rows(planRunId, 0, 1);
+      if (opened === undefined) continue;
+      const { order } = JSON.parse(opened.body) as { order: { servers: { runId: string }[] } };
+      return order.servers.map(({ runId }) => runId);
+    }
+  } finally {
+    await store.close();
+  }
+}
+
+/** From the records: the first attempt of a step of a server, and how many succeeded. */
+async function recorded(stack: KillableStack, planRunId: string): Promise<{ firstStepAt: string; steps: number }> {
+  const runIds = await serversOf(stack, planRunId);
+  const store = openStore(stack.postgresUrl);
+  try {
     const firsts: string[] = [];
     let steps = 0;
-    for (const { runId } of order.servers) {
+    for (const runId of runIds) {
       const rows = await store.journal.rows(runId, 0, 10_000);
       firsts.push(rows.find(({ kind }) => kind === 'attempt-started')!.at);
       steps += rows.filter(({ kind }) => kind === 'step-done' || kind === 'step-not-applicable').length;
@@ -239,7 +270,8 @@ async function journalLag(): Promise<Measured['journalLagMs']> {
 function report(all: readonly Measured[]): void {
   const table = new Table({ head: ['', ...all.map(({ servers }) => `${servers} servers`)] });
   const row = (what: string, of: (one: Measured) => string): void => void table.push([what, ...all.map(of)]);
-  row('start to first step, s', (one) => seconds(one.firstStepMs));
+  row('call that starts it, s', (one) => seconds(one.startMs));
+  row('button to first step, s', (one) => seconds(one.firstStepMs));
   row('until all are proven, s', (one) => seconds(one.provenMs));
   row('commit of all, s', (one) => seconds(one.committedMs - one.provenMs));
   row('ms a server', (one) => one.msPerServer.toFixed(0));
