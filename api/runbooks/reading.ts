@@ -64,7 +64,9 @@ function atOnce(text: string): Reading {
 }
 
 async function inThread<T>(text: string, use: (reading: Reading) => Promise<T>, limits: ReadingLimits): Promise<T> {
-  const worker = new Worker(threadSource, { eval: true, resourceLimits: { maxOldGenerationSizeMb: limits.memoryMiB } });
+  // Loaders that this process was started with are not its own: with `--import tsx` a thread never gets to its first line.
+  const resourceLimits = { maxOldGenerationSizeMb: limits.memoryMiB };
+  const worker = new Worker(threadSource, { eval: true, execArgv: [], resourceLimits });
   try {
     const read = await ask<Read>(worker, { kind: 'read', text }, limits);
     if ('tooMuch' in read) {
@@ -91,18 +93,20 @@ type Answer<T> = { readonly answer: T } | { readonly tooMuch: LocatedProblem };
 
 function ask<T>(worker: Worker, asked: Asked, limits: ReadingLimits): Promise<Answer<T>> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => end(tooMuch(`${limits.longestMs / 1000} s`)), limits.longestMs);
-    const end = (answer: Answer<T>): void => {
+    const timer = setTimeout(() => end(() => resolve(tooMuch(`${limits.longestMs / 1000} s`))), limits.longestMs);
+    const answered = (answer: T): void => end(() => resolve({ answer }));
+    const failed = (error: NodeJS.ErrnoException): void =>
+      end(() => {
+        if (error.code === 'ERR_WORKER_OUT_OF_MEMORY') resolve(tooMuch(`${limits.memoryMiB} MiB of memory`));
+        else reject(error);
+      });
+    // Our own and no other: without Node's listeners the thread would never be heard again.
+    function end(say: () => void): void {
       clearTimeout(timer);
-      worker.removeAllListeners();
-      resolve(answer);
-    };
-    worker.once('message', (answer: T) => end({ answer }));
-    worker.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ERR_WORKER_OUT_OF_MEMORY') return end(tooMuch(`${limits.memoryMiB} MiB of memory`));
-      clearTimeout(timer);
-      reject(error);
-    });
+      worker.off('message', answered).off('error', failed);
+      say();
+    }
+    worker.on('message', answered).on('error', failed);
     worker.postMessage(asked);
   });
 }

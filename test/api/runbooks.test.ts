@@ -224,6 +224,27 @@ test('a runbook of 5 MB is told that it is too long; other requests are held to 
   expect(other).toMatchObject({ status: 413, body: { detail: expect.stringContaining('262144') } });
 });
 
+test('a long runbook, which is read in a thread of its own, is checked, imported and previewed like a short one', async () => {
+  const comment = `# ${'x'.repeat(98)}\n`.repeat(200);
+  const long = text('long', '{ name: db01 }') + comment;
+  expect(long.length).toBeGreaterThan(readingLimits.atOnceCharacters);
+  expect(await check(long)).toMatchObject({ status: 200, body: { ok: true, name: 'long', problems: [] } });
+  expect(await call('POST', '/runbooks', { body: { text: long } })).toMatchObject({
+    status: 201,
+    body: { version: 1 },
+  });
+  const preview = await call('POST', '/runbooks/plan', { body: { text: long } });
+  expect(preview).toMatchObject({ status: 200, body: { ok: true, plan: { runbooks: [{ path: ['long'] }] } } });
+  const names = Array.from({ length: 500 }, (_, at) => `{ name: unknown-server-${at} }`);
+  const { problems } = (await check(text('wrong', names.join(', ')))).body;
+  // As many as anybody reads.
+  expect(problems).toHaveLength(100);
+  expect(problems[99]).toMatchObject({
+    at: ['waves', 0, 'servers', 99, 'name'],
+    found: expect.stringMatching(/unknown-server-99/),
+  });
+}, 60_000);
+
 describe('a hostile text', () => {
   const bracket = '['.repeat(400_000);
   const quick = createReader({ ...readingLimits, longestMs: 1_500 });
