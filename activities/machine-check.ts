@@ -3,6 +3,7 @@ import { OperatorError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
 import type { CallOptions, Machine, MachineSpec, Platform } from '../platforms/contract';
 import { sameOwner } from '../platforms/owners';
+import { allMachines } from './all-machines';
 
 /**
  * Between hand-over and power-on hours may pass at a gate, and somebody may help.
@@ -27,7 +28,7 @@ export async function assertAsBuilt(order: RecoveryOrder, platform: Platform, op
 
 /** Every machine of the run, whatever its name is now. Reads all of the platform's: not for what each of many servers does. */
 export async function machinesOf(order: RecoveryOrder, platform: Platform, options: CallOptions): Promise<Machine[]> {
-  return (await platform.list(options)).filter((machine) => sameOwner(order, machine.owner));
+  return (await allMachines(platform, options)).filter((machine) => sameOwner(order, machine.owner));
 }
 
 /** Whether this run built the machine otherwise than the order says now; only one that is off can be built anew. */

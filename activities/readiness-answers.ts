@@ -6,6 +6,7 @@ import type { FailedCheck, ReadinessAnswer, ReadinessQuestion, SourceSeen } from
 import { parseSecretRef } from '../model/secrets';
 import type { ServerSpec } from '../model/server';
 import type { Machine, PlatformHealth } from '../platforms/contract';
+import { allMachines } from './all-machines';
 import type { SiteActivities } from './contract';
 import { bytesToWrite, checksOf, wantedPoint } from './preflight';
 import { asActivity } from './session';
@@ -24,7 +25,7 @@ async function examine(deps: ActivityDeps, question: ReadinessQuestion, signal: 
   const site = recoverySite(deps.sites, question.siteId);
   const [health, machines, freeBytes, host, secrets, sources, certificates] = await Promise.all([
     site.platform.health({ signal }),
-    site.platform.list({ signal }),
+    allMachines(site.platform, { signal }),
     site.replicas.freeBytes(),
     deps.hostChecks?.() ?? [],
     unresolved(deps, question.secrets),

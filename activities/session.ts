@@ -3,6 +3,7 @@ import { ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/
 import { isMusterError, OperatorError } from '../model/errors';
 import { whileDoing } from '../programs/log';
 import type { ServerSpec } from '../model/server';
+import { allMachines } from './all-machines';
 import { whileBeating } from './attempt';
 import { elapsedMs, pause, replicaResource, until } from './common';
 import type { CyclesEnded, ReplicateInput, SessionActivities, SiteActivities } from './contract';
@@ -209,7 +210,7 @@ async function removeReplica(
 ): Promise<void> {
   const heldBy = (await replicas.view(server.id))?.heldBy ?? null;
   const over = (await replicas.runs(server.id)).filter((runId) => runId !== heldBy);
-  const machines = over.length === 0 ? [] : await platform.list({ signal });
+  const machines = over.length === 0 ? [] : await allMachines(platform, { signal });
   for (const runId of over) {
     const machine = machines.find((one) => one.owner?.runId === runId);
     if (machine !== undefined) {

@@ -37,6 +37,8 @@ export interface ProblemExtras {
   /** The run in the way. */
   readonly runId?: string;
   readonly near?: readonly string[];
+  /** Of what there is none by that name, in words: `server`. */
+  readonly missing?: string;
   readonly allow?: readonly string[];
 }
 
@@ -61,7 +63,7 @@ export const problemMediaType = 'application/problem+json';
 
 /** The document that a client gets; `instance` is the request id, by which the log line is found. */
 export function problemDocument(problem: Problem, requestId: string) {
-  const { issues, refusal, runId, near } = problem.extras;
+  const { issues, refusal, runId, near, missing } = problem.extras;
   return {
     type: `urn:muster:problem:${problem.kind}`,
     title: problemKinds[problem.kind][1],
@@ -73,6 +75,7 @@ export function problemDocument(problem: Problem, requestId: string) {
     ...(refusal === undefined ? {} : { refusal }),
     ...(runId === undefined ? {} : { runId }),
     ...(near === undefined || near.length === 0 ? {} : { near }),
+    ...(missing === undefined ? {} : { missing }),
   };
 }
 
@@ -87,5 +90,5 @@ export function problemResponse(problem: Problem, requestId: string): Response {
 /** Nothing of this kind under this name; suggests what was perhaps meant. */
 export function notFound(what: string, name: string, near: readonly string[] = []): Problem {
   const hint = near.length === 0 ? '' : `. Perhaps you meant ${near.join(' or ')}`;
-  return new Problem('not-found', `There is no ${what} "${name}"${hint}`, { near });
+  return new Problem('not-found', `There is no ${what} "${name}"${hint}`, { near, missing: what });
 }

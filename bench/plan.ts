@@ -18,7 +18,7 @@ import type { RunDetail } from '../cli/documents';
 import { freePort } from '../stack/ports';
 import type { ServerSpec } from '../model/server';
 import { defaultScope } from '../store/contract';
-import { openStore } from '../store/open-store';
+import { openStore, type OpenStore } from '../store/open-store';
 import { startKillableStack, type KillableStack } from '../test/campaign/killable-stack';
 import { openSitePair } from '../test/campaign/sites';
 import { dataConverter } from '../wire/payloads';
@@ -56,14 +56,17 @@ async function measure(count: number): Promise<Measured> {
   process.env['MUSTER_METRICS_WORKER_ADDRESS'] = `127.0.0.1:${await freePort()}`;
   const stack = await startKillableStack();
   const connection = await Connection.connect({ address: stack.temporal.address });
+  const store = openStore(stack.postgresUrl);
   try {
     await stack.parts['second-worker'].stop();
     const site = openSitePair(stack.folder, 'calm');
     process.stderr.write(`${count} servers: preparing\n`);
     const servers = await prepareServers(site, count);
-    await importRunbook(stack, servers);
-    return await run(stack, new Client({ connection, namespace: stack.temporal.namespace, dataConverter }), count);
+    await importRunbook(stack, store, servers);
+    const client = new Client({ connection, namespace: stack.temporal.namespace, dataConverter });
+    return await run(stack, { client, store }, count);
   } finally {
+    await store.close();
     await connection.close();
     await stack.stop();
     await stack.remove();
@@ -71,18 +74,18 @@ async function measure(count: number): Promise<Measured> {
 }
 
 /** As the inventory and the coordinator would have it on the day. */
-async function importRunbook(stack: KillableStack, servers: readonly ServerSpec[]): Promise<void> {
-  const store = openStore(stack.postgresUrl);
-  try {
-    for (const server of servers) await store.servers.save(server);
-  } finally {
-    await store.close();
-  }
+async function importRunbook(stack: KillableStack, store: OpenStore, servers: readonly ServerSpec[]): Promise<void> {
+  for (const server of servers) await store.servers.save(server);
   const imported = await api(stack, 'POST', '/runbooks', { text: runbookOf(servers, { atOnce, decided }) });
   if (imported.status !== 201) throw new Error(`The runbook was not imported: ${JSON.stringify(imported.body)}`);
 }
 
-async function run(stack: KillableStack, client: Client, count: number): Promise<Measured> {
+interface Opened {
+  readonly client: Client;
+  readonly store: OpenStore;
+}
+
+async function run(stack: KillableStack, { client, store }: Opened, count: number): Promise<Measured> {
   const watch = watchMemory(stack);
   const list = timeList(stack);
   const startedAt = Date.now();
@@ -93,7 +96,8 @@ async function run(stack: KillableStack, client: Client, count: number): Promise
   if (pushed.status !== 201) throw new Error(`The run was not started: ${JSON.stringify(pushed.body)}`);
   const { runId } = pushed.body as { runId: string };
   const handle = client.workflow.getHandle(planWorkflowId(defaultScope.tenantId, runId));
-  const decideMs = await decideMeanwhile(stack, (await serversOf(stack, runId)).slice(0, decided));
+  const runIds = await serversOf(store, runId);
+  const decideMs = await decideMeanwhile(stack, runIds.slice(0, decided));
   const gate = await commitGate(handle, count);
   const provenMs = performance.now() - started;
   const { step, item, epoch } = gate;
@@ -105,7 +109,7 @@ async function run(stack: KillableStack, client: Client, count: number): Promise
   if (outcome.state !== 'succeeded') throw new Error(`The plan ended as ${outcome.state}.`);
   const listMs = await list.stop();
   const memory = await watch.stop();
-  const facts = await recorded(stack, runId);
+  const facts = await recorded(store, runIds);
   const { raw } = await handle.describe();
   return {
     servers: count,
@@ -220,36 +224,25 @@ function timeList(stack: KillableStack): { stop(): Promise<number[]> } {
 }
 
 /** Runs of its servers, in the order of the runbook, as soon as the record has them. */
-async function serversOf(stack: KillableStack, planRunId: string): Promise<string[]> {
-  const store = openStore(stack.postgresUrl);
-  try {
-    for (; ; await sleep(100)) {
-      const [opened] = await store.journal.rows(planRunId, 0, 1);
-      if (opened === undefined) continue;
-      const { order } = JSON.parse(opened.body) as { order: { servers: { runId: string }[] } };
-      return order.servers.map(({ runId }) => runId);
-    }
-  } finally {
-    await store.close();
+async function serversOf(store: OpenStore, planRunId: string): Promise<string[]> {
+  for (; ; await sleep(100)) {
+    const [opened] = await store.journal.rows(planRunId, 0, 1);
+    if (opened === undefined) continue;
+    const { order } = JSON.parse(opened.body) as { order: { servers: { runId: string }[] } };
+    return order.servers.map(({ runId }) => runId);
   }
 }
 
 /** From the records: the first attempt of a step of a server, and how many succeeded. */
-async function recorded(stack: KillableStack, planRunId: string): Promise<{ firstStepAt: string; steps: number }> {
-  const runIds = await serversOf(stack, planRunId);
-  const store = openStore(stack.postgresUrl);
-  try {
-    const firsts: string[] = [];
-    let steps = 0;
-    for (const runId of runIds) {
-      const rows = await store.journal.rows(runId, 0, 10_000);
-      firsts.push(rows.find(({ kind }) => kind === 'attempt-started')!.at);
-      steps += rows.filter(({ kind }) => kind === 'step-done' || kind === 'step-not-applicable').length;
-    }
-    return { firstStepAt: firsts.sort()[0]!, steps };
-  } finally {
-    await store.close();
+async function recorded(store: OpenStore, runIds: readonly string[]): Promise<{ firstStepAt: string; steps: number }> {
+  const firsts: string[] = [];
+  let steps = 0;
+  for (const runId of runIds) {
+    const rows = await store.journal.rows(runId, 0, 10_000);
+    firsts.push(rows.find(({ kind }) => kind === 'attempt-started')!.at);
+    steps += rows.filter(({ kind }) => kind === 'step-done' || kind === 'step-not-applicable').length;
   }
+  return { firstStepAt: firsts.sort()[0]!, steps };
 }
 
 /** How old the oldest event of a flush was when it was stored, by the worker's own histogram. */

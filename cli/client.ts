@@ -96,12 +96,12 @@ export function problemOf(status: number, text: string, url: string): CliError {
 }
 
 /** The API speaks to programs; at a command line the same is mended by other commands. */
-function onCommandLine({ type, detail }: ProblemDocument): string {
+function onCommandLine({ type, detail, missing = '', near = [] }: ProblemDocument): string {
   if (type === 'urn:muster:problem:unauthenticated') {
     const said = detail.replace(/\. Send "Authorization: Bearer TOKEN"$/, '');
     return `${said}. Put yours into the file that MUSTER_TOKEN_FILE names; an admin makes one with \`muster token issue\``;
   }
-  const lists = listsOf[/^There is no ([a-z ]+?) "[^"]*"$/.exec(detail)?.[1] ?? ''];
+  const lists = near.length === 0 ? listsOf[missing] : undefined;
   return lists === undefined ? detail : `${detail}. ${lists}`;
 }
 

@@ -8,7 +8,7 @@ import { json, plain, type Register } from '../register';
 import type { Acts } from '../runs/acts';
 import { readRun } from '../runs/read';
 import type { TimeLeftOf } from '../runs/time-left';
-import { standstillOf, workerNotices } from '../runs/workers';
+import { sitesBelow, standstillOf, workerNotices } from '../runs/workers';
 import type { SiteWatch } from '../site-watch';
 import { runDetailSchema, runsQuery, runsSchema, type RunsDocument } from '../schemas/runs';
 import { within } from '../within';
@@ -73,7 +73,7 @@ export function runRoutes(register: Register, deps: ApiDeps, { servers, acts, ti
       const reading = await readRun(deps, runId);
       const { source, notice, execution, view } = reading;
       const busy = execution && (await temporal.progress(execution).catch(() => undefined));
-      const waits = busy && notice === null ? await standstillOf(deps, sites, reading, busy) : null;
+      const waits = busy && notice === null ? await standstillOf(deps, sites, sitesBelow(reading), busy) : null;
       const detail = {
         runId,
         kind: reading.kind,

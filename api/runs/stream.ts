@@ -11,7 +11,7 @@ import type { ActivityProgress, RunProgress } from '../temporal/live';
 import { within } from '../within';
 import type { SiteWatch } from '../site-watch';
 import type { RunReading } from './read';
-import { standstillOf, type PlacesOfReading } from './workers';
+import { sitesBelow, standstillOf } from './workers';
 
 export type StreamMessage =
   | { readonly type: 'event'; readonly sequence: number; readonly event: RunEvent }
@@ -29,7 +29,7 @@ const quietLooks = 10;
 
 interface Followed {
   /** The run as it was when the stream began. */
-  readonly reading: Pick<RunReading, 'runId' | 'execution'> & PlacesOfReading;
+  readonly reading: RunReading;
   readonly sites: Pick<SiteWatch, 'standstill'>;
   /** Number of the last event that the reader has. */
   readonly after: number;
@@ -59,7 +59,7 @@ export async function* streamRun(
       shown = activities;
       yield { type: 'progress', activities: now.activities };
     }
-    const notice = await standstillOf(deps, sites, reading, now);
+    const notice = await standstillOf(deps, sites, sitesBelow(reading), now);
     if (notice !== told) yield { type: 'notice', notice: (told = notice) };
     quiet = now.running || events.length > 0 ? 0 : quiet + 1;
     if (quiet > quietLooks) return yield { type: 'end', complete: false };

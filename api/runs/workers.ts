@@ -8,6 +8,7 @@ import { siteQueue } from '../../workflows/messages';
 import type { ApiDeps } from '../deps';
 import type { RunProgress, Waiting } from '../temporal/live';
 import type { SiteWatch } from '../site-watch';
+import type { RunReading } from './read';
 import { within } from '../within';
 
 type Deps = Pick<ApiDeps, 'temporal' | 'config' | 'clock' | 'log'>;
@@ -17,10 +18,9 @@ const graceMs = 5_000;
 /** Open runs of one page that are looked at; more are shown without a notice. */
 const mostLooked = 20;
 
-/** Of a run that was read, what says where its servers' runs are. */
-export type PlacesOfReading =
-  | { readonly kind: 'server' }
-  | { readonly kind: 'plan'; readonly view: { readonly order: { readonly sites: readonly string[] } } };
+/** Sites at which a run waits for runs of its own; a server's run does so nowhere. */
+export const sitesBelow = (reading: RunReading): readonly string[] =>
+  reading.kind === 'plan' ? reading.view.order.sites : [];
 
 /**
  * Why nothing of a running run goes on. What a plan waits for is the runs of its servers, in queues that are not its own: there the
@@ -29,12 +29,11 @@ export type PlacesOfReading =
 export async function standstillOf(
   deps: Deps,
   sites: Pick<SiteWatch, 'standstill'>,
-  reading: PlacesOfReading,
+  sitesBelow: readonly string[],
   progress: Pick<RunProgress, 'waiting' | 'running'>,
 ): Promise<string | null> {
   const own = await workerNotice(deps, progress);
-  if (own !== null || reading.kind === 'server' || !progress.running) return own;
-  return sites.standstill(reading.view.order.sites);
+  return own ?? (progress.running ? sites.standstill(sitesBelow) : null);
 }
 
 /** null: nothing waits, somebody asked for work since it does, or nobody can say. */
@@ -105,7 +104,5 @@ async function noticeOfRun(
     : await temporal.findRecovery(config.tenantId, runId, serverId);
   if (execution === undefined) return null;
   const places = isPlan ? await store.runs.places(runId) : undefined;
-  const reading: PlacesOfReading =
-    places === undefined ? { kind: 'server' } : { kind: 'plan', view: { order: { sites: places.sites } } };
-  return standstillOf(deps, sites, reading, await temporal.progress(execution));
+  return standstillOf(deps, sites, places?.sites ?? [], await temporal.progress(execution));
 }

@@ -72,6 +72,7 @@ export const problemSchema = z
     refusal: z.string().optional(),
     runId: z.string().optional(),
     near: z.array(z.string()).optional(),
+    missing: z.string().optional().openapi({ description: 'Of what there is none by that name' }),
   })
   .openapi('Problem');
 export type ProblemDocument = z.infer<typeof problemSchema>;

@@ -3,8 +3,7 @@ import type { ChildRun } from '../plan-view/child-run';
 import { isDone } from '../plan-view/server-of-plan';
 import type { WaveView } from '../plan-view/waves';
 import type { RunFacts, StepTime } from '../run-facts';
-import { isClosedRun } from '../steps';
-import { provingStep } from '../steps';
+import { isClosedRun, provingStep } from '../steps';
 import type { ServerNow, StepNow } from './time-left';
 
 /**

@@ -8,8 +8,17 @@ import { execInGuest } from './agent';
 import type { Domain } from './domain-parse';
 import { domainXml } from './domain-xml';
 import { allNetworks } from './networks';
-import { isUnknownDomain, namesByUuid, onMachine, readDomain, readDomains } from './host';
-import { readImage, requireOwn, uuidOf, type Host } from './host';
+import {
+  isUnknownDomain,
+  namesByUuid,
+  onMachine,
+  readDomain,
+  readDomains,
+  readImage,
+  requireOwn,
+  uuidOf,
+  type Host,
+} from './host';
 import { xmlFile } from './virsh';
 
 /** By a few programs, however many there are. */

@@ -15,7 +15,7 @@ import { watchPlan } from './shop-decisions';
 import { makeSourceNetwork, shopNetwork } from './source-network';
 import { startSource } from './source-machine';
 import { perform, sourcePlatform } from './stage';
-import { chapter, say, waitFor } from './telling';
+import { chapter, heading, say, waitFor } from './telling';
 
 const chapters = 5;
 /** Three guests at once where it was measured: two shared cores, software emulation. */
@@ -96,7 +96,7 @@ async function protect(place: DemoPlace, { name }: ShopServer): Promise<void> {
 
 function suggest(place: DemoPlace, stack: RunningStack, report: string): void {
   say(`Report: ${pc.bold(report)}`);
-  console.log(`\n${pc.bold('What to try next')}`);
+  heading('What to try next');
   say('docs/writing-a-runbook.md      one for your own servers, on this example');
   say('npm run demo                   the day itself: one server lost and recovered');
   say(`MUSTER_DATA_FOLDER=${place.configuration.dataFolder} MUSTER_TENANT_ID=demo npx muster up`);

@@ -14,7 +14,7 @@ import type { CounterStatus } from './counter';
 import { waitForPoints } from './points';
 import { startSource } from './source-machine';
 import { perform, sourcePlatform } from './stage';
-import { ask, chapter, isTerminal, say, sayCommand, waitFor } from './telling';
+import { ask, chapter, heading, isTerminal, say, sayCommand, waitFor } from './telling';
 
 export interface DemoOptions {
   readonly inoculation: boolean;
@@ -158,7 +158,7 @@ function sumUp(view: RunView, before: CounterStatus): void {
 
 function suggest(place: DemoPlace, stack: RunningStack, runId: string, report: string, options: DemoOptions): void {
   say(`Report: ${pc.bold(report)}`);
-  console.log(`\n${pc.bold('What to try next')}`);
+  heading('What to try next');
   say('npm run demo -- --without-inoculation     the same server failing to boot, and how a person mends it');
   if (!options.inoculation) say('npm run demo                              without the failure');
   say(`MUSTER_DATA_FOLDER=${place.configuration.dataFolder} MUSTER_TENANT_ID=demo npx muster up`);

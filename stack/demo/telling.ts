@@ -24,6 +24,10 @@ export function say(text: string): void {
   console.log(`     ${text}`);
 }
 
+export function heading(title: string): void {
+  console.log(`\n${pc.bold(title)}`);
+}
+
 /** A command as a person would type it. */
 export function sayCommand(command: string): void {
   console.log(`     ${pc.dim('$')} ${pc.bold(command)}`);

@@ -59,7 +59,7 @@ const cleanUp = (runId: string): Promise<Reply> =>
 test('a plan’s rehearsal that was ended from outside is cleaned up by one act, last server first; again it does no harm', async () => {
   await tools.imported(text);
   const { runId } = (await tools.startRunbook('shop', { mode: 'rehearsal' })).body;
-  await eventually(async () => (await call('GET', `/runs/${runId}`)).body.view?.currentStep === 'try-out', 60_000);
+  await eventually(async () => (await call('GET', `/runs/${runId}`)).body.view?.currentStep === 'try-out');
   expect(await rehearsed()).toHaveLength(2);
   expect(await cleanUp(runId)).toMatchObject({ status: 409, body: { detail: expect.stringContaining('still runs') } });
 

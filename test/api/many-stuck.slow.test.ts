@@ -138,7 +138,7 @@ test('all are listed once, one mail names them, another run works meanwhile, and
     reason: 'It has a replica now',
   });
   expect(retried.body).toMatchObject({ state: 'accepted' });
-  await eventually(async () => (await call('GET', `/runs/${runId}`)).body.view.done === 1, 60_000);
+  await eventually(async () => (await call('GET', `/runs/${runId}`)).body.view.done === 1);
   expect((await stuckList()).map(({ serverName }) => serverName as string)).not.toContain(mended);
 
   await call('POST', `/runs/${runId}/abort`, { body: { reason: 'Another way was found' } });

@@ -38,7 +38,7 @@ test('show, watch, runs and the JSON say since when nobody takes the next step, 
   const watching = startMuster(['watch', runId, '--stop-when-waiting'], env());
   let printed = '';
   for (const stream of [watching.stdout, watching.stderr]) stream.on('data', (text: Buffer) => (printed += text));
-  const told = await eventually(async () => (await call('GET', `/runs/${runId}`)).body.notice ?? undefined, 60_000);
+  const told = await eventually(async () => (await call('GET', `/runs/${runId}`)).body.notice ?? undefined);
   expect(told).toMatch(said);
   // Temporal knows when the worker that is gone asked last.
   expect(/since (\S+):/.exec(told)![1]! < before).toBe(true);

@@ -322,6 +322,9 @@ describe('the preview', () => {
     expect(db.expected).toMatchObject({ runs: 3, from: 'this server', sure: 'fairly' });
     expect(app.expected).toMatchObject({ runs: 3, from: 'servers of similar size', sure: 'hardly' });
     expect(app.startsMs).toBe(db.expected.medianMs);
+    // None of those was destructive: what is rehearsed says how long the day takes.
+    const destructive = await plan({ text: shop().replace('{ hardware:', '{ option: destructive, hardware:') });
+    expect(destructive.body.plan.runbooks[0].waves[0].servers[0].expected).toEqual(db.expected);
     expect(app.because).toEqual({ kind: 'after', name: 'db01' });
     expect(body.plan.asks.map(({ kind, of }: { kind: string; of: string }) => [kind, of])).toEqual([
       ['power-on', 'app01'],

@@ -2,6 +2,7 @@
 import { createServer, type RequestListener } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
+import { notFound, problemDocument } from '../../api/problems';
 import { createClient, problemOf } from '../../cli/client';
 import { findConnection } from '../../cli/connection';
 import { createOutput } from '../../cli/output';
@@ -28,13 +29,14 @@ test('a token that is refused leads to another one, and a name that is unknown t
   const refused = problemOf(401, problem('unauthenticated', detail), 'http://api').message;
   expect(refused).toMatch(/unknown, expired or revoked\. .*MUSTER_TOKEN_FILE.*`muster token issue`/);
   expect(refused).not.toContain('Bearer');
-  const missing = (what: string) =>
-    problemOf(404, problem('not-found', `There is no ${what} "nope"`), 'http://api').message;
+  const missing = (what: string, near: string[] = []) =>
+    problemOf(404, JSON.stringify(problemDocument(notFound(what, 'nope', near), 'request')), 'http://api').message;
   expect(missing('server')).toBe('There is no server "nope". `muster servers` lists them');
   expect(missing('runbook')).toBe('There is no runbook "nope". `muster runbook list` lists them');
   expect(missing('token')).toBe('There is no token "nope". `muster token list` lists them');
   expect(missing('schedule of runbook')).toContain('`muster schedule list`');
   expect(missing('evidence of this run')).toBe('There is no evidence of this run "nope"');
+  expect(missing('server', ['note'])).toBe('There is no server "nope". Perhaps you meant note');
 });
 
 describe('an address where something else answers', () => {
