@@ -20,6 +20,7 @@ import { Problem, problemResponse } from './problems';
 import { recordRefusals } from './refusals';
 import { registerOn } from './register';
 import { runbookPlaces } from './runbooks/places';
+import { closeRunRoutes } from './routes/close-run';
 import { decisionRoutes } from './routes/decisions';
 import { evidenceRoutes } from './routes/evidence';
 import { evacuationRoutes } from './routes/evacuation';
@@ -85,6 +86,7 @@ export function assembleApi(deps: ApiDeps): Api {
   runRoutes(register, sites.remembering(deps), { servers, acts, timeLeft, sites });
   runEventRoutes(register, sites.remembering(deps), sites);
   decisionRoutes(register, deps, acts, refusals);
+  closeRunRoutes(register, deps, refusals);
   stuckRoutes(register, deps, sites);
   reportRoutes(register, deps, timeLeft);
   evidenceRoutes(register, deps);

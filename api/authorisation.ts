@@ -54,6 +54,7 @@ export const authorisation = {
   getDecision: everybody,
   abortRun: recovers,
   withdrawAbort: recovers,
+  closeRun: plans,
   listStuck: everybody,
   getReport: everybody,
   getEvidence: examines,

@@ -76,6 +76,7 @@ export const reaches: Readonly<Record<Operation, Reach>> = {
   getDecision: run,
   abortRun: run,
   withdrawAbort: run,
+  closeRun: run,
   holdPlan: run,
   letPlanGoOn: run,
   listStuck: 'filtered',

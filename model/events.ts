@@ -112,7 +112,8 @@ export interface EventData {
   measured: { name: string; value: number; unit: 'ms' | 'bytes' | 'count' };
   noted: { message: string };
   'undo-started': { because: string };
-  'run-closed': { state: RunState; summary: string; childHashes: Record<string, string> };
+  /** `lost`: nothing ran it any more, and a person closed its record; what it had made is where it was. */
+  'run-closed': { state: RunState; summary: string; childHashes: Record<string, string>; lost?: true };
 }
 
 export type EventKind = keyof EventData;

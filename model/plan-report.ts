@@ -14,6 +14,7 @@ import { everyServer, planView, type HoldView, type PlanView } from './plan-view
 import { stepCosts, type StepCost } from './plan-view/step-costs';
 import type { PastPlan } from './plan-view/past-plan';
 import type { Headline, Tone } from './report';
+import { lostOf } from './report-headline';
 import type { DecisionView, ParkingView, RefusalView } from './run-view';
 import { toldViews, type Told, type ToldView } from './told';
 import { isClosedRun, provingStep, type ProcedureDeclaration, type RunState } from './steps';
@@ -178,6 +179,7 @@ function headlineOf(view: PlanView, exceptions: readonly PlanException[]): Headl
     }
     case 'aborted':
     case 'failed': {
+      if (view.lost) return lostOf(view);
       const because = undoBecause === null ? '' : ` Reason: ${undoBecause}`;
       const left = exceptions.filter(({ kind }) => kind === 'not-undone').length;
       const undone = left === 0 ? 'What it had done was undone.' : `The undo of ${count(left, 'step')} was skipped.`;

@@ -15,7 +15,7 @@ export function headlineOf(run: RunView, exceptions: readonly ReportException[])
     case 'aborted':
       return undoneOf(run, exceptions, 'Aborted');
     case 'failed':
-      return undoneOf(run, exceptions, 'Failed');
+      return run.lost ? lostOf(run) : undoneOf(run, exceptions, 'Failed');
     case 'stuck':
       return open(run, 'Stuck: waits for a decision', 'bad');
     case 'waiting':
@@ -101,6 +101,12 @@ function undoneOf(run: RunView, exceptions: readonly ReportException[], title: s
   const aim = run.order.mode === 'rehearsal' ? 'rehearsed to the end' : 'recovered';
   const sentence = `${run.order.server.name} was not ${aim}. ${outcome}${because}`;
   return { tone: 'bad', title: left.length === 0 ? `${title} and undone` : `${title}, not wholly undone`, sentence };
+}
+
+/** Of a run or plan whose record a person closed: nobody knows how far it came after the last that stands in it. */
+export function lostOf({ summary }: Pick<RunView, 'summary'>): Headline {
+  const left = 'Nothing was undone: what it had made is where it was, and somebody has to look at it.';
+  return { tone: 'bad', title: 'Lost, and closed by a person', sentence: `${left} ${summary ?? ''}`.trimEnd() };
 }
 
 function open(run: RunView, title: string, tone: Headline['tone']): Headline {

@@ -140,6 +140,8 @@ export interface RunView {
   /** The step that waits for people, else the one that runs or is being undone; null when none does. */
   readonly currentStep: string | null;
   readonly summary: string | null;
+  /** Nothing ran it any more and a person closed its record: what it had made was not undone. */
+  readonly lost: boolean;
   readonly undoBecause: string | null;
   readonly openedAt: string;
   readonly closedAt: string | null;
@@ -197,6 +199,7 @@ export function runBase(
     state: stateOf(fold, steps),
     currentStep: currentStepOf(steps),
     summary: fold.closed?.data.summary ?? null,
+    lost: fold.closed?.data.lost === true,
     undoBecause: fold.undoBecause,
     openedAt: events[0]!.at,
     closedAt: fold.closed?.at ?? null,

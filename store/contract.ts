@@ -63,9 +63,21 @@ export interface Batch {
   readonly events: readonly RunEvent[];
 }
 
+/** Who ends a record, when (UTC), and what stands in it then. */
+export interface Closing {
+  readonly by: Provenance;
+  readonly at: string;
+  readonly summary: string;
+}
+
 export interface Journal {
   /** Idempotent by (run, flush); numbers the rows; updates the run's row in the same transaction. */
   append(batch: Batch): Promise<{ lastSequence: number; lastHash: string }>;
+  /**
+   * Ends the record of a run that no workflow will end, as failed; a plan's carries the hashes of its runs, so they go first.
+   * @returns false: it was closed already, or there is none. Appending to it is refused from then on.
+   */
+  close(runId: string, closing: Closing): Promise<boolean>;
   /** Rows after a sequence number, oldest first. */
   rows(runId: string, after?: number, limit?: number): Promise<JournalRow[]>;
   /** One row into the installation's own chain: what was refused at the door. */

@@ -5,14 +5,14 @@ import { PermanentError } from '../model/errors';
 import { canonicalJson, sha256Hex, storableText } from '../record/canonical';
 import { ledgerRow } from '../record/ledger';
 import { chainRows, type ChainHead, type ChainId, type JournalRow } from '../record/row';
-import type { Batch, Journal } from './contract';
+import type { Batch, Closing, Journal } from './contract';
 import { select, type Database, type Scope } from './database';
 import { insertJournalRows, insertLedgerRow, readJournalRows } from './journal-rows';
 import { projectRehearsalInto } from './rehearsal-rows';
 import { putNotices } from './notices';
 import { keepTimes } from './run-times';
 import { projectParkingsInto } from './parkings';
-import { projectInto } from './runs';
+import { openRun, projectInto } from './runs';
 
 /** The chain of what was refused at the door, and of acts outside any run; `Journal.rows` reads it under this name. */
 export const installationChain = 'installation';
@@ -23,6 +23,10 @@ export function createJournal(database: Database, scope: Scope): Journal {
   return {
     append: (batch) =>
       database.transaction(`the journal of run ${batch.runId} could not be written`, (trx) => append(trx, batch)),
+    close: (runId, closing) =>
+      database.transaction(`the journal of run ${runId} could not be closed`, (trx) =>
+        close(trx, { ...scope, runId: storableText(runId) }, closing),
+      ),
     rows: (runId, after = 0, limit = 1000) =>
       database.query(`the journal of run ${runId} could not be read`, (db) =>
         readJournalRows(db, { ...scope, runId }, after, limit),
@@ -54,12 +58,49 @@ async function append(trx: Knex, batch: Batch): Promise<{ lastSequence: number; 
      values (?, ?, ?, ?, ?, ?, ?)`,
     [chain.tenantId, chain.coreId, chain.runId, batch.flush, contentSha256, last.sequence, last.hash],
   );
-  const run = await projectInto(trx, chain, batch.parentRunId, batch.events);
-  await keepTimes(trx, chain, batch.events);
-  await projectParkingsInto(trx, chain, batch.parentRunId, run, batch.events);
-  await putNotices(trx, chain, batch.parentRunId, batch.events);
-  await projectRehearsalInto(trx, chain, batch.parentRunId, batch.events);
+  await project(trx, chain, batch.parentRunId, batch.events);
   return { lastSequence: last.sequence, lastHash: last.hash };
+}
+
+/** Everything that is computed from the events. */
+async function project(
+  trx: Knex,
+  chain: ChainId,
+  parentRunId: string | null,
+  events: readonly RunEvent[],
+): Promise<void> {
+  const run = await projectInto(trx, chain, parentRunId, events);
+  await keepTimes(trx, chain, events);
+  await projectParkingsInto(trx, chain, parentRunId, run, events);
+  await putNotices(trx, chain, parentRunId, events);
+  await projectRehearsalInto(trx, chain, parentRunId, events);
+}
+
+async function close(trx: Knex, chain: ChainId, { by, at, summary }: Closing): Promise<boolean> {
+  const head = await lockChain(trx, chain);
+  const run = await openRun(trx, chain);
+  if (run === undefined) return false;
+  const [last] = await readJournalRows(trx, chain, head.sequence - 1, 1);
+  const event: RunEvent = {
+    kind: 'run-closed',
+    // As in a workflow: never before the event before it, however clocks differ.
+    at: last !== undefined && last.at > at ? last.at : at,
+    ...{ by, step: null, item: null, attempt: null },
+    data: { state: 'failed', summary, childHashes: await childHashes(trx, chain), lost: true },
+  };
+  await extendFrom(trx, chain, head, run.parentRunId, [event]);
+  await project(trx, chain, run.parentRunId, [event]);
+  return true;
+}
+
+async function childHashes(trx: Knex, { tenantId, coreId, runId }: ChainId): Promise<Record<string, string>> {
+  const rows = await select<{ runId: string; hash: string }>(
+    trx,
+    `select run_id as "runId", last_hash as hash from muster.runs join muster.chains using (tenant_id, core_id, run_id)
+     where tenant_id = ? and core_id = ? and parent_run_id = ? order by run_id`,
+    [tenantId, coreId, runId],
+  );
+  return Object.fromEntries(rows.map(({ runId: child, hash }) => [child, hash]));
 }
 
 function chainOf(batch: Batch): ChainId {

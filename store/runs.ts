@@ -1,6 +1,7 @@
 /** One row per run: written with the journal's batches, listed newest first. */
 import type { Knex } from 'knex';
 import { z } from 'zod';
+import { PermanentError } from '../model/errors';
 import type { RunEvent } from '../model/events';
 import type { ChildRun } from '../model/plan-view/child-run';
 import { nextFacts, type RunFacts } from '../model/run-facts';
@@ -133,6 +134,26 @@ async function below(db: Knex, scope: Scope, runId: string): Promise<ChildRun[]>
   return rows.map(({ facts, ...row }) => ({ ...row, facts: facts === null ? null : (JSON.parse(facts) as RunFacts) }));
 }
 
+function isOver(runId: string, { state, closedAt }: RunProjection): PermanentError {
+  return new PermanentError({
+    what: `the record of run ${runId} is closed, and its workflow goes on writing`,
+    found: `it was closed as ${state} at ${closedAt}`,
+    needed: 'a run that is open',
+    remedy: 'Temporal has it again though it was lost: end its workflow there, and look at what it has made.',
+  });
+}
+
+/** Which plan an open run belongs to; undefined: there is no such run, or it is closed. Called under the chain's lock. */
+export async function openRun(trx: Knex, chain: ChainId): Promise<{ parentRunId: string | null } | undefined> {
+  const [row] = await select<{ parentRunId: string | null }>(
+    trx,
+    `select parent_run_id as "parentRunId" from muster.runs
+     where tenant_id = ? and core_id = ? and run_id = ? and closed_at is null`,
+    [chain.tenantId, chain.coreId, chain.runId],
+  );
+  return row;
+}
+
 /** Brings the run's row up to a batch; called under the chain's lock, in its transaction. Returns the run as it is then. */
 export async function projectInto(
   trx: Knex,
@@ -147,6 +168,7 @@ export async function projectInto(
     id,
   );
   const before = stored === undefined ? undefined : (JSON.parse(stored.projection) as RunProjection);
+  if (before !== undefined && before.closedAt !== null) throw isOver(chain.runId, before);
   const factsBefore = stored?.facts == null ? undefined : (JSON.parse(stored.facts) as RunFacts);
   const after = projectRun(before, events);
   const facts = events.reduce(nextFacts, factsBefore);

@@ -101,7 +101,9 @@ async function fromLive(
   events: readonly RunEvent[],
   unflushed: number,
 ): Promise<RunReading> {
-  const notice = unflushed > 100 ? `${unflushed} events wait for Postgres to be recorded` : null;
+  const ended = !execution.running && !events.some(({ kind }) => kind === 'run-closed');
+  const late = unflushed > 100 ? `${unflushed} events wait for Postgres to be recorded` : null;
+  const notice = ended ? noticeOf(execution, undefined) : late;
   return shown(deps, { runId, events, source: 'live', notice, headHash: null, execution });
 }
 
@@ -166,7 +168,7 @@ function noticeOf(execution: Execution | undefined, temporalError: unknown): str
   if (temporalError !== undefined) return 'Temporal does not answer; this is what the journal has.';
   if (execution?.running)
     return 'No worker answers for this run; this is what the journal has. It goes on when a worker is back.';
-  return 'Temporal no longer runs this; the journal has no end of it. It was ended outside Muster.';
+  return 'Temporal no longer runs this; the journal has no end of it. It was lost, or ended outside Muster: look at what it has made, then close its record (`muster close`).';
 }
 
 function unavailable(runId: string, cause: unknown, execution: Execution | undefined): Problem {

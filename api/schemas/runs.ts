@@ -179,6 +179,16 @@ export const actSchema = z
   .openapi('Act');
 export type ActDocument = z.infer<typeof actSchema>;
 
+export const closedRunsSchema = z
+  .object({
+    runId: z.string(),
+    closed: z
+      .array(z.object({ runId: z.string(), serverName: z.string() }))
+      .openapi({ description: 'It, and of a plan the runs below it that were open: the last that was started first' }),
+  })
+  .openapi('ClosedRuns');
+export type ClosedRuns = z.infer<typeof closedRunsSchema>;
+
 const timeLeftSchema = z
   .object({
     until: z

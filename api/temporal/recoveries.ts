@@ -47,6 +47,8 @@ export interface RecoveryCalls {
   untilClosed(execution: Execution, atMostMs: number): Promise<boolean>;
   /** The newest execution of that mode (default: recovery) for the server, running or closed. */
   latestRecovery(tenantId: string, serverId: string, mode?: Mode): Promise<Execution | undefined>;
+  /** Whether the newest execution of this workflow id is this run, and is not closed. */
+  runs(workflowId: string, runId: string): Promise<boolean>;
   /** The execution of a run; `serverId` where it is known saves a search. */
   findRecovery(tenantId: string, runId: string, serverId?: string): Promise<Execution | undefined>;
 }
@@ -149,6 +151,11 @@ export function recoveryCalls(context: TemporalContext): RecoveryCalls {
 
     latestRecovery: (tenantId, serverId, mode = 'recovery') =>
       describe((mode === 'recovery' ? recoveryWorkflowId : rehearsalWorkflowId)(tenantId, serverId)),
+
+    async runs(workflowId, runId) {
+      const latest = await describe(workflowId);
+      return latest?.running === true && latest.memo.runId === runId;
+    },
 
     async findRecovery(tenantId, runId, serverId) {
       const place = known.get(runId);

@@ -1,7 +1,7 @@
 /** What a person answers to a run that waits: retry, skip, provide, approve, commit, roll back; and abort. */
 import type { Command } from 'commander';
 import { v7 as uuidv7 } from 'uuid';
-import type { DecisionInput } from '../../api/schemas/runs';
+import type { ClosedRuns, DecisionInput } from '../../api/schemas/runs';
 import type { DecisionView } from '../../model/run-view';
 import type { DecisionKind } from '../../model/steps';
 import { action, requireReason, type Context } from '../context';
@@ -61,6 +61,12 @@ export function decisionCommands(program: Command): void {
     .option('--reason <text>', 'why; stands in the record (needed)')
     .option('--request-id <id>', 'sent again under the same id it is the same act (default: a new one)')
     .action(action(abort));
+  program
+    .command('close')
+    .description('close the record of a run that Temporal has lost; nothing is undone')
+    .argument('<run>', 'run id, a part of it, or "last"')
+    .option('--reason <text>', 'why, and what became of what it made; stands in the record (needed)')
+    .action(action(close));
 }
 
 /** A claim explains itself. */
@@ -126,6 +132,16 @@ async function abort(context: Context, options: DecideOptions, run: string): Pro
   const reason = requireReason(options.reason, 'you abort this run');
   const runId = await findRunId(context.client, run);
   await act(context, `/runs/${runId}/abort`, { reason }, options.requestId);
+}
+
+async function close({ client, out }: Context, options: { readonly reason?: string }, run: string): Promise<void> {
+  const reason = requireReason(options.reason, 'you close this run');
+  const runId = await findRunId(client, run);
+  const { body: answer } = await client.call<ClosedRuns>('POST', `/runs/${runId}/close`, { body: { reason } });
+  if (out.json) return out.document(answer);
+  for (const one of answer.closed) out.line(`Closed: ${one.serverName}, run ${one.runId}`);
+  out.line('Nothing was undone: what was made is where it was. Look at the site, and');
+  out.line('remove what nobody needs; after a rehearsal `muster rehearsal clean-up` does.');
 }
 
 /** Sends an act and says what became of it. */

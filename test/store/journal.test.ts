@@ -1,7 +1,7 @@
 import { Client } from 'pg';
 import { verifyChain } from '../../record/chain';
 import { createJournalActivities } from '../../activities/journal';
-import { batch, closed, event, newRunId, noted, opened } from './run-events';
+import { anna, at, batch, closed, event, newRunId, noted, opened } from './run-events';
 import { withStore } from './store';
 
 test('rows are numbered from 1 without holes over several flushes, and their chain verifies', () =>
@@ -54,6 +54,27 @@ test('a flush that comes again with other events is refused, not lost', () =>
       message: expect.stringContaining('flush 1'),
     });
     expect(await store.journal.rows(runId)).toHaveLength(1);
+  }));
+
+test('a closed record takes nothing more; what it has taken is answered as before, and closing it twice changes nothing', () =>
+  withStore(async (store) => {
+    const runId = newRunId();
+    const first = batch(runId, 1, [opened(runId), { ...noted('late'), at: at(60) }]);
+    const head = await store.journal.append(first);
+    const closing = { by: anna, at: at(30), summary: 'Temporal has lost it' };
+    const both = await Promise.all([store.journal.close(runId, closing), store.journal.close(runId, closing)]);
+    expect(both.sort()).toEqual([false, true]);
+    expect(await store.journal.close(newRunId(), closing)).toBe(false);
+    expect(await store.journal.append(first)).toEqual(head);
+    await expect(store.journal.append(batch(runId, 2, [noted('I am back')]))).rejects.toMatchObject({
+      name: 'PermanentError',
+      message: expect.stringMatching(/closed, and its workflow goes on.*end its workflow/s),
+    });
+    const rows = await store.journal.rows(runId);
+    expect(verifyChain(rows)).toMatchObject({ ok: true, rows: 3 });
+    // Never before what stands before it.
+    expect(rows[2]).toMatchObject({ kind: 'run-closed', at: at(60), actorName: 'Anna' });
+    expect(await store.runs.get(runId)).toMatchObject({ state: 'failed', closedAt: at(60) });
   }));
 
 test('NUL, lone surrogates and emoji in bodies and columns are stored and verify', () =>

@@ -1,0 +1,79 @@
+/**
+ * Ending the record of a run that no workflow will end: Temporal has lost it, or somebody ended it there. Otherwise it would stand
+ * in every list for good, as what waits for people and as what holds its server.
+ */
+import { fewAtOnce } from '../../model/few-at-once';
+import type { Provenance } from '../../model/order';
+import type { ChildRun } from '../../model/plan-view/child-run';
+import type { RunRow } from '../../store/contract';
+import { cleanUpWorkflowId, lockOf } from '../../workflows/messages';
+import type { ApiDeps } from '../deps';
+import { notFound, Problem } from '../problems';
+import type { Refusals } from '../refusals';
+import type { ClosedRuns } from '../schemas/runs';
+import { within } from '../within';
+
+interface Closing {
+  readonly deps: ApiDeps;
+  readonly refusals: Refusals;
+  readonly by: Provenance;
+  readonly reason: string;
+}
+
+type Lost = Pick<RunRow | ChildRun, 'runId' | 'procedure' | 'serverName' | 'closedAt'>;
+
+/** Questions to Temporal and Postgres that are open together. */
+const atOnce = 20;
+const mostNamed = 5;
+
+/**
+ * Of a plan all runs below it, too, the last that was started first, so that the plan's record can name how each ended.
+ *
+ * @throws Problem `not-found`; `refused` for a run that is closed, and for one that Temporal still runs, or of which it runs a part;
+ * `part-unavailable` where Temporal or Postgres does not answer: nothing is closed then.
+ */
+export async function closeRun({ deps, refusals, by, reason }: Closing, runId: string): Promise<ClosedRuns> {
+  const { store, config } = deps;
+  const row = await within(config.storeDeadlineMs, store.runs.get(runId));
+  if (row === undefined) throw notFound('run', runId);
+  if (row.closedAt !== null) throw isClosed(row);
+  const below = row.procedure === 'plan' ? await within(config.storeDeadlineMs, store.runs.below(runId)) : [];
+  const open = [row, ...below].filter(({ closedAt }) => closedAt === null);
+  await refuseWhileRunning(deps, open).catch((error: unknown) => {
+    if (error instanceof Problem && error.kind === 'refused') refusals.note(`close of run ${runId}`, error.message, by);
+    throw error;
+  });
+  const closed: Lost[] = [];
+  for (const run of open.reverse()) {
+    const summary = `Temporal did not run it any more; ${by.actor.name} closed its record: ${reason}`;
+    const closing = { by, at: deps.clock().toISOString(), summary };
+    if (await within(config.storeDeadlineMs, store.journal.close(run.runId, closing))) closed.push(run);
+  }
+  if (closed.length === 0) throw isClosed({ runId, state: 'failed' });
+  return { runId, closed: closed.map((run) => ({ runId: run.runId, serverName: run.serverName })) };
+}
+
+const isClosed = ({ runId, state }: Pick<RunRow, 'runId' | 'state'>): Problem =>
+  new Problem('refused', `Run ${runId} is closed: it ended as ${state}`, { refusal: 'Closed', runId });
+
+async function refuseWhileRunning(deps: ApiDeps, runs: readonly Lost[]): Promise<void> {
+  const running = await fewAtOnce(runs, atOnce, async (run) => ((await isRunning(deps, run)) ? [run] : []));
+  const still = running.flat();
+  if (still.length === 0) return;
+  const named = still.slice(0, mostNamed).map(({ runId, serverName }) => `${serverName} (\`muster abort ${runId}\`)`);
+  const more = still.length > mostNamed ? ` and ${still.length - mostNamed} more` : '';
+  throw new Problem(
+    'refused',
+    `Temporal still runs ${named.join(', ')}${more}: nothing is lost. Abort what is not wanted any more; it undoes what it did`,
+    { refusal: 'Running', runId: still[0]!.runId },
+  );
+}
+
+/** By the workflow id, which Temporal answers at once and truly; its lists follow later. */
+async function isRunning({ store, temporal, config }: ApiDeps, { runId, procedure }: Lost): Promise<boolean> {
+  if (procedure === 'plan') return (await temporal.findPlan(config.tenantId, runId))?.running === true;
+  const order = await within(config.storeDeadlineMs, store.order(runId));
+  if (order === undefined) return false;
+  const { tenantId, cleansUp } = order;
+  return temporal.runs(cleansUp === undefined ? lockOf(order) : cleanUpWorkflowId(tenantId, cleansUp), runId);
+}
