@@ -67,17 +67,27 @@ function ofServer({ name, stage, runId, skipped, skips }: ServerOfPlanView, look
   const all = { what: name, within: looked.within };
   if (stage === 'skipped')
     return [{ ...all, kind: 'skipped', reason: skip?.reason ?? 'Its own record says why.', ...by }];
-  if (stage === 'failed') {
-    const reason = 'It was stuck for as long as the runbook gives it, and was undone.';
-    return [{ ...all, kind: 'failed', reason, ...by }];
+  const left = skips.filter(({ undo }) => undo);
+  const notUndone = left.map(({ step, item, reason, ...whoWhen }): PlanException => {
+    const place = item === null ? step : `${step}/${item}`;
+    return { ...all, kind: 'not-undone', reason: `${place}: ${reason}`, by: whoWhen.by, at: whoWhen.at, runId };
+  });
+  if (stage === 'failed' || stage === 'aborted') {
+    const failed = 'It was stuck for as long as the runbook gives it, and was undone.';
+    const reason = stage === 'failed' ? failed : 'Its own run was aborted.';
+    return [{ ...all, kind: 'failed', reason, ...by }, ...notUndone];
   }
-  const steps = [...new Set([...skipped, ...skips.map(({ step }) => step)])];
+  const forward = skips.filter(({ undo }) => !undo);
+  // A step whose undo was skipped reads as skipped in its own run, too.
+  const own = skipped.filter((step) => !left.some((one) => one.step === step));
+  const steps = [...new Set([...own, ...forward.map(({ step }) => step)])];
   if (steps.length > 0) {
-    const last = skips.at(-1);
-    const reason = `Skipped in its own run: ${steps.map((step) => stepWords(step, skips)).join(', ')}.`;
-    return [{ ...all, kind: 'step-skipped', reason, by: last?.by ?? null, at: last?.at ?? null, runId }];
+    const last = forward.at(-1);
+    const reason = `Skipped in its own run: ${steps.map((step) => stepWords(step, forward)).join(', ')}.`;
+    const skippedSteps = { ...all, reason, by: last?.by ?? null, at: last?.at ?? null, runId };
+    return [{ ...skippedSteps, kind: 'step-skipped' }, ...notUndone];
   }
-  if (stage !== 'succeeded-with-exceptions') return [];
+  if (stage !== 'succeeded-with-exceptions') return notUndone;
   return [
     { ...all, kind: 'step-skipped', reason: 'Its own record says what was not done, or ended with a warning.', ...by },
   ];
@@ -85,10 +95,7 @@ function ofServer({ name, stage, runId, skipped, skips }: ServerOfPlanView, look
 
 function stepWords(step: string, skips: readonly Skip[]): string {
   const of = skips.filter((one) => one.step === step);
-  const words = of.map(({ item, undo, reason }) => {
-    const place = [...(undo ? ['its undo'] : []), ...(item === null ? [] : [item])].join(' ');
-    return place === '' ? reason : `${place}: ${reason}`;
-  });
+  const words = of.map(({ item, reason }) => (item === null ? reason : `${item}: ${reason}`));
   return words.length === 0 ? step : `${step} (${words.join('; ')})`;
 }
 

@@ -42,6 +42,8 @@ export interface RunProjection {
   readonly sites?: readonly string[];
   readonly runbooks?: readonly string[];
   readonly tier?: number;
+  /** Present: a person closed its record, because nothing ran it any more. */
+  readonly lost?: true;
 }
 
 /** Folds events into the projection; undefined until the run's first event, `run-opened`, was seen. */
@@ -107,7 +109,8 @@ function fresh(
 
 function closed(previous: RunProjection, event: Extract<RunEvent, { kind: 'run-closed' }>): RunProjection {
   const over = { open: [], undoing: false, held: false, holds: [], running: 0, currentStep: null, stuckSince: null };
-  return { ...previous, ...over, state: event.data.state, closedAt: event.at };
+  const lost = event.data.lost === true ? { lost: true as const } : {};
+  return { ...previous, ...over, ...lost, state: event.data.state, closedAt: event.at };
 }
 
 function change(run: RunProjection, event: RunEvent): RunProjection {

@@ -168,7 +168,7 @@ export async function projectInto(
     id,
   );
   const before = stored === undefined ? undefined : (JSON.parse(stored.projection) as RunProjection);
-  if (before !== undefined && before.closedAt !== null) throw isOver(chain.runId, before);
+  if (before?.lost === true) throw isOver(chain.runId, before);
   const factsBefore = stored?.facts == null ? undefined : (JSON.parse(stored.facts) as RunFacts);
   const after = projectRun(before, events);
   const facts = events.reduce(nextFacts, factsBefore);

@@ -22,13 +22,13 @@ import {
   verdictSignal,
   workflowQueue,
   type ChildWaits,
-  type Shown,
   type Verdict,
   type WaitingChild,
 } from './messages';
 import { aborted, endedBadly, failed, occupied, recorded } from './plan-failures';
+import { type Child, type ChildStanding, type Finished, type Recovered } from './plan-child';
 import type { ChildOrder } from './plan-orders';
-import type { RunOutcome } from './runner/conduct';
+import type { LeftBehind, RunOutcome } from './runner/conduct';
 import type { GaveUp } from './runner/run';
 import { Turns } from './turns';
 import { Wake } from './wake';
@@ -36,40 +36,6 @@ import { Wake } from './wake';
 /** Commands of one workflow task travel in one message of at most 4 MB; an order is some kilobytes. */
 const startsAtOnce = 100;
 const signalsAtOnce = 500;
-
-interface Child extends Pick<ChildOrder, 'id' | 'name' | 'runId' | 'workflowId'> {
-  proven: boolean;
-  /** How well; null: not proven, or told by an earlier version. */
-  shown: Shown | null;
-  /** Null while it runs. */
-  outcome: RunOutcome | null;
-  /** What of it waits for people. */
-  waits: ChildWaits | null;
-  /** Resolves when it is proven or over; and when it is over. No condition for each: all are asked after every event. */
-  readonly provenOrOver: Wake;
-  readonly over: Wake;
-  /** The next time that something of it begins to wait for people. */
-  nextWait: Wake;
-}
-
-export interface Recovered {
-  readonly runId: string;
-  readonly state: RunOutcome['state'] | 'proven';
-}
-
-/** How far the latest run of a server or an included runbook is. */
-export interface ChildStanding extends Pick<Child, 'proven' | 'shown'> {
-  /** null: it runs. */
-  readonly state: RunOutcome['state'] | null;
-}
-
-/** Names of the servers and included runbooks whose runs did not end well, or in which something was skipped. */
-export interface Finished {
-  readonly failed: readonly string[];
-  readonly withExceptions: readonly string[];
-}
-
-export const isException = ({ failed, withExceptions }: Finished): boolean => failed.length + withExceptions.length > 0;
 
 export class ChildRuns {
   /** The latest run of each. */
@@ -153,11 +119,18 @@ export class ChildRuns {
   /** One attempt: a run of its own, until it is proven. What is optional may fail; that is a result, too. */
   async recover(child: ChildOrder): Promise<Outcome<Recovered>> {
     const startedMs = Date.now();
-    const run = await this.start(child);
+    const run = this.stillOpen(child.id) ?? (await this.start(child));
     await Promise.race([run.provenOrOver.promise, CancellationScope.current().cancelRequested]);
     const state = run.outcome?.state ?? 'proven';
     if (run.outcome !== null && !(state === 'failed' && child.isOptional)) throw this.ended(child, run.outcome);
     return recorded({ runId: run.runId, state }, run.workflowId, startedMs);
+  }
+
+  /** A plan that goes back to a step behind it waits for the run that it has: a second one of the same server could never begin. */
+  private stillOpen(id: NodeId): Child | null {
+    const child = this.latest.get(id);
+    if (child === undefined || child.outcome !== null || !patched(`goes-on-with-${child.runId}`)) return null;
+    return child;
   }
 
   /** What cannot be gone without has ended. Where it gave up, people have been waited for: nobody is asked a second time. */
@@ -197,11 +170,11 @@ export class ChildRuns {
     return startsHeld === undefined ? {} : { startsHeld };
   }
 
-  /** Tells the run to undo, and waits until it has. */
-  async undo(id: NodeId): Promise<Outcome<void>> {
+  /** Tells the run to undo, and waits until it has; says what it left by decision. */
+  async undo(id: NodeId): Promise<Outcome<LeftBehind>> {
     const startedMs = Date.now();
     const child = this.latest.get(id);
-    if (child === undefined) return recorded(undefined, id, startedMs);
+    if (child === undefined) return recorded({ left: [] }, id, startedMs);
     await this.tell(child, 'roll-back', 'The plan that it belongs to is undone.');
     await child.over.promise;
     // A rehearsal that ended well has cleaned up: there is nothing of it to undo.
@@ -211,7 +184,7 @@ export class ChildRuns {
         'Shut its machines down by hand if they must go, then skip this undo with that reason.',
       );
     }
-    return recorded(undefined, child.workflowId, startedMs);
+    return recorded({ left: child.outcome!.left ?? [] }, child.workflowId, startedMs);
   }
 
   /** Tells all that are open, and waits until they are over. */
@@ -224,7 +197,10 @@ export class ChildRuns {
     await CancellationScope.nonCancellable(() => Promise.all(open.map((child) => this.tell(child, verdict, reason))));
     const over = Promise.all(open.map((child) => child.over.promise));
     await Promise.race([over, aborted(scope, over)]);
-    const failed = open.filter(({ outcome }) => !outcome!.state.startsWith('succeeded')).map(({ name }) => name);
+    // Also one that was proven and was ended by itself before the plan was.
+    const failed = [...this.latest.values()]
+      .filter(({ outcome }) => outcome?.state.startsWith('succeeded') === false)
+      .map(({ name }) => name);
     const withExceptions = [...this.latest.values()]
       .filter(({ outcome }) => outcome?.state === 'succeeded-with-exceptions')
       .map(({ name }) => name);

@@ -1,9 +1,10 @@
 /** How a plan becomes final: by a decision, or by itself after the time that its runbook gives, unless people decide before. */
-import { condition } from '@temporalio/workflow';
+import { condition, patched } from '@temporalio/workflow';
 import { formatDuration } from '../model/durations';
 import type { PlanOrder } from '../model/plan';
 import type { CommitPolicy } from '../model/runbook/runbook';
-import { isException, type ChildRuns } from './plan-children';
+import { isException } from './plan-child';
+import type { ChildRuns } from './plan-children';
 import { provenWords } from './plan-standing';
 import type { DecisionRequest } from './messages';
 import type { Run } from './runner/run';
@@ -34,14 +35,26 @@ function policyWords(policy: CommitPolicy): string {
   return ` Without a decision within ${formatDuration(policy.afterMs)} ${act} by itself, as the runbook says.`;
 }
 
-/** The runbook's own decision, recorded as the plan's; people's come first, also a half one of two pairs of eyes. */
+/**
+ * The runbook's own decision, recorded as the plan's. People's come first, also the half of another one that waits for a second pair of
+ * eyes, or is just being looked up: then the clock waits until that is decided or taken back.
+ */
 async function decideInTime(
   run: Run<PlanOrder>,
   { act, afterMs }: Extract<CommitPolicy, { kind: 'automatic' }>,
 ): Promise<void> {
   const open = () => run.parkings.list().find(({ step, kind }) => step === 'commit' && kind === 'gate');
   await condition(() => open() !== undefined || run.interrupt !== null);
-  if (await condition(() => open() === undefined || run.interrupt !== null, afterMs)) return;
+  const isOver = () => open() === undefined || run.interrupt !== null;
+  if (await condition(isOver, afterMs)) return;
+  const isHalf = () => {
+    const half = open()?.half ?? null;
+    return run.halfAbort !== null || (half !== null && (half.decision !== act || half.checking === true));
+  };
+  if (isHalf() && patched('half-decisions-come-first')) {
+    await condition(() => isOver() || !isHalf());
+    if (isOver()) return;
+  }
   const { epoch } = open()!;
   const reason = `Nobody decided within ${formatDuration(afterMs)}; the runbook says "${act}".`;
   const request: DecisionRequest = {

@@ -9,7 +9,8 @@ import { isScriptItem } from '../model/runbook/script-places';
 import { readProof, rungsNotShown } from '../model/results';
 import { provingStep } from '../model/steps';
 import type { Shown } from './messages';
-import type { ChildRuns, ChildStanding, Recovered } from './plan-children';
+import type { ChildStanding, Recovered } from './plan-child';
+import type { ChildRuns } from './plan-children';
 import type { Remembered, Run } from './runner/run';
 
 /** Of a server's run: names stand with the plan, which prefixes what comes from an included one. */

@@ -8,7 +8,8 @@
 import { patched } from '@temporalio/workflow';
 import { planHeader, withoutServersOfParts, type PlanHeader, type PlanOrder } from '../model/plan';
 import type { PlanNode } from '../model/runbook/graph';
-import { ChildRuns, type Recovered } from './plan-children';
+import type { Recovered } from './plan-child';
+import { ChildRuns } from './plan-children';
 import { commitPlan } from './plan-commit';
 import { HeldPlaces } from './plan-holds';
 import { orderOfPart, orderOfServer, type ChildOrder } from './plan-orders';

@@ -50,10 +50,10 @@ export const keepBytesFor = (forms: readonly Buffer[]): number =>
 /** Null: it printed nothing. `isCut`: others cut it off, where a secret may have begun. */
 export function shownOutput({ head, tail, totalBytes }: Kept, forms: readonly Buffer[], isCut = false): string | null {
   if (totalBytes === 0) return null;
-  if (tail === null && head.length <= 2 * shownBytes) return text(masked(head, forms, 0, head.length, isCut));
-  const all =
-    tail === null ? [head, head] : totalBytes <= head.length + tail.length ? joined(head, tail) : [head, tail];
-  const [first, last] = all as [Buffer, Buffer];
+  const whole = tail === null ? head : totalBytes <= head.length + tail.length ? Buffer.concat([head, tail]) : null;
+  if (whole !== null && whole.length <= 2 * shownBytes) return text(masked(whole, forms, 0, whole.length, isCut));
+  // Where nothing was lost between them a secret may lie across.
+  const [first, last] = whole === null ? [head, tail!] : [whole, whole];
   const from = Math.max(0, last.length - shownBytes);
   const left = totalBytes - 2 * shownBytes;
   return [
@@ -61,12 +61,6 @@ export function shownOutput({ head, tail, totalBytes }: Kept, forms: readonly Bu
     `\n[… ${left} bytes left out …]\n`,
     text(masked(last, forms, from, last.length, isCut)),
   ].join('');
-}
-
-/** Nothing was lost between them: a secret may lie across. */
-function joined(head: Buffer, tail: Buffer): [Buffer, Buffer] {
-  const whole = Buffer.concat([head, tail]);
-  return [whole, whole];
 }
 
 const text = (bytes: Buffer): string => printableLines(bytes.toString('utf8'));

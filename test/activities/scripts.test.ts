@@ -186,6 +186,12 @@ sys.exit(1)
   }
 });
 
+test.each([32 * 1024 + 1, 40 * 1024, 64 * 1024])('output of %i bytes is kept whole, once', async (bytes) => {
+  await program('one', `#!/bin/sh\nhead -c ${bytes} /dev/zero | tr '\\0' a\n`);
+  await run(script({}));
+  expect(kept['script-tell-out.txt']).toBe('a'.repeat(bytes));
+});
+
 test('of endless output beginning and end are kept, and no secret is cut in two', async () => {
   await writeFile(join(folder, 'secrets', 'key'), 'SECRET0123456789', { mode: 0o600 });
   await program('one', '#!/bin/sh\nyes "$KEY" | head -c 2999991\n');

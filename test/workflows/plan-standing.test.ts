@@ -1,6 +1,7 @@
 /** What those who approve, try out or commit a plan read of it. */
 import type { RunOutcome } from '../../workflows/runner/conduct';
-import type { ChildRuns, ChildStanding } from '../../workflows/plan-children';
+import type { ChildStanding } from '../../workflows/plan-child';
+import type { ChildRuns } from '../../workflows/plan-children';
 import { provenWords, shownOfServer, standingOf, succeededWords } from '../../workflows/plan-standing';
 import type { Shown } from '../../workflows/messages';
 import type { Remembered, Run } from '../../workflows/runner/run';

@@ -193,7 +193,7 @@ async function waitForPeople<O extends RunOrder>(
   const step = run.declaredAt(place);
   const epoch = run.parkings.nextEpoch();
   const since = new Date();
-  const giveUpMs = patience(run, place, epoch, question);
+  let giveUpMs = patience(run, place, epoch, question);
   const { kind, undo, cause, remedy, allowed } = question;
   const parked = run.parkings.add({
     epoch,
@@ -209,6 +209,11 @@ async function waitForPeople<O extends RunOrder>(
     const waitedMs = (): number => Date.now() - since.getTime();
     for (let waitMs = run.order.reminderMs; ; waitMs = laterReminder(waitMs)) {
       if (await condition(answered, Math.max(1, Math.min(waitMs, giveUpMs - waitedMs())))) break;
+      if (waitedMs() >= giveUpMs && run.irrevocable && patched(`final-at-${epoch}`)) {
+        // What is final cannot be taken back: people have to come.
+        giveUpMs = Infinity;
+        continue;
+      }
       if (waitedMs() >= giveUpMs) {
         if (undo) return answerByItself(run, parked, giveUpMs);
         run.giveUp(place, epoch, giveUpMs, kind === 'stuck' ? cause : `nobody answered: ${cause}`);

@@ -10,7 +10,7 @@ import type { CorrectableInput, Provenance, RecoveryOrder } from '../../model/or
 import type { ProcedureDeclaration, RunState } from '../../model/steps';
 import { abortUpdate, decideUpdate, holdUpdate, liveRunQuery } from '../messages';
 import { rulesOfRecovery, type RunRules } from './access';
-import { settle } from './attempts';
+import { settle, type Settled } from './attempts';
 import {
   checkAbort,
   checkDecision,
@@ -34,6 +34,13 @@ export interface RunOutcome {
   readonly gaveWay?: { readonly reason: string; readonly by: Provenance };
   /** Of one that has failed. Absent: of an earlier version. */
   readonly gaveUp?: GaveUp;
+  /** What was not undone, by decision, in words. Absent: nothing. */
+  readonly left?: readonly string[];
+}
+
+/** Result of the undo of a whole run: what of it was left, by decisions in that run. */
+export interface LeftBehind {
+  readonly left: readonly string[];
 }
 
 /** What differs between an order for a server and one for a plan. */
@@ -112,8 +119,10 @@ export function conductAny<O extends RunOrder>(
     root.cancelRequested.catch(() => cancelFromOutside(run));
     const inOrder = kind.unwind ?? lastFirst;
     const summary = await runThrough(run, procedure, inOrder);
-    if (summary === null) return close(run, gaveUp(run) ? 'failed' : 'aborted', await undoAll(run, kind, inOrder));
-    return close(run, run.hasExceptions ? 'succeeded-with-exceptions' : 'succeeded', summary);
+    if (summary !== null) return close(run, run.hasExceptions ? 'succeeded-with-exceptions' : 'succeeded', summary);
+    const undone = await undoAll(run, kind, inOrder);
+    const outcome = await close(run, gaveUp(run) ? 'failed' : 'aborted', undone.summary);
+    return undone.left.length === 0 ? outcome : { ...outcome, left: undone.left };
   });
 }
 
@@ -231,14 +240,25 @@ async function unwind<O extends RunOrder>(
     if (around !== null) given.push(...(await around.before(undo)));
     const settled = await settle(run, undo, undo.act, true);
     run.undos.splice(run.undos.indexOf(undo), 1);
-    if (settled.skipped) given.push(`${undo.step}${undo.item === null ? '' : `/${undo.item}`}: ${settled.reason}`);
+    given.push(...leftBy(settled).map((words) => `${undo.step}${undo.item === null ? '' : `/${undo.item}`}: ${words}`));
     run.emit('step-undone', {}, { step: undo.step, item: undo.item ?? undefined });
     if (around !== null) given.push(...(await around.after(undo, run.undos)));
   });
   return given;
 }
 
-async function undoAll<O extends RunOrder>(run: Run<O>, kind: OrderKind<O>, inOrder: Unwind<O>): Promise<string> {
+/** A skipped undo leaves all of it, the undo of a run what its own people left. */
+function leftBy(settled: Settled<unknown>): readonly string[] {
+  if (settled.skipped) return [settled.reason];
+  const { value } = settled;
+  return typeof value === 'object' && value !== null && 'left' in value ? (value as LeftBehind).left : [];
+}
+
+interface Undone extends LeftBehind {
+  readonly summary: string;
+}
+
+async function undoAll<O extends RunOrder>(run: Run<O>, kind: OrderKind<O>, inOrder: Unwind<O>): Promise<Undone> {
   const reason = run.interrupt?.kind === 'abort' ? run.interrupt.reason : 'unknown';
   run.phase = 'undoing';
   run.emit('undo-started', { because: reason });
@@ -246,7 +266,8 @@ async function undoAll<O extends RunOrder>(run: Run<O>, kind: OrderKind<O>, inOr
   const words = gaveUp(run) ? reason : `Aborted: ${reason}`;
   // Most people give a reason as a phrase.
   const base = /[.!?]$/.test(words) ? words : `${words}.`;
-  return left.length === 0 ? `${base} Everything was undone.` : `${base} Not undone, by decision: ${left.join('; ')}.`;
+  const end = left.length === 0 ? 'Everything was undone.' : `Not undone, by decision: ${left.join('; ')}.`;
+  return { summary: `${base} ${end}`, left };
 }
 
 async function close<O extends RunOrder>(run: Run<O>, state: RunState, summary: string): Promise<RunOutcome> {

@@ -247,8 +247,10 @@ export function takeAbort<O extends RunOrder>(run: Run<O>, reason: string, by: P
   return null;
 }
 
-export function checkWithdrawAbort<O extends RunOrder>({ halfAbort }: Run<O>, reason: string, by: Provenance): void {
+export function checkWithdrawAbort<O extends RunOrder>(run: Run<O>, reason: string, by: Provenance): void {
+  const { halfAbort, phase, closedAs } = run;
   if (reason.trim() === '') refuse('NoReason', 'Taking something back needs a reason: it stands in the record.');
+  if (phase === 'closed') refuse('Closed', `The run is over: ${closedAs ?? 'closing'}.`);
   if (halfAbort === null) refuse('NotAllowed', 'No abort waits for a second pair of eyes.');
   refuseWhileChecked(halfAbort);
   if (halfAbort.by.id !== by.actor.id)

@@ -126,12 +126,16 @@ export class Run<O extends RunOrder = RecoveryOrder> {
     this.parkings = new Parkings(declaration.steps);
   }
 
-  /** `at` may lie before now (an effect's own time), never before the event before it. */
+  /**
+   * `at` may lie before now (an effect's own time), never before the event before it. Of a run that is closed nothing is recorded any
+   * more, whoever still speaks to it while its end is on its way into the journal.
+   */
   emit<K extends EventKind>(
     kind: K,
     data: EventData[K],
     more: Partial<Place> & { attempt?: number; by?: Provenance; at?: string } = {},
   ): void {
+    if (this.closedAs !== null && kind !== 'run-closed') return;
     const now = new Date().toISOString();
     const wanted = more.at === undefined || more.at > now ? now : more.at;
     this.lastAt = wanted < this.lastAt ? this.lastAt : wanted;
