@@ -176,23 +176,26 @@ class Addressing {
     );
   }
 
+  /** Two mails on one cause are so far apart; one that is on its way counts as sent now. */
   private async quietUntil(cause: string, to: string): Promise<number> {
     const key = `${to}\n${cause}`;
     let last = this.lastSent.get(key);
     if (last === undefined) {
       const [row] = await select<{ at: Date | null }>(
         this.trx,
-        `select max(n.ended_at) as at from muster.notifications n
+        `select max(coalesce(n.ended_at, ?::timestamptz)) as at from muster.notifications n
          join muster.notices o on o.tenant_id = n.tenant_id and o.core_id = n.core_id and o.notice_id = n.notice_id
-         where n.tenant_id = ? and n.core_id = ? and n.channel = 'mail' and n.recipient = ? and n.state = 'sent' and n.ended_at > ?
-         and n.ended_at <= ? and o.cause = ?`,
+         where n.tenant_id = ? and n.core_id = ? and n.channel = 'mail' and n.recipient = ? and o.cause = ?
+         and (n.state = 'sent' and n.ended_at > ? and n.ended_at <= ?
+              or n.state = 'due' and n.parcel_id is not null and n.attempts = 0)`,
         [
+          this.now,
           this.scope.tenantId,
           this.scope.coreId,
           storableText(to),
+          cause,
           new Date(this.now.getTime() - this.rules.quietMs),
           this.now,
-          cause,
         ],
       );
       last = row?.at?.getTime() ?? null;

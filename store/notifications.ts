@@ -138,7 +138,27 @@ async function nextDue(trx: Knex, scope: Scope, channel: Channel, { now }: Turn)
     [...at, first.recipient, ...due],
   );
   const [parcel] = parcelsOf(rows);
-  return parcel && { parcelId: uuidv7(), rows: parcel };
+  if (parcel === undefined) return undefined;
+  // A call is an event by itself; a mail says all that there is to say.
+  const joined = channel === 'mail' ? await joining(trx, scope, first.recipient, parcel) : [];
+  return { parcelId: uuidv7(), rows: [...parcel, ...joined] };
+}
+
+/** What the recipient is to be told of the same causes later: servers that stick seconds apart would be as many mails seconds apart. */
+async function joining(trx: Knex, scope: Scope, recipient: string, parcel: readonly DueRow[]): Promise<DueRow[]> {
+  const causes = [...new Set(parcel.map(({ cause }) => cause))];
+  const room = mostInParcel - parcel.length;
+  if (room <= 0) return [];
+  return select<DueRow>(
+    trx,
+    `select ${dueColumns} and n.leased_until is null and n.attempts = 0 and n.recipient = ? and o.cause = any(?)
+       and not n.notification_id = any(?)
+     order by n.due_at, n.notification_id limit ${room} for update of n skip locked`,
+    [
+      ...[scope.tenantId, scope.coreId, 'mail', recipient],
+      ...[causes, parcel.map(({ notificationId }) => notificationId)],
+    ],
+  );
 }
 
 /** Leaves out what nobody waits for any more, because its parking has ended, and early reminders of what somebody has taken. */

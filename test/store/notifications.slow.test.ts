@@ -159,6 +159,32 @@ test('the next mail on the same cause waits for the quiet time', () =>
     expect((await store.notifications.take('mail', 60_000))?.notices).toHaveLength(2);
   }));
 
+test('servers that stick on one cause while a mail is gathered, or on its way, are in it or in the next after the quiet time', () =>
+  withOutbox(async (store, pass) => {
+    const rules = { defaults, windowMs: 10_000, quietMs: 120_000 };
+    const stick = async (cause?: string) => {
+      const runId = newRunId();
+      await store.journal.append(batch(runId, 1, [opened(runId), parked(1, cause)]));
+      await store.notifications.address(rules);
+    };
+    await stick();
+    await pass(9_000);
+    await stick();
+    await stick('another cause');
+    await pass(1_500);
+    const first = (await store.notifications.take('mail', 60_000))!;
+    expect(first.notices).toHaveLength(2);
+    await stick();
+    await store.notifications.sent(first, by);
+    await pass(11_000);
+    const other = await store.notifications.take('mail', 60_000);
+    expect(other?.notices.map(({ facts }) => facts.cause)).toEqual(['another cause']);
+    await store.notifications.sent(other!, by);
+    expect(await store.notifications.take('mail', 60_000)).toBeUndefined();
+    await pass(110_000);
+    expect((await store.notifications.take('mail', 60_000))?.notices).toHaveLength(1);
+  }));
+
 test('a reminder says what its parking said, at half an hour, two hours, and not in between', () =>
   withOutbox(async (store) => {
     const runId = newRunId();
