@@ -93,6 +93,8 @@ export function createMachineEffects(deps: ActivityDeps): EffectsOf<MachineEffec
         onMachine(async () => {
           const platform = platformOf(site, order);
           await assertAsBuilt(order, platform, callOptions(attempt));
+          // Since the gate was opened hours may have passed, and a place to boot was waited for.
+          if (order.mode === 'rehearsal') await readIsolation(order, platform, machineOf(order), callOptions(attempt));
           await platform.power(machineOf(order), 'on', callOptions(attempt));
         }),
       );

@@ -3,6 +3,7 @@ import { fewAtOnce } from '../model/few-at-once';
 import { isMusterError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
 import type { FailedCheck, ReadinessAnswer, ReadinessQuestion, SourceSeen } from '../model/readiness/site-readiness';
+import { orderCheck } from '../model/readiness/unseen';
 import { parseSecretRef } from '../model/secrets';
 import type { ServerSpec } from '../model/server';
 import type { Machine, PlatformHealth } from '../platforms/contract';
@@ -59,7 +60,7 @@ async function examineOrder(
 }
 
 const notLooked = (error: unknown): FailedCheck => ({
-  ...{ name: 'order', severity: 'problem', found: messageOf(error), needed: 'an order that the site can check' },
+  ...{ name: orderCheck, severity: 'problem', found: messageOf(error), needed: 'an order that the site can check' },
 });
 
 /** Each is resolved and let go: only whether it can be is said. */

@@ -12,6 +12,8 @@ export interface RiskRound {
   readonly found: readonly RiskFound[];
   /** What was looked at; absent: everything. What concerns others stays as it was, found or not. */
   readonly looked?: (subject: RiskSubject) => boolean;
+  /** What could not be looked at although it was asked about: stays as it was where it is not found. Absent: nothing. */
+  readonly unseen?: (risk: RiskFound) => boolean;
   /** Whom to tell of a risk; null: whom the installation names. */
   readonly rules: (risk: RiskFound) => readonly NotificationRule[] | null;
 }

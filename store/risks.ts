@@ -108,16 +108,17 @@ async function reconcile(trx: Knex, scope: Scope, round: RiskRound): Promise<{ a
   const open = new Map(
     (await select<RiskRow>(trx, sql, [scope.tenantId, scope.coreId])).map((row) => [row.risk_id, row]),
   );
-  const { looked = () => true } = round;
+  const { looked = () => true, unseen = () => false } = round;
   const found = worstOfEach(round.found).filter(
     ({ source, subject }) => round.asked.includes(source) && looked(subject),
   );
   const ids = new Set(found.map(({ id }) => storableText(id)));
+  const isLooked = (risk: RiskFound): boolean => looked(risk.subject) && !unseen(risk);
   const over = [...open.values()].filter(
     ({ risk_id, source, risk }) =>
       !ids.has(risk_id) &&
       (round.asked.includes(source) || !round.sources.includes(source)) &&
-      looked((JSON.parse(risk) as RiskFound).subject),
+      isLooked(JSON.parse(risk) as RiskFound),
   );
   for (const row of over) await close(trx, scope, row, round);
   const lasting: Lasting[] = [];

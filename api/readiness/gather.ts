@@ -34,6 +34,8 @@ export type SourceChanges = ReadonlyMap<string, readonly string[]>;
 export interface Gathered extends Installation {
   readonly asked: readonly AskedOrder[];
   readonly found: readonly RiskFound[];
+  /** Runbooks that cannot be planned now, with their servers: of those nothing is asked. */
+  readonly unplanned: ReadonlyMap<string, readonly string[]>;
 }
 
 export type GatherDeps = Pick<ApiDeps, 'store' | 'config' | 'clock'>;
@@ -98,7 +100,8 @@ export async function gather(deps: GatherDeps): Promise<Gathered> {
   const planned = runbooks.map((one) => plan(deps, one.ready, ready, byName));
   const asked = planned.flatMap((one) => one.asked);
   const found = [...unreadable, ...planned.flatMap((one) => one.found), ...collisionRisks(asked)];
-  return { ...installation, asked, found };
+  const unplanned = new Map(planned.flatMap((one) => (one.unplanned === null ? [] : [one.unplanned])));
+  return { ...installation, asked, found, unplanned };
 }
 
 function plan(
@@ -106,7 +109,7 @@ function plan(
   ready: ReadyRunbook,
   runbooks: ReadonlyMap<string, ReadyRunbook>,
   servers: ReadonlyMap<string, ServerSpec>,
-): { asked: AskedOrder[]; found: RiskFound[] } {
+): { asked: AskedOrder[]; found: RiskFound[]; unplanned: [string, string[]] | null } {
   const { tenantId, coreId, physicalMachines = {} } = config;
   const built = buildPlan(
     ready,
@@ -118,12 +121,15 @@ function plan(
     },
   );
   const { runbook } = ready;
-  if ('problems' in built) return { asked: [], found: planRisks(runbook.direction, built.problems) };
+  if ('problems' in built) {
+    const unplanned: [string, string[]] = [runbook.name, runbook.servers.map(({ name }) => name)];
+    return { asked: [], found: planRisks(runbook.direction, built.problems), unplanned };
+  }
   const rehearsal = new Map(runbook.servers.map(({ name, networks }) => [name, networks.rehearsal]));
   const asked = built.ok.servers.map(({ name, order }) => ({
     ...{ runbook: runbook.name, order, rehearsal: rehearsal.get(name) ?? {} },
   }));
-  return { asked, found: [] };
+  return { asked, found: [], unplanned: null };
 }
 
 function unreadableRisk(name: string, error: Problem): RiskFound {

@@ -5,6 +5,7 @@ import { certificateRisks, notAskedRisk, rehearsalRisks } from '../../model/read
 import { replicationRisks } from '../../model/readiness/replication-risks';
 import { installationSource, siteSource, type RiskFound, type RiskSubject } from '../../model/readiness/risks';
 import { siteRisks, type AskedOrder } from '../../model/readiness/site-risks';
+import { isUnseen, unseenOf } from '../../model/readiness/unseen';
 import type { NotificationRule, Runbook, Script } from '../../model/runbook/runbook';
 import { describeSecretRef } from '../../model/secrets';
 import type { ServerSpec } from '../../model/server';
@@ -44,11 +45,13 @@ export async function readinessRound(deps: RoundDeps, servers: KnownServers, of?
   const asked: string[] = [installationSource];
   const silent: string[] = [];
   const found: RiskFound[] = [...gathered.found];
+  const answers: ReadinessAnswer[] = [];
   for (const siteId of siteIds) {
-    const answered = await askSite(deps, siteId, gathered, bySite, away.get(siteId));
+    const answered = await askSite(deps, siteId, gathered, all, bySite, away.get(siteId));
     const at = clock().toISOString();
     if ('found' in answered) {
       found.push(...answered.found);
+      answers.push(answered.answer);
       asked.push(siteSource(siteId));
       await store.risks.noteAsked(siteSource(siteId), at, null);
       continue;
@@ -59,13 +62,24 @@ export async function readinessRound(deps: RoundDeps, servers: KnownServers, of?
     found.push(notAskedRisk(siteId, before?.answeredAt ?? null, answered.because));
   }
   const nowMs = clock().getTime();
-  const seen = gathered.servers.filter((server) => asked.includes(siteSource(server.recoverySiteId)));
+  const unseen = unseenOf({ ...gathered, answers, runbooks: partsOf(all) });
+  const seen = gathered.servers.filter(
+    ({ name, recoverySiteId }) => asked.includes(siteSource(recoverySiteId)) && !unseen.sources.has(name),
+  );
   found.push(...rehearsalRisksOf(await verifiedNow(deps, all, seen, found), dueMs, nowMs));
   found.push(...certificateRisks((await deps.certificates?.()) ?? [], certificateMs, nowMs));
   const at = new Date(nowMs).toISOString();
   const sources = [installationSource, ...everySite.map(siteSource)];
   const looked = scope === null ? {} : { looked: (subject: RiskSubject) => concerns(scope, subject) };
-  const kept = await store.risks.reconcile({ at, asked, sources, found, rules: rulesOf(all), ...looked });
+  const kept = await store.risks.reconcile({
+    at,
+    asked,
+    sources,
+    found,
+    rules: rulesOf(all),
+    unseen: (risk) => isUnseen(unseen, risk),
+    ...looked,
+  });
   if (scope === null) await store.risks.noteAsked(installationSource, at, null);
   return { ...kept, silent };
 }
@@ -97,25 +111,30 @@ async function verifiedNow(
   return isSame ? runbooks : verifyAll(deps, ready, servers, now);
 }
 
-type SiteAnswered = { readonly found: readonly RiskFound[] } | { readonly because: string };
+type SiteAnswered =
+  { readonly found: readonly RiskFound[]; readonly answer: ReadinessAnswer } | { readonly because: string };
 
 async function askSite(
   { temporal, log, config, clock }: RoundDeps,
   siteId: string,
   gathered: Gathered,
+  all: Gathered,
   replicas: ReadonlyMap<string, ReplicaView>,
   away: string | undefined,
 ): Promise<SiteAnswered> {
   if (away !== undefined) return { because: away };
-  const servers = gathered.servers.filter((server) => server.recoverySiteId === siteId);
+  const here = ({ recoverySiteId }: ServerSpec): boolean => recoverySiteId === siteId;
+  const servers = gathered.servers.filter(here);
   const orders = gathered.asked.filter(({ order }) => order.target.siteId === siteId);
-  const planned = new Set(orders.map(({ order }) => order.server.id));
+  const planned = new Set(all.runbooks.flatMap(({ ready }) => ready.runbook.servers.map(({ name }) => name)));
   try {
-    const secrets = secretsOf(servers, gathered.runbooks);
+    // A secret is the site's: whoever is asked about, all of them are looked at, so that none is taken for mended.
+    const secrets = secretsOf(all.servers.filter(here), all.runbooks);
     const answer = await askInParts(temporal, siteId, servers, orders, secrets);
     return {
+      answer,
       found: [
-        ...servers.flatMap((server) => replicationRisks(server, replicas.get(server.id), planned.has(server.id))),
+        ...servers.flatMap((server) => replicationRisks(server, replicas.get(server.id), planned.has(server.name))),
         ...siteRisks(siteId, servers, orders, answer, includesOf(gathered)),
         ...certificateRisks(answer.certificates ?? [], readinessOf(config).certificateMs, clock().getTime(), siteId),
       ],
@@ -152,6 +171,14 @@ async function askInParts(
   }
   return whole!;
 }
+
+const partsOf = ({ runbooks }: Gathered) =>
+  new Map(
+    runbooks.map(({ ready: { runbook } }) => {
+      const includes = runbook.includes.map((one) => one.runbook);
+      return [runbook.name, { servers: runbook.servers.map(({ name }) => name), includes }];
+    }),
+  );
 
 const includesOf = ({ runbooks }: Gathered): ReadonlyMap<string, readonly string[]> =>
   new Map(runbooks.map(({ ready: { runbook } }) => [runbook.name, runbook.includes.map((one) => one.runbook)]));

@@ -200,6 +200,43 @@ test('asked about one server or runbook, a round leaves the risks of others as t
   expect([await ask('/runbooks/db01/readiness/rounds'), await ask('/readiness/rounds?of=none')]).toEqual([404, 404]);
 });
 
+test('what could not be looked at stays as it was: a source that is gone, a runbook that cannot be planned, secrets of others', async () => {
+  await importText(shop('{ lan: none-such }', 'Unseen'));
+  await changeDisks('db01', (disks) => [...disks, { ...disks[0]!, diskId: 'disk1', index: 1 }]);
+  const app01 = (await stack.store.servers.find('app01'))!;
+  await stack.store.servers.save({ ...app01, unlockKeys: [{ from: 'file', name: 'nope' }] });
+  const open = async () => {
+    const { items } = (await call('GET', '/readiness')).body as { items: { id: string; since: string }[] };
+    return Object.fromEntries(items.map(({ id, since }) => [id, since]));
+  };
+  await risks();
+  const before = await open();
+  const [disk, network] = ['changed-source/server/db01/disk1 of db01', 'network/server/db01/network for lan'];
+  const secret = `secret/site/${siteId}/file:nope`;
+  expect(before).toMatchObject({
+    [disk]: expect.anything(),
+    [network]: expect.anything(),
+    [secret]: expect.anything(),
+  });
+  expect(await state()).toMatchObject({ state: 'needs-rehearsal' });
+
+  await call('POST', '/readiness/rounds?of=db01');
+  expect(await open()).toMatchObject({ [secret]: before[secret] });
+
+  const db01 = (await stack.store.servers.find('db01'))!;
+  await stack.store.servers.save({ ...db01, source: { ...db01.source, machineName: 'gone' } });
+  await stack.store.servers.remove(app01.id);
+  await risks();
+  const now = await open();
+  expect(now).toMatchObject({ [disk]: before[disk], [network]: before[network] });
+  expect(Object.keys(now)).toContain('changed-source/server/db01/unseen');
+  await stack.store.servers.save(db01);
+  await stack.store.servers.save(app01);
+  await changeDisks('db01', (disks) => disks.slice(0, 1));
+  await importText(shop('{ lan: lan }', 'Seen again'));
+  expect(Object.keys(await risks()).filter((id) => [disk, network, secret].includes(id))).toEqual([]);
+});
+
 test('the command line shows it and ends with a code of its own when something is critical', async () => {
   await importText(shop('{ lan: none-such }', 'Again'));
   const shown = await muster(['readiness', 'db01', '--now'], env());

@@ -2,10 +2,12 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { v7 } from 'uuid';
+import type { RecoveryOrder } from '../../model/order';
 import { readEffects } from '../../platforms/simulated/effects';
 import { abortUpdate, workflowQueue, type LiveRun, type Parking } from '../../workflows/messages';
 import { declarationOf } from '../../workflows/push-button-recovery.steps';
 import { ines } from '../support/order';
+import { until } from '../support/plan-runs';
 import { filesOfSite, rehearsalOrder, startRun } from '../support/rehearsal';
 import {
   decide,
@@ -120,20 +122,38 @@ test('nobody tries it within its limit: it has failed, and is cleaned up', async
   expect(await filesOfSite(world)).toEqual(before);
 }, 60_000);
 
-test('a way out that somebody plugs in while it runs is found, named, and stops it', async () => {
-  const server = await world.server('r4');
-  const order = rehearsalOrder(world, server, { powerOn: 'decision' });
-  const handle = await startRun(world, order);
-  const gate = await parkedAt(handle, 'power-on');
-  const network = order.isolation!.networks[0]!;
-  const file = join(world.folder, 'recovery', 'networks', `${network}.json`);
+/** Writes a way out into the rehearsal's network, as somebody at the site would plug one in; call what it returns to take it out. */
+async function plugIn(order: RecoveryOrder): Promise<() => Promise<void>> {
+  const file = join(world.folder, 'recovery', 'networks', `${order.isolation!.networks[0]!}.json`);
   const untouched = await readFile(file, 'utf8');
   await writeFile(file, JSON.stringify({ ...(JSON.parse(untouched) as object), uplinks: ['eth1'] }));
+  return () => writeFile(file, untouched);
+}
+
+test('a way out that somebody plugs in while people are asked keeps the machine off, however long that took', async () => {
+  const order = rehearsalOrder(world, await world.server('r4'), { powerOn: 'decision' });
+  const handle = await startRun(world, order);
+  const gate = await parkedAt(handle, 'power-on');
+  const takeOut = await plugIn(order);
   await decide(handle, gate, 'approve');
+  const stuck = await parkedAt(handle, 'power-on');
+  expect(stuck.cause).toMatch(/not isolated.*has a way out: eth1/);
+  expect((await platform().find(order.target.machineName))?.power).toBe('off');
+  await takeOut();
+  await decide(handle, stuck, 'retry');
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+}, 60_000);
+
+test('a way out that somebody plugs in while it runs is found, named, and stops it', async () => {
+  const proof = { heartbeatTimeoutMs: 10_000, stableForMs: 3_000, screenshot: true };
+  const order = rehearsalOrder(world, await world.server('r10'), { proof });
+  const handle = await startRun(world, order);
+  await until(async () => (await platform().find(order.target.machineName))?.power === 'on');
+  const takeOut = await plugIn(order);
   const stuck = await parkedAt(handle, 'prove-isolation');
   expect(stuck.cause).toMatch(/not isolated.*has a way out: eth1/);
   expect(stuck.allowed).not.toContain('skip');
-  await writeFile(file, untouched);
+  await takeOut();
   await decide(handle, stuck, 'retry');
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
 }, 60_000);

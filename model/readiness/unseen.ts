@@ -1,0 +1,60 @@
+/** What a round could not look at although its site answered: a risk that is known there stays as it was. */
+import type { RiskFound, RiskKind } from './risks';
+import type { AskedOrder } from './site-risks';
+import type { ReadinessAnswer } from './site-readiness';
+import type { ServerSpec } from '../server';
+
+/** By name. */
+export interface Unseen {
+  /** Servers whose source did not answer. */
+  readonly sources: ReadonlySet<string>;
+  /** Servers whose recovery could not be planned, or not be checked at the site. */
+  readonly servers: ReadonlySet<string>;
+  /** Runbooks of such servers, and those that include one of them. */
+  readonly runbooks: ReadonlySet<string>;
+}
+
+/** What only a look at a server's recovery tells, of the server or of all of its runbook. */
+const ofOrders: readonly RiskKind[] = ['space', 'memory', 'host', 'network', 'hardware', 'target', 'collision'];
+
+export function isUnseen(unseen: Unseen, { kind, subject: { kind: of, name } }: RiskFound): boolean {
+  if (of === 'runbook') return ofOrders.includes(kind) && unseen.runbooks.has(name);
+  if (of !== 'server') return false;
+  return kind === 'changed-source' ? unseen.sources.has(name) : ofOrders.includes(kind) && unseen.servers.has(name);
+}
+
+interface Looked {
+  readonly servers: readonly ServerSpec[];
+  readonly asked: readonly AskedOrder[];
+  readonly answers: readonly ReadinessAnswer[];
+  /** Runbooks that could not be planned, with their servers. */
+  readonly unplanned: ReadonlyMap<string, readonly string[]>;
+  /** The servers of each runbook, and what it includes. */
+  readonly runbooks: ReadonlyMap<string, { readonly servers: readonly string[]; readonly includes: readonly string[] }>;
+}
+
+/** The check that stands for all where an order could not be looked at (activities/readiness-answers.ts). */
+export const orderCheck = 'order';
+
+export function unseenOf({ servers, asked, answers, unplanned, runbooks }: Looked): Unseen {
+  const byId = new Map(servers.map(({ id, name }) => [id, name]));
+  const byRun = new Map(asked.map(({ order }) => [order.runId, order.server.name]));
+  const sources = answers.flatMap((answer) =>
+    answer.sources.flatMap(({ serverId, now }) => (now === null ? [byId.get(serverId) ?? ''] : [])),
+  );
+  const unchecked = answers.flatMap((answer) =>
+    answer.orders.flatMap(({ runId, failed }) =>
+      failed.some(({ name }) => name === orderCheck) ? [byRun.get(runId) ?? ''] : [],
+    ),
+  );
+  const lost = new Set([...unchecked, ...[...unplanned.values()].flat()]);
+  const own = [...runbooks].flatMap(([name, one]) => (one.servers.some((server) => lost.has(server)) ? [name] : []));
+  return { sources: new Set(sources), servers: lost, runbooks: including(new Set(own), runbooks) };
+}
+
+function including(names: ReadonlySet<string>, runbooks: Looked['runbooks']): ReadonlySet<string> {
+  const more = [...runbooks].flatMap(([name, { includes }]) =>
+    !names.has(name) && includes.some((one) => names.has(one)) ? [name] : [],
+  );
+  return more.length === 0 ? names : including(new Set([...names, ...more]), runbooks);
+}
