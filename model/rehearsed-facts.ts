@@ -46,9 +46,9 @@ export function nextRehearsed(facts: RehearsedFacts, event: RunEvent): Rehearsed
   }
 }
 
-/** Also the undo of the survey, with which an aborted rehearsal ends. */
-const isComparison = ({ step, data }: { readonly step: string | null; readonly data: { readonly undo: boolean } }) =>
-  step === 'prove-clean' || (step === 'survey' && data.undo);
+/** Also the undo of the survey, with which an aborted rehearsal ends; never a script beside it, which is an item of the step. */
+const isComparison = ({ step, item, data }: Pick<RunEvent, 'step' | 'item'> & { readonly data: { undo: boolean } }) =>
+  item === null && (step === 'prove-clean' || (step === 'survey' && data.undo));
 
 type Fields = Readonly<Record<string, unknown>>;
 

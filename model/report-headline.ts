@@ -34,7 +34,8 @@ export function headlineOf(run: RunView, exceptions: readonly ReportException[])
 function successOf(run: RunView, exceptions: readonly ReportException[]): Headline {
   const { name } = run.order.server;
   if (run.order.cleansUp !== undefined) return cleanedUp(run, exceptions);
-  const proven = run.steps.some((step) => step.id === provingStep && step.state === 'done');
+  // A step that was done by a program in its place shows nothing.
+  const proven = run.steps.some(({ id, state }) => id === provingStep && state === 'done') && proofOf(run) !== null;
   const rehearsal = run.order.mode === 'rehearsal';
   const verb = rehearsal ? 'Rehearsed' : 'Recovered';
   const took = `in ${formatDuration(run.clocks.elapsedMs)}`;

@@ -7,10 +7,10 @@ import type { Inventory, InventoryServer, InventorySite } from '../../model/runb
 import type { RunbookFile } from '../../model/schema/runbook';
 import type { ServerSpec } from '../../model/server';
 import type { RunbookVersion, Store } from '../../store/contract';
-import { procedures } from '../../workflows/procedures';
 import type { ApiDeps } from '../deps';
 import { DeadlineError, within } from '../within';
 import { choosableRunbooks, type Choosable } from './evacuation';
+import { stepsOfServers } from './step-moments';
 
 export interface Asked {
   /** null: Postgres did not answer, so that only what the text itself tells is checked. */
@@ -36,7 +36,8 @@ export async function askInventory(deps: Parts, file: RunbookFile): Promise<Aske
     return { inventory: null, servers: [], runbooks: [], notChecked };
   }
   const [servers, runbooks, tokens, choosable] = stored;
-  const asked = await Promise.all(usedSites(file, servers).map((siteId) => askSite(deps, siteId)));
+  const used = usedSites(file, servers).filter((siteId) => config.siteIds.includes(siteId));
+  const asked = await Promise.all(used.map((siteId) => askSite(deps, siteId)));
   const programs = programsEverywhere(asked);
   const inventory = {
     servers: new Map(servers.map((server) => [server.name, inventoryServer(server)])),
@@ -64,16 +65,6 @@ function askStore({ store, config }: Parts, { evacuates }: RunbookFile) {
   const choosable = evacuates === undefined ? Promise.resolve(nothingToChoose) : choosableRunbooks({ store });
   const asked = [store.servers.list(), store.runbooks.index(), store.tokens.list(), choosable] as const;
   return within(config.storeDeadlineMs, Promise.all(asked));
-}
-
-/** Of a server's recovery, then what rehearsals have beside; people are asked at try-out, and no effect is there. */
-function stepsOfServers(): Pick<Inventory, 'steps' | 'replaceable'> {
-  const declared = ['push-button-recovery', 'rehearsal', 'rehearsal-clean-up'].flatMap(
-    (name) => procedures[name]?.steps ?? [],
-  );
-  const own = declared.filter(({ id }) => id !== 'try-out');
-  const ids = (of: typeof own) => [...new Set(of.map(({ id }) => id))];
-  return { steps: ids(own), replaceable: ids(own.filter(({ skippable }) => skippable)) };
 }
 
 /** What the file names and no part of this installation can be asked for here. */

@@ -3,7 +3,8 @@ import { parseSecretRef } from '../secrets';
 import type { RunbookFile } from '../schema/runbook';
 import type { Inventory } from './check';
 import { variableProblem } from './script-variables';
-import { problem, unknownName, type PlaceInFile, type RunbookProblem } from './problems';
+import type { ScriptOccasion } from './script-places';
+import { problem, unknownName, warning, type PlaceInFile, type RunbookProblem } from './problems';
 
 type ScriptFile = RunbookFile['scripts'][number];
 
@@ -48,32 +49,40 @@ function moment(file: RunbookFile, script: ScriptFile, at: PlaceInFile, inventor
       ? []
       : servers.flatMap((name, s) => unknown([...at, 'servers', s], name, known, 'a server of this file'));
   const steps = inventory === null ? [] : unknown([...at, 'step'], step!, inventory.steps, 'a step of the procedure');
-  return [...strangers, ...steps, ...(steps.length > 0 || inventory === null ? [] : possible(script, at, inventory))];
+  return [
+    ...strangers,
+    ...steps,
+    ...(steps.length > 0 || inventory === null ? [] : possible(file, script, at, inventory)),
+  ];
 }
 
 /** What this step cannot have there. */
 function possible(
-  { step, when, on }: ScriptFile,
+  file: RunbookFile,
+  { step, when, on, in: wanted }: ScriptFile,
   at: PlaceInFile,
-  { steps, replaceable }: Inventory,
-): RunbookProblem[] {
-  const replaced =
-    when !== 'instead' || replaceable === undefined || replaceable.includes(step!)
-      ? []
-      : [
-          problem(
-            [...at, 'when'],
-            `\`instead\` of ${step}, whose result the procedure goes on with`,
-            `\`before\` or \`after\` it, or instead of ${replaceable.join(', ')}`,
-          ),
-        ];
-  const started = steps.indexOf('power-on');
-  const here = steps.indexOf(step!);
-  const early = on === 'guest' && (here < started || (here === started && when !== 'after'));
-  return early
-    ? [...replaced, problem([...at, 'on'], `a guest, at ${step}`, 'a step at which the guest runs')]
-    : replaced;
+  { moments }: Inventory,
+) {
+  const here = moments?.get(step!);
+  if (moments === undefined || here === undefined) return [];
+  const problems: RunbookProblem[] = [];
+  if (when === 'instead' && !here.replaceable) {
+    const others = [...moments].flatMap(([name, { replaceable }]) => (replaceable ? [name] : []));
+    const needed = `\`before\` or \`after\` it, or instead of ${others.join(', ')}`;
+    problems.push(problem([...at, 'when'], `\`instead\` of ${step}, whose result is needed`, needed));
+  }
+  if (on === 'guest' && !here.guest.includes(when)) {
+    problems.push(problem([...at, 'on'], `a guest, ${when} ${step}`, 'a step at which the guest runs'));
+  }
+  const done = here.in.filter((occasion) => occasion !== otherDirection(file));
+  if (wanted.some((occasion) => done.includes(occasion))) return problems;
+  const found = `${wanted.join(' and ')} only, at ${step}: it never runs`;
+  return [...problems, warning([...at, 'in'], found, `${done.join(' or ')}, when ${step} is done`)];
 }
+
+/** Which of the two is never the occasion of this runbook's runs. */
+const otherDirection = ({ direction }: RunbookFile): ScriptOccasion =>
+  direction === 'failback' ? 'recovery' : 'failback';
 
 function unknown(at: PlaceInFile, name: string, known: readonly string[], needed: string): RunbookProblem[] {
   if (known.includes(name)) return [];

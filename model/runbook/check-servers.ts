@@ -55,8 +55,10 @@ function againstInventory(
   }
   const problems: RunbookProblem[] = [];
   const site = siteId === undefined ? undefined : inventory.sites.get(siteId);
-  if (server.site !== undefined && !inventory.sites.has(server.site)) {
-    problems.push(problem([...at, 'site'], `"${server.site}"`, `one of ${[...inventory.sites.keys()].join(', ')}`));
+  const named = server.site ?? file.defaults.site;
+  if (named !== undefined && !inventory.sites.has(named)) {
+    const place = server.site === undefined ? ['defaults', 'site'] : [...at, 'site'];
+    problems.push(problem(place, `"${named}"`, `one of ${[...inventory.sites.keys()].join(', ')}`));
   } else if (siteId !== known.recoverySiteId && !(site !== undefined && isStillToTurn(file, siteId, known))) {
     const needed = `${known.recoverySiteId}, where its replica is`;
     problems.push(problem([...at, 'site'], `site ${siteId}`, needed));

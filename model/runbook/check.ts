@@ -16,6 +16,7 @@ import { checkScripts } from './check-scripts';
 import { checkServers } from './check-servers';
 import type { RunbookToChoose } from './evacuation';
 import type { RunbookProblem } from './problems';
+import type { StepMoments } from './script-places';
 
 /** What the checks know of the installation; null where it could not be asked, which is then said instead of guessed. */
 export interface Inventory {
@@ -27,8 +28,8 @@ export interface Inventory {
   readonly choosable?: readonly RunbookToChoose[];
   /** Those that scripts may stand at, in their order. */
   readonly steps: readonly string[];
-  /** Those whose effect a script may take the place of; absent: not known. */
-  readonly replaceable?: readonly string[];
+  /** What scripts may do at each of them; absent: not known. */
+  readonly moments?: ReadonlyMap<string, StepMoments>;
   /** null where they are not known. */
   readonly webhooks: readonly string[] | null;
   /** Programs that workers may run, by the names that scripts use. */

@@ -25,6 +25,16 @@ export function declarationOfScript(step: StepDeclaration, item: string): StepDe
 
 export type ScriptOccasion = Script['in'][number];
 
+/** What scripts may do at a step. */
+export interface StepMoments {
+  /** When it is done at all. */
+  readonly in: readonly ScriptOccasion[];
+  /** Moments of it at which the guest runs. */
+  readonly guest: readonly Script['when'][];
+  /** Whether one may take the place of its effect: nothing goes on with its result, and it is no proof. */
+  readonly replaceable: boolean;
+}
+
 /**
  * When a step of a run is done. A failback is a recovery in the other direction: which of the two it is, is settled when the
  * order is made, so a recovery's order holds only scripts of its own direction.

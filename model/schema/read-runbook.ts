@@ -5,7 +5,17 @@
  * Hostile text ends as problems, too: aliases are refused (a bomb needs them), so are more than `longestText` characters and deep
  * nesting, before anything is built from them.
  */
-import { isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type YAMLMap } from 'yaml';
+import {
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+  type Document,
+  type ParsedNode,
+  type YAMLMap,
+} from 'yaml';
 import type { z } from 'zod';
 import type { LocatedProblem, PlaceInFile, Position, RunbookProblem } from '../runbook/problems';
 import { printable } from '../names';
@@ -83,10 +93,14 @@ function refused(
   return { file: undefined, problems: [problem], locate: () => position };
 }
 
+/** `75` and `"75"` are one key to whoever reads the map, and the last would win in silence. */
+const isSameKey = (a: ParsedNode, b: ParsedNode): boolean =>
+  a === b || (isScalar(a) && isScalar(b) && String(a.value) === String(b.value));
+
 /** undefined: nested so deeply that the parser gave up. */
 function parse(text: string, lineCounter: LineCounter): Document.Parsed | undefined {
   try {
-    return parseDocument(text, { lineCounter, uniqueKeys: true, version: '1.2', schema: 'core', merge: false });
+    return parseDocument(text, { lineCounter, uniqueKeys: isSameKey, version: '1.2', schema: 'core', merge: false });
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { occasions, scriptMoments, scriptOccasions } from '../runbook/runbook';
 import { count, name, people, serverName } from './runbook-words';
-import { date, duration, timezone } from './scalars';
+import { cron, date, duration, timezone } from './scalars';
 
 export const gate = z.strictObject({
   title: z
@@ -114,11 +114,7 @@ export const notificationRule = z.strictObject({
 });
 
 export const schedule = z.strictObject({
-  cron: z
-    .string()
-    .min(1)
-    .describe('Minute, hour, day of month, month, day of week, as crontab(5) has them.')
-    .meta({ examples: ['0 22 * * 6'] }),
+  cron: cron.describe('Minute, hour, day of month, month, day of week, as crontab(5) has them.'),
   timezone: timezone.describe('Whose clock it is, by its IANA name.'),
   except: z
     .array(date)

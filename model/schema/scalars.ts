@@ -1,4 +1,5 @@
 /** Values that people write with a unit, and what becomes of them. */
+import { Cron } from 'croner';
 import { z } from 'zod';
 
 const second = 1000;
@@ -38,6 +39,20 @@ export const timezone = z
   .string()
   .refine(isTimezone, 'an IANA time zone, such as Europe/Berlin')
   .meta({ examples: ['Europe/Berlin'] });
+
+/** As Temporal takes it; days that never come, such as the 31st of February, are none. */
+export const cron = z
+  .string()
+  .refine(isCron, 'minute, hour, day of month, month and day of week that come, such as 0 22 * * 6')
+  .meta({ examples: ['0 22 * * 6'] });
+
+function isCron(pattern: string): boolean {
+  try {
+    return new Cron(pattern, { mode: '5-part', paused: true }).nextRun() !== null;
+  } catch {
+    return false;
+  }
+}
 
 function isTimezone(name: string): boolean {
   try {

@@ -1,4 +1,5 @@
 /** What is wrong with a runbook is said with line and column, and all of it at once. */
+import { stepsOfServers } from '../../../api/runbooks/step-moments';
 import type { AccessScope } from '../../../model/people';
 import { checkRunbook, type Inventory } from '../../../model/runbook/check';
 import { located, readRunbook } from '../../../model/schema/read-runbook';
@@ -276,4 +277,48 @@ test('of many unknown names as many are told as anybody reads, each with what ma
   const problems = said(text, known);
   expect(problems).toHaveLength(100);
   expect(problems.every((one) => one.endsWith('Is "server-1x" meant?'))).toBe(true);
+});
+
+/** A script at this step, checked against the steps that the procedures declare. */
+const atStep = (script: string, changes: Partial<Inventory> = {}): string[] =>
+  said(
+    changed(/scripts:\n(.*\n){2}/, `scripts:\n  - { name: tell, ${script} }\n`),
+    inventory({ ...stepsOfServers(), ...changes }),
+  );
+const tell = 'on: worker, program: tell-dns';
+const guest = 'on: guest, program: /usr/bin/tell';
+
+test.each<[string, string[]]>([
+  [`when: after, step: prove-boot, ${guest}`, []],
+  [`when: before, step: switch-off, in: [clean-up], ${guest}`, []],
+  [`when: after, step: prove-clean, in: [clean-up], ${tell}`, []],
+  [`when: instead, step: update-registry, ${tell}`, []],
+  [
+    `when: before, step: power-on, in: [clean-up], ${tell}`,
+    ['clean-up only, at power-on: it never runs; recovery or rehearsal'],
+  ],
+  [`when: before, step: switch-off, ${tell}`, ['recovery and rehearsal only, at switch-off: it never runs; clean-up']],
+  [`when: before, step: suspend-replication, in: [rehearsal], ${tell}`, ['it never runs; recovery, when']],
+  [`when: before, step: preflight, in: [failback], ${tell}`, ['failback only, at preflight: it never runs']],
+  [`when: before, step: make-networks, ${tell}`, ['"make-networks"; a step of the procedure']],
+  [`when: before, step: power-on, ${guest}`, ['a guest, before power-on; a step at which the guest runs']],
+  [`when: after, step: survey, in: [rehearsal], ${guest}`, ['a guest, after survey']],
+  [`when: before, step: drop-disks, in: [clean-up], ${guest}`, ['a guest, before drop-disks']],
+  [`when: instead, step: prove-boot, ${tell}`, ['`instead` of prove-boot, whose result is needed']],
+  [`when: instead, step: prove-clean, in: [clean-up], ${tell}`, ['`instead` of prove-clean, whose result is needed']],
+])('a script at a moment that a run has, or has not: %s', (script, expected) => {
+  expect(atStep(script)).toEqual(expected.map((words) => expect.stringContaining(words)));
+});
+
+test.each(['every saturday', '61 3 * * *', '0 22 * *', '0 22 31 2 *', '0 0 22 * * 6'])('%s is no schedule', (cron) => {
+  const text = `${shop}rehearsal: { schedule: { cron: '${cron}', timezone: Europe/Berlin } }\n`;
+  expect(said(text)).toEqual([expect.stringMatching(/minute, hour, day of month, month and day of week that come/)]);
+});
+test.each(['0 22 * * 6', '30 4 1-7 * SAT', '*/15 8-18 * jan-jun mon-fri'])('%s is one', (cron) => {
+  expect(said(`${shop}rehearsal: { schedule: { cron: '${cron}', timezone: Europe/Berlin } }\n`)).toEqual([]);
+});
+
+test('a code that stands there as a number and as a text stands there twice', () => {
+  const twice = changed('program: tell-dns,', "program: tell-dns, exitCodes: { 75: retry, '75': fail },");
+  expect(said(twice)).toEqual([expect.stringContaining('this key a second time; each key once')]);
 });
