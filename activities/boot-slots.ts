@@ -41,25 +41,30 @@ let waiting = 0;
 /**
  * `work` starts a machine: it waits until fewer than the order allows boot at the site, and this one counts among them from then
  * on until its boot is proven (`whileBooting`), unless it could not be started. No limit: at once.
+ *
+ * @returns how long it waited for its place, milliseconds
  */
-export async function startsBooting<T>(
+export async function startsBooting(
   deps: ActivityDeps,
   order: RecoveryOrder,
   attempt: Attempt,
-  work: () => Promise<T>,
-): Promise<T> {
-  await takeBootSlot(deps, order, attempt);
+  work: () => Promise<void>,
+): Promise<number> {
+  const waitedMs = await takeBootSlot(deps, order, attempt);
   try {
-    return await work();
+    await work();
+    return waitedMs;
   } catch (error) {
     if (!attempt.signal.aborted) await releaseBootSlot(deps, order, attempt);
     throw error;
   }
 }
 
-async function takeBootSlot(deps: ActivityDeps, order: RecoveryOrder, attempt: Attempt): Promise<void> {
+async function takeBootSlot(deps: ActivityDeps, order: RecoveryOrder, attempt: Attempt): Promise<number> {
   const { bootsAtOnce } = order;
-  if (bootsAtOnce === undefined) return;
+  if (bootsAtOnce === undefined) return 0;
+  const startedAt = performance.now();
+  let looks = 0;
   const { site } = workAt(deps, order, attempt);
   waiting += 1;
   try {
@@ -67,7 +72,10 @@ async function takeBootSlot(deps: ActivityDeps, order: RecoveryOrder, attempt: A
       attempt.signal.throwIfAborted();
       const booting = await readBooting(site.leaseFolder, deps.now());
       const others = inTheWay(order, booting);
-      if (others.length < bootsAtOnce && (await enter(deps, order, attempt, bootsAtOnce))) return;
+      looks += 1;
+      if (others.length < bootsAtOnce && (await enter(deps, order, attempt, bootsAtOnce))) {
+        return looks === 1 ? 0 : Math.round(performance.now() - startedAt);
+      }
       if (isUnseen(order, booting, deps.now())) await change(deps, order, attempt, standFirst(order, deps.now()));
       sayWhat(attempt, bootsAtOnce, others);
       await pause(lookEveryMs * waiting, attempt.signal);

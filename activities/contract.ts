@@ -55,6 +55,11 @@ export interface ProofRung {
   readonly evidence: readonly EvidenceRef[];
 }
 
+/** `waitedForPlaceMs`: until fewer machines than the site's limit were booting; no part of what this machine takes. */
+export interface PoweredOn {
+  readonly waitedForPlaceMs: number;
+}
+
 export interface BootProof {
   readonly rungs: readonly ProofRung[];
   readonly provenAt: string;
@@ -100,7 +105,7 @@ export interface RecoveryActivities extends RehearsalActivities {
   releaseDisk(input: EffectInput & { disk: TakenDisk }): Promise<{ restarted: boolean }>;
   /** Why power-on needs a person, or null: the source answers, or isolation of a rehearsal is not given (OperatorError). */
   judgePowerOn(input: EffectInput): Promise<{ because: string | null; question?: string }>;
-  powerOnMachine(input: EffectInput): Promise<void>;
+  powerOnMachine(input: EffectInput): Promise<PoweredOn>;
   powerOffMachine(input: EffectInput): Promise<void>;
   proveBoot(input: EffectInput): Promise<BootProof>;
   /**

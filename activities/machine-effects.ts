@@ -1,6 +1,7 @@
 /** Effects on the new machine: create, register disks, power. Under the lease of the run's machine. */
 import { OperatorError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
+import type { CallOptions, Platform } from '../platforms/contract';
 import type { RecoveryActivities } from './contract';
 import type { Attempt, EffectsOf } from './attempt';
 import { asMachineDisk, callOptions, machineOf, workAt } from './common';
@@ -89,15 +90,8 @@ export function createMachineEffects(deps: ActivityDeps): EffectsOf<MachineEffec
 
     async powerOnMachine({ order }, attempt) {
       const { site, onMachine } = workAt(deps, order, attempt);
-      await startsBooting(deps, order, attempt, () =>
-        onMachine(async () => {
-          const platform = platformOf(site, order);
-          await assertAsBuilt(order, platform, callOptions(attempt));
-          // Since the gate was opened hours may have passed, and a place to boot was waited for.
-          if (order.mode === 'rehearsal') await readIsolation(order, platform, machineOf(order), callOptions(attempt));
-          await platform.power(machineOf(order), 'on', callOptions(attempt));
-        }),
-      );
+      const start = () => onMachine(() => powerOn(order, platformOf(site, order), callOptions(attempt)));
+      return { waitedForPlaceMs: await startsBooting(deps, order, attempt, start) };
     },
 
     async powerOffMachine({ order }, attempt) {
@@ -113,6 +107,13 @@ export function createMachineEffects(deps: ActivityDeps): EffectsOf<MachineEffec
       await releaseBootSlot(deps, order, attempt);
     },
   };
+}
+
+/** As it was built, and in a rehearsal still isolated: since the gate was opened hours may have passed, and a place was waited for. */
+async function powerOn(order: RecoveryOrder, platform: Platform, options: CallOptions): Promise<void> {
+  await assertAsBuilt(order, platform, options);
+  if (order.mode === 'rehearsal') await readIsolation(order, platform, machineOf(order), options);
+  await platform.power(machineOf(order), 'on', options);
 }
 
 /** What speaks against power-on without a decision; null: nothing. */

@@ -75,3 +75,9 @@ function field(value: unknown, name: string): unknown {
 function readTime(value: unknown): string | null {
   return typeof value === 'string' && !Number.isNaN(Date.parse(value)) ? value : null;
 }
+
+/** How long the result of `power-on` says that it waited for a place to boot, milliseconds; earlier versions did not. */
+export function readWaitForPlace(result: unknown): number {
+  const waited = typeof result === 'object' && result !== null ? (result as Fields)['waitedForPlaceMs'] : undefined;
+  return typeof waited === 'number' && waited > 0 ? waited : 0;
+}

@@ -3,7 +3,7 @@
  * Read it from top to bottom: it is the procedure. What each step is for stands in push-button-recovery.steps.ts.
  */
 import { patched } from '@temporalio/workflow';
-import type { Recorded, RecoveryActivities } from '../activities/contract';
+import type { PoweredOn, Recorded, RecoveryActivities } from '../activities/contract';
 import type { RecoveryOrder } from '../model/order';
 import type { PointId, TakenDisk } from '../model/replica';
 import { isRehearsal, letsReplicaGo } from '../model/rehearsal';
@@ -96,7 +96,7 @@ async function recover(run: Run, order: RecoveryOrder): Promise<string> {
   });
 
   const starts = order.bootsAtOnce === undefined ? site : waitingActivitiesAt(order.target.siteId);
-  await step('power-on', (input) => starts.powerOnMachine(input), {
+  await step<PoweredOn | undefined>('power-on', (input) => starts.powerOnMachine(input), {
     gate: async () => whyAsk(run, await steps.attempt(run, 'power-on', (input) => site.judgePowerOn(input))),
     undo: (input) => site.powerOffMachine(input),
     whenSkipped: undefined,

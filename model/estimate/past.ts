@@ -4,6 +4,7 @@ import type { RunEvent } from '../events';
 import { objectivesOf } from '../objectives';
 import type { Mode } from '../order';
 import type { RecoveryOption } from '../replica';
+import { readWaitForPlace } from '../results';
 import { provingStep } from '../steps';
 
 /** One run that went to its end without an exception. */
@@ -40,17 +41,30 @@ export function pastTimesOf(events: readonly RunEvent[]): PastTimes | null {
   const untilProof = clocksOf(events.slice(0, proven + 1), events[proven]!.at);
   const all = { ...clocksOf(events, closed.at).steps, ...untilProof.steps };
   const { runId, procedure, mode, option, server, target } = opened.data.order;
+  // Who runs next may have to wait for others as well, and is asked for then: `simulate` lets them wait for each other.
+  const forPlaceMs = waitedForPlace(events);
+  const machineMs = (step: string, ms: number): number => (step === startingStep ? Math.max(0, ms - forPlaceMs) : ms);
   return {
     ...{ runId, procedure, mode, option, serverId: server.id, siteId: target.siteId, closedAt: closed.at },
     diskBytes: diskBytesOf(server),
-    toProofMs: untilProof.run.machineMs,
+    toProofMs: Math.max(0, untilProof.run.machineMs - forPlaceMs),
     rpoMs: rpoOf(events, closed.at),
     steps: Object.fromEntries(
       Object.entries(all)
         .filter(([step]) => !waitsForOthers(step))
-        .map(([step, { machineMs }]) => [step, machineMs]),
+        .map(([step, clocks]) => [step, machineMs(step, clocks.machineMs)]),
     ),
   };
+}
+
+const startingStep = 'power-on';
+
+/** Milliseconds that its starts waited for a place to boot. */
+function waitedForPlace(events: readonly RunEvent[]): number {
+  return events.reduce((sum, event) => {
+    const isStart = event.kind === 'attempt-succeeded' && event.step === startingStep && event.item === null;
+    return isStart && !event.data.undo ? sum + readWaitForPlace(event.data.result) : sum;
+  }, 0);
 }
 
 function rpoOf(events: readonly RunEvent[], closedAt: string): number | null {

@@ -58,10 +58,14 @@ function machine(name: string, mode: Mode) {
   };
   return {
     name,
-    start: () => startsBooting(deps, order, attempt, () => Promise.resolve(name)),
+    /** Resolves with how long it waited for its place. */
+    start: () => startsBooting(deps, order, attempt, () => Promise.resolve()),
     /** Starts it, and resolves with what it says when it has to wait. */
     waits: () => {
-      const started = startsBooting(deps, order, attempt, () => Promise.resolve(name));
+      const started = startsBooting(deps, order, attempt, () => Promise.resolve()).then((waitedMs) => {
+        expect(waitedMs).toBeGreaterThan(0);
+        return name;
+      });
       const waiting = new Promise<string>((resolve) => (said = resolve));
       return { started, waiting };
     },
@@ -76,8 +80,7 @@ test('a recovery boots beside a rehearsal that has the only place; the next rehe
     machine('r2', 'rehearsal'),
     machine('s1', 'recovery'),
   ];
-  await rehearsal.start();
-  await recovery.start();
+  expect([await rehearsal.start(), await recovery.start()]).toEqual([0, 0]);
   expect(await names()).toEqual(['r1', 's1']);
   const { started, waiting } = next.waits();
   expect(await waiting).toBe('Waiting to boot: 2 of 1 boot now (r1, s1)');

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isLeaseHeld, withLease } from '../../activities/lease';
 import type { Holder } from '../../activities/lease';
+import { takeFile } from '../../programs/exclusive-file';
 import { lockedFiles } from '../support/locked-files';
 
 let folder: string;
@@ -105,11 +106,17 @@ test('another program sees who holds, and a child of the holder does not keep th
 });
 
 test('whoever waits longest in a process comes next', async () => {
-  const { held, letGo } = await holdOpen();
+  // By the file itself: on the way to it the folder is looked at, by as many threads as there are.
+  const file = join(folder, 'lease');
+  const letGo = await takeFile(file, { waitMs: 5_000 });
   const came: number[] = [];
-  const waiting = [2, 3, 4, 5].map((token) => take(holder(token), async () => came.push(token)));
-  letGo();
-  await Promise.all([held, ...waiting]);
+  const waiting = [2, 3, 4, 5].map(async (number) => {
+    const giveBack = await takeFile(file, { waitMs: 5_000 });
+    came.push(number);
+    await giveBack!();
+  });
+  await letGo!();
+  await Promise.all(waiting);
   expect(came).toEqual([2, 3, 4, 5]);
 });
 

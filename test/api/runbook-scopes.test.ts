@@ -50,6 +50,18 @@ async function scoped(role: Role, ...scopes: AccessScope[]): Promise<string> {
   return token;
 }
 
+test('a site that this installation does not have is an error, also where a failback may name one that has no replica yet', async () => {
+  for (const direction of ['recovery', 'failback']) {
+    const there = text('elsewhere', '{ name: here01 }', `direction: ${direction}\n`).replace(
+      'defaults: {',
+      'defaults: { site: nowhere,',
+    );
+    const { body } = await call('POST', '/runbooks/check', { body: { text: there } });
+    const problem = { severity: 'error', found: '"nowhere"', needed: 'one of paris, rome' };
+    expect(body.problems).toContainEqual(expect.objectContaining(problem));
+  }
+});
+
 describe('a text is read, previewed and imported where every server, site and included runbook of it is', () => {
   const paris = [site('paris')];
   const both = [site('paris'), site('rome')];

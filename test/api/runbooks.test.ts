@@ -291,21 +291,6 @@ test('a schedule that Temporal does not take is said where the runbook is import
   expect(await importWith(() => Promise.resolve())).toMatchObject({ status: 200, body: { notScheduled: null } });
 });
 
-test('a site that this installation does not have is an error, also where a failback may name one that has no replica yet', async () => {
-  for (const direction of ['recovery', 'failback']) {
-    const there = text('elsewhere', '{ name: db01 }').replace(
-      'defaults: {',
-      `direction: ${direction}\ndefaults: { site: nowhere,`,
-    );
-    expect(there).toContain('nowhere');
-    const { body } = await check(there);
-    expect(body.ok).toBe(false);
-    expect(body.problems).toContainEqual(
-      expect.objectContaining({ severity: 'error', found: '"nowhere"', needed: `one of ${siteId}` }),
-    );
-  }
-});
-
 describe('the preview', () => {
   const plan = (body: object) => call('POST', '/runbooks/plan', { body, token: stack.tokens.viewer });
   const shop = (more = '') =>

@@ -37,7 +37,32 @@ test('with one boot at a time no two servers boot at once, and nothing is left t
   boots.sort((a, b) => a.from.localeCompare(b.from));
   for (const [at, boot] of boots.entries()) if (at > 0) expect(boot.from >= boots[at - 1]!.to).toBe(true);
   expect(await booting()).toEqual([]);
+
+  // What each is expected to take next time is its own: who waited for others does so in the forecast, too.
+  const of = {
+    procedure: 'push-button-recovery',
+    serverIds: order.servers.map((one) => one.order.server.id),
+    siteIds: [],
+  };
+  const past = await world.store.times.past(of);
+  const spans = await Promise.all(past.map(async ({ runId }) => spanOf(runId)));
+  expect(spans.filter(({ waitedMs }) => waitedMs > 0)).toHaveLength(2);
+  for (const [index, { toProofMs, steps }] of past.entries()) {
+    const { waitedMs, elapsedMs } = spans[index]!;
+    expect(toProofMs).toBeLessThanOrEqual(elapsedMs - waitedMs);
+    expect(steps['power-on']).toBeLessThan(elapsedMs - waitedMs);
+  }
 }, 60_000);
+
+/** From its first event to its proof, and how long it waited for a place to boot. */
+async function spanOf(runId: string): Promise<{ waitedMs: number; elapsedMs: number }> {
+  const rows = await world.store.journal.rows(runId);
+  // The first attempt there asks whether people have to be asked.
+  const on = rows.findLast(({ kind, step }) => kind === 'attempt-succeeded' && step === 'power-on')!;
+  const proven = rows.find(({ kind, step }) => kind === 'step-done' && step === 'prove-boot')!;
+  const { result } = JSON.parse(on.body) as { result: { waitedForPlaceMs: number } };
+  return { waitedMs: result.waitedForPlaceMs, elapsedMs: Date.parse(proven.at) - Date.parse(rows[0]!.at) };
+}
 
 test('who waits says for what; undone, it waits no more; a place that nobody renews is free again', async () => {
   const gone = { runId: 'gone', name: 'db99', renewedAt: Date.now() };

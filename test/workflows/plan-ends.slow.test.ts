@@ -10,7 +10,7 @@ import { ines } from '../support/order';
 import { known } from '../support/people';
 import { planOfLost, planOfRehearsed } from '../support/plan';
 import { childOf, decideAt, lookAt, parkedAt, startPlan, until } from '../support/plan-runs';
-import { openWorld, parked, type World } from '../support/world';
+import { openWorld, type World } from '../support/world';
 import { faultsFile, faulty } from '../support/world-worker';
 
 let world: World;
