@@ -277,14 +277,11 @@ test('a schedule that Temporal does not take is said where the runbook is import
     '{ name: db01 }',
     "rehearsal: { schedule: { cron: '0 3 * * 6', timezone: Europe/Berlin } }\n",
   );
-  const importWith = (saveSchedule: ApiDeps['temporal']['saveSchedule']) =>
-    caller({ ...stack, deps: { ...stack.deps, temporal: { ...stack.deps.temporal, saveSchedule } } })(
-      'POST',
-      '/runbooks',
-      {
-        body: { text: scheduled },
-      },
-    );
+  const viewSite = () => Promise.reject(new Error('nobody works there'));
+  const importWith = (saveSchedule: ApiDeps['temporal']['saveSchedule']) => {
+    const temporal = { ...stack.deps.temporal, saveSchedule, viewSite };
+    return caller({ ...stack, deps: { ...stack.deps, temporal } })('POST', '/runbooks', { body: { text: scheduled } });
+  };
   const refused = await importWith(() => Promise.reject(new Error('too many schedules')));
   expect(refused.status).toBe(201);
   expect(refused.body.notScheduled).toMatch(/does not take the schedule "0 3 \* \* 6" of nightly: too many schedules/);
