@@ -26,7 +26,7 @@ import {
   type WaitingChild,
 } from './messages';
 import { aborted, endedBadly, failed, occupied, recorded } from './plan-failures';
-import { type Child, type ChildStanding, type Finished, type Recovered } from './plan-child';
+import type { Child, ChildStanding, Finished, Recovered } from './plan-child';
 import type { ChildOrder } from './plan-orders';
 import type { LeftBehind, RunOutcome } from './runner/conduct';
 import type { GaveUp } from './runner/run';

@@ -250,8 +250,8 @@ async function unwind<O extends RunOrder>(
 /** A skipped undo leaves all of it, the undo of a run what its own people left. */
 function leftBy(settled: Settled<unknown>): readonly string[] {
   if (settled.skipped) return [settled.reason];
-  const { value } = settled;
-  return typeof value === 'object' && value !== null && 'left' in value ? (value as LeftBehind).left : [];
+  const { left } = (settled.value ?? {}) as Partial<LeftBehind>;
+  return Array.isArray(left) ? left : [];
 }
 
 interface Undone extends LeftBehind {
