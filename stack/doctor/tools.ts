@@ -65,7 +65,6 @@ export const tools: readonly Tool[] = [
     needs: 'option',
   },
   { program: 'nbdkit', package: 'nbdkit', why: 'images of other formats', needs: 'option' },
-  { program: 'nbdinfo', package: 'libnbd-bin', why: 'images of other formats', needs: 'option' },
 ];
 
 export function toolChecks(place: Place): Check[] {
@@ -89,7 +88,7 @@ async function lookAtTool(tool: Tool, env: NodeJS.ProcessEnv, signal: AbortSigna
   const install = `Install it: apt-get install ${tool.package} (or \`npm run setup\`).`;
   const bad = tool.needs === 'option' ? warning : problem;
   const path = await onPath(tool.program, env);
-  if (path === undefined) return bad('not on PATH', needed, install);
+  if (path === undefined) return bad(`${tool.program} is not on PATH`, needed, install);
   const said = await versionOf(path, env, signal);
   if (said.error !== undefined) return bad(`${path} does not run: ${said.error}`, needed, install);
   if (tool.oldest !== undefined && said.version !== undefined && isOlder(said.version, tool.oldest[0])) {

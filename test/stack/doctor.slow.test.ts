@@ -51,7 +51,7 @@ test('a program that is missing, too old or broken is named with the package tha
   expect(at(report, 'tools.setpriv')).toMatchObject({ state: 'ok' });
   expect(at(report, 'tools.qemu-img')).toMatchObject({
     state: 'problem',
-    found: 'not on PATH',
+    found: 'qemu-img is not on PATH',
     remedy: expect.stringContaining('apt-get install qemu-utils'),
   });
   expect(at(report, 'tools.virsh')).toMatchObject({ state: 'problem', found: 'version 6.10.0' });

@@ -37,7 +37,7 @@ test('a program that is missing on the host of the worker is among what readines
   process.env['PATH'] = folder;
   expect(await missingTools()).toEqual([
     expect.objectContaining({
-      ...{ name: 'tools.setpriv', severity: 'problem', found: 'not on PATH' },
+      ...{ name: 'tools.setpriv', severity: 'problem', found: 'setpriv is not on PATH' },
       remedy: expect.stringContaining('util-linux') as string,
     }),
   ]);
