@@ -114,6 +114,8 @@ export interface RecoveryActivities extends RehearsalActivities {
    */
   runScript(input: ScriptInput): Promise<ScriptResult>;
   resumeReplication(input: EffectInput): Promise<{ state: 'replicating' | 'suspended' | 'source-unreachable' }>;
+  /** Undo of resumeReplication, for a run that stopped its source: the undo of the freeze starts it again. */
+  rememberSource(input: EffectInput): Promise<void>;
   /** Merges the run's overlays into the base and removes the session: a destructive recovery becomes final. */
   commitReplica(input: EffectInput): Promise<void>;
 }
@@ -233,6 +235,8 @@ export interface SiteActivities {
   viewSite(input: { siteId: string }): Promise<SiteView>;
   /** The site's physical machines with what holds each; none where it has none. */
   viewMachines(input: { siteId: string }): Promise<MachineHolding[]>;
+  /** Ends the hold of a run that is lost on the replica; its disks stay. Not held by it: already so. */
+  endHold(input: { siteId: string; serverId: string; runId: string }): Promise<void>;
   /** Gives up the claim of `owner` on the machine; free already: `released` is false. */
   releaseMachine(input: MachineRelease): Promise<{ released: boolean }>;
 }

@@ -9,7 +9,15 @@ import type { Attempt } from './attempt';
 import { callOptions, replicaResource, takesCopies, workAt } from './common';
 import { choosePoint, verifyPoint } from './choose-point';
 import { assertInTime } from './lease';
-import { askSource, forgetSourceStopped, orAbort, sourceDeadline, startSourceAgain, stopSource } from './source';
+import {
+  askSource,
+  forgetSourceStopped,
+  noteSourceStopped,
+  orAbort,
+  sourceDeadline,
+  startSourceAgain,
+  stopSource,
+} from './source';
 import type { ActivityDeps, RecoverySite } from './site';
 import { platformOf } from './site';
 import type { EffectsOf } from './attempt';
@@ -24,6 +32,7 @@ type ReplicaEffects = Pick<
   | 'suspendReplication'
   | 'unsuspendReplication'
   | 'resumeReplication'
+  | 'rememberSource'
 >;
 
 export function createReplicaEffects(deps: ActivityDeps): EffectsOf<ReplicaEffects> {
@@ -104,6 +113,11 @@ export function createReplicaEffects(deps: ActivityDeps): EffectsOf<ReplicaEffec
       await forgetSourceStopped(order, site);
       const source = await askSource(deps, order, attempt);
       return { state: source === 'on' ? 'replicating' : 'source-unreachable' };
+    },
+
+    async rememberSource({ order }, attempt) {
+      const { site, onReplica } = workAt(deps, order, attempt);
+      await onReplica(() => noteSourceStopped(order, site));
     },
   };
 }

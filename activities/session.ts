@@ -17,7 +17,7 @@ const stretchMs = 60 * 60 * 1000;
 /** How soon a session notices that a run holds its replica; a recovery's freeze waits for this. */
 const lookEveryMs = 500;
 
-type OfReplicas = SessionActivities & Pick<SiteActivities, 'discoverServer' | 'viewReplicas'>;
+type OfReplicas = SessionActivities & Pick<SiteActivities, 'discoverServer' | 'viewReplicas' | 'endHold'>;
 
 export function createSessionActivities(deps: ActivityDeps): OfReplicas {
   const slot: PreparingSlot = { taken: false };
@@ -55,6 +55,17 @@ export function createSessionActivities(deps: ActivityDeps): OfReplicas {
 
     discoverServer: ({ sourceSiteId, machineName }) =>
       asActivity((signal) => sourceSite(deps.sites, sourceSiteId).source.discover(machineName, { signal })),
+
+    endHold: ({ siteId, serverId, runId }) =>
+      asActivity((signal) => {
+        const { leaseFolder, replicas } = recoverySite(deps.sites, siteId);
+        const { activityId, attempt, workflowExecution } = Context.current().info;
+        // Later than anything that the run itself may still have on its way.
+        const token = { execution: `${workflowExecution?.runId}/${activityId}` };
+        const holder = { runId, step: 'close', item: null, attempt, token };
+        const letGo = () => replicas.letGo(serverId, runId);
+        return withLease(leaseFolder, replicaResource(serverId), holder, letGo, { signal });
+      }),
 
     viewReplicas: ({ siteId }) => asActivity(() => recoverySite(deps.sites, siteId).replicas.views()),
   };

@@ -76,8 +76,7 @@ export async function stopSource(
     });
   }
   if (state === 'off') return (await stat(marker(site, order)).catch(() => null)) !== null;
-  await openLeaseFolder(site.leaseFolder);
-  await writeFile(marker(site, order), machineName, { mode: 0o600, flush: true });
+  await noteSourceStopped(order, site);
   const { platform } = sourceSite(deps.sites, siteId);
   try {
     const options = { signal: attempt.signal, deadlineMs: order.sourceDeadlineMs };
@@ -92,6 +91,12 @@ export async function stopSource(
     });
   }
   return true;
+}
+
+/** From here on the undo of this run starts the source again. */
+export async function noteSourceStopped(order: RecoveryOrder, site: RecoverySite): Promise<void> {
+  await openLeaseFolder(site.leaseFolder);
+  await writeFile(marker(site, order), order.server.source.machineName, { mode: 0o600, flush: true });
 }
 
 /** The run ends with a server that runs elsewhere: nothing is to be started again. */

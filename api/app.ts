@@ -16,7 +16,8 @@ import { defaultHeaders, secure } from './middleware/secure';
 import { isBrowserWithoutToken, noLoginPage } from './no-login';
 import { documentRoute } from './openapi';
 import { findPlaces } from './places';
-import { Problem, problemResponse } from './problems';
+import type { Person } from '../store/contract';
+import { Problem, problemResponse, withoutNear } from './problems';
 import { recordRefusals } from './refusals';
 import { registerOn } from './register';
 import { runbookPlaces } from './runbooks/places';
@@ -95,7 +96,9 @@ export function assembleApi(deps: ApiDeps): Api {
 
   app.notFound((c) => problemResponse(missing(app, c), c.get('requestId')));
   app.onError((error, c) => {
-    const problem = asProblem(error);
+    // Before the door is passed, there is no person.
+    const { scopes = [] } = (c.get('person') as Person | undefined) ?? {};
+    const problem = scopes.length === 0 ? asProblem(error) : withoutNear(asProblem(error));
     if (problem.status >= 500) {
       deps.log.error({ err: error, requestId: c.get('requestId'), path: c.req.path }, problem.message);
     }

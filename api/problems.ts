@@ -89,6 +89,16 @@ export function problemResponse(problem: Problem, requestId: string): Response {
 
 /** Nothing of this kind under this name; suggests what was perhaps meant. */
 export function notFound(what: string, name: string, near: readonly string[] = []): Problem {
-  const hint = near.length === 0 ? '' : `. Perhaps you meant ${near.join(' or ')}`;
-  return new Problem('not-found', `There is no ${what} "${name}"${hint}`, { near, missing: what });
+  return new Problem('not-found', `There is no ${what} "${name}"${hintOf(near)}`, { near, missing: what });
+}
+
+const hintOf = (near: readonly string[]): string =>
+  near.length === 0 ? '' : `. Perhaps you meant ${near.join(' or ')}`;
+
+/** The same for who does not see everything: what lies near may be elsewhere, and a list shows them what is theirs. */
+export function withoutNear(problem: Problem): Problem {
+  const { near = [], missing } = problem.extras;
+  if (problem.kind !== 'not-found' || near.length === 0) return problem;
+  const message = problem.message.slice(0, -hintOf(near).length);
+  return new Problem('not-found', message, missing === undefined ? {} : { missing });
 }

@@ -6,6 +6,7 @@ export { replicationSession } from './replication-session';
 export { scheduledRehearsal } from './scheduled-rehearsal';
 export {
   discoverServer,
+  endHold,
   examineReadiness,
   releaseMachine,
   viewMachines,

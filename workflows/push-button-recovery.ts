@@ -114,7 +114,13 @@ async function recover(run: Run, order: RecoveryOrder): Promise<string> {
     await plan?.commit('await-plan');
     return commitOrRollBack(run, (input) => site.commitReplica(input), step);
   }
-  await step('resume-replication', (input) => site.resumeReplication(input));
+  // Until its plan is committed the run may be taken back, and then the source has to run again.
+  const startsAgain = frozen.sourceStopped && patched('source-runs-again');
+  await step(
+    'resume-replication',
+    (input) => site.resumeReplication(input),
+    startsAgain ? { undo: (input) => site.rememberSource(input) } : {},
+  );
   await plan?.commit('await-plan');
   return `${order.server.name} runs as ${run.order.target.machineName} from the point of ${frozen.point.takenAt}.`;
 }

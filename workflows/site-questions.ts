@@ -38,6 +38,14 @@ export function viewMachines(input: { siteId: string }): ReturnType<SiteActiviti
   return ask(input.siteId).viewMachines(input);
 }
 
+export function endHold(input: {
+  siteId: string;
+  serverId: string;
+  runId: string;
+}): ReturnType<SiteActivities['endHold']> {
+  return ask(input.siteId).endHold(input);
+}
+
 export function releaseMachine(input: MachineRelease): ReturnType<SiteActivities['releaseMachine']> {
   return ask(input.siteId).releaseMachine(input);
 }

@@ -1,4 +1,5 @@
 /** The report of a plan with what only the store knows: past runs of the same runbook, and the text that ran. */
+import type { AccessScope } from '../../model/people';
 import type { ReportContext } from '../../model/report';
 import { planReport, type PlanReport, type PlanReportContext } from '../../model/plan-report';
 import { pastPlan } from '../../model/plan-view/past-plan';
@@ -13,19 +14,29 @@ const pastRuns = 10;
 /** More than are shown: some of the newest may still be open. */
 const looked = 25;
 
-export async function planReportOf(deps: Deps, reading: PlanReading, context: ReportContext): Promise<PlanReport> {
+/** @param scopes where the reader's role holds: past runs that are elsewhere are nobody's business */
+export async function planReportOf(
+  deps: Deps,
+  reading: PlanReading,
+  context: ReportContext,
+  scopes: readonly AccessScope[] | undefined,
+): Promise<PlanReport> {
   const { events, declaration, children, view } = reading;
-  const [past, text] = await Promise.all([pastOf(deps, reading), textOf(deps, view.order.runbook)]);
+  const [past, text] = await Promise.all([pastOf(deps, reading, scopes), textOf(deps, view.order.runbook)]);
   return planReport(events, declaration, { ...context, children, past, text });
 }
 
 /** Nothing while Postgres is away: a report without a trend is better than none. */
-async function pastOf(deps: Deps, { runId, view }: PlanReading): Promise<PlanReportContext['past']> {
+async function pastOf(
+  deps: Deps,
+  { runId, view }: PlanReading,
+  scopes: readonly AccessScope[] | undefined,
+): Promise<PlanReportContext['past']> {
   const { store, config, log } = deps;
   try {
     const { items } = await within(
       config.storeDeadlineMs,
-      store.runs.list({ runbook: view.order.runbook.name, limit: looked }),
+      store.runs.list({ runbook: view.order.runbook.name, scopes, limit: looked }),
     );
     const closed = items.filter(
       (row) => row.runId !== runId && isClosedRun(row.state) && row.startedAt < view.openedAt,

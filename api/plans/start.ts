@@ -8,6 +8,7 @@ import { serverCountOf, type PlanOrder } from '../../model/plan';
 import { isAmong, peopleWords, placesOfPlan } from '../../model/access';
 import type { Provenance } from '../../model/order';
 import { roles } from '../../model/people';
+import { eventOfRow } from '../../record/row';
 import { runbookOf } from '../../model/schema/normalise';
 import type { Runbook } from '../../model/runbook/runbook';
 import type { ApiDeps } from '../deps';
@@ -20,6 +21,7 @@ import { hashOf, keyReused, refuseTimes, rememberKey } from '../recoveries/start
 import type { Refusals } from '../refusals';
 import type { NewPlanRun, StartedPlan } from '../schemas/plans';
 import type { Execution, RecoveryMemo } from '../temporal/recoveries';
+import { within } from '../within';
 import { givenText, readPlan, storedText } from './make-plan';
 
 export interface PlanPush {
@@ -45,8 +47,10 @@ export async function startPlan(
   refuseTimes(wanted, clock().getTime(), 'site');
   const key = `plan/${by.actor.id}/${push.key}`;
   const contentSha256 = hashOf({ ...wanted, runbook: name });
-  const { runId, before } = await runOfKey(deps, key, contentSha256);
+  const { runId, before, isKnown } = await runOfKey(deps, key, contentSha256);
   if (before !== undefined) return repeated(before, contentSha256, push.key);
+  const recorded = isKnown ? await recordedStart(deps, runId) : undefined;
+  if (recorded !== undefined) return recorded;
 
   const text =
     wanted.text === undefined ? await storedText(deps, name, wanted.version) : await givenText(deps, name, wanted.text);
@@ -71,14 +75,25 @@ async function runOfKey(
   deps: ApiDeps,
   key: string,
   contentSha256: string,
-): Promise<{ runId: string; before: Execution | undefined }> {
+): Promise<{ runId: string; before: Execution | undefined; isKnown: boolean }> {
   const { temporal, config, clock } = deps;
   const { runId, seenBefore, isKept } = await rememberKey(deps, key, contentSha256, uuidv7());
   const known = seenBefore ? await temporal.findPlan(config.tenantId, runId) : undefined;
   // With Postgres away, an earlier start may be known to Temporal alone.
   const before = known ?? (await temporal.findPlanByKey(config.tenantId, key));
-  if (before !== undefined) return { runId: before.memo.runId, before };
-  return { runId: isKept ? runId : runIdOfKey(key, clock().getTime()), before: undefined };
+  if (before !== undefined) return { runId: before.memo.runId, before, isKnown: true };
+  return { runId: isKept ? runId : runIdOfKey(key, clock().getTime()), before: undefined, isKnown: seenBefore };
+}
+
+/** A run that Temporal has forgotten, or lost: its record knows it still. undefined: it was never started. */
+async function recordedStart({ store, config }: ApiDeps, runId: string): Promise<StartedPlan | undefined> {
+  const [first] = await within(config.storeDeadlineMs, store.journal.rows(runId, 0, 1));
+  const opened = first && eventOfRow(first);
+  if (opened?.kind !== 'plan-opened') return undefined;
+  const { runbook, servers, parts } = opened.data.order;
+  const { name, version, sha256 } = runbook;
+  const count = servers.length + parts.reduce((sum, part) => sum + part.serverCount, 0);
+  return { runId, runbook: { name, version, sha256 }, servers: count, seenBefore: true, notices: [] };
 }
 
 /** Two starts under one key within this time have one id. */

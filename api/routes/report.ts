@@ -40,7 +40,7 @@ export function reportRoutes(register: Register, deps: ApiDeps, timeLeft: TimeLe
       c.header('vary', 'accept');
       const format = c.req.valid('query').format ?? wantedFormat(c);
       if (reading.kind === 'plan') {
-        const report = await planReportOf(deps, reading, context);
+        const report = await planReportOf(deps, reading, context, c.get('person').scopes);
         return format === 'json' ? (c.json(report) as never) : page(c, renderPlanReportHtml(report));
       }
       const report = reportModel(events, declaration, { ...context, past: await pastOf(deps, reading.view) });

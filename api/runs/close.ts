@@ -12,6 +12,7 @@ import { notFound, Problem } from '../problems';
 import type { Refusals } from '../refusals';
 import type { ClosedRuns } from '../schemas/runs';
 import { within } from '../within';
+import { readRun } from './read';
 
 interface Closing {
   readonly deps: ApiDeps;
@@ -27,18 +28,22 @@ const atOnce = 20;
 const mostNamed = 5;
 
 /**
- * Of a plan all runs below it, too, the last that was started first, so that the plan's record can name how each ended.
+ * Of a plan all runs below it, too, the last that was started first, so that the plan's record can name how each ended. What they hold
+ * of replicas is let go; closed already, that alone is done again.
  *
- * @throws Problem `not-found`; `refused` for a run that is closed, and for one that Temporal still runs, or of which it runs a part;
- * `part-unavailable` where Temporal or Postgres does not answer: nothing is closed then.
+ * @throws Problem `not-found`; `refused` for a run that has ended by itself, and for one that Temporal still runs, or of which it runs a
+ * part; `part-unavailable` where Temporal or Postgres does not answer: nothing is closed then.
  */
 export async function closeRun({ deps, refusals, by, reason }: Closing, runId: string): Promise<ClosedRuns> {
   const { store, config } = deps;
   const row = await within(config.storeDeadlineMs, store.runs.get(runId));
   if (row === undefined) throw notFound('run', runId);
-  if (row.closedAt !== null) throw isClosed(row);
+  if (row.closedAt !== null && !(await readRun(deps, runId)).view.lost) {
+    throw new Problem('refused', `Run ${runId} is closed: it ended as ${row.state}`, { refusal: 'Closed', runId });
+  }
   const below = row.procedure === 'plan' ? await within(config.storeDeadlineMs, store.runs.below(runId)) : [];
-  const open = [row, ...below].filter(({ closedAt }) => closedAt === null);
+  const all = [row, ...below];
+  const open = all.filter(({ closedAt }) => closedAt === null);
   await refuseWhileRunning(deps, open).catch((error: unknown) => {
     if (error instanceof Problem && error.kind === 'refused') refusals.note(`close of run ${runId}`, error.message, by);
     throw error;
@@ -49,12 +54,28 @@ export async function closeRun({ deps, refusals, by, reason }: Closing, runId: s
     const closing = { by, at: deps.clock().toISOString(), summary };
     if (await within(config.storeDeadlineMs, store.journal.close(run.runId, closing))) closed.push(run);
   }
-  if (closed.length === 0) throw isClosed({ runId, state: 'failed' });
-  return { runId, closed: closed.map((run) => ({ runId: run.runId, serverName: run.serverName })) };
+  const held = await fewAtOnce(all, atOnce, (run) => endHold(deps, run));
+  return {
+    runId,
+    closed: closed.map((run) => ({ runId: run.runId, serverName: run.serverName })),
+    stillHeld: held.flat(),
+  };
 }
 
-const isClosed = ({ runId, state }: Pick<RunRow, 'runId' | 'state'>): Problem =>
-  new Problem('refused', `Run ${runId} is closed: it ended as ${state}`, { refusal: 'Closed', runId });
+/** Nobody else ever could: a hold is ended by its own run. Of one that has ended well there is none. */
+async function endHold(deps: ApiDeps, { runId, procedure, serverName }: Lost): Promise<ClosedRuns['stillHeld']> {
+  if (procedure === 'plan') return [];
+  const order = await within(deps.config.storeDeadlineMs, deps.store.order(runId));
+  if (order === undefined || order.cleansUp !== undefined) return [];
+  const { server, target } = order;
+  try {
+    await deps.temporal.endHold({ siteId: target.siteId, serverId: server.id, runId });
+    return [];
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    return [{ runId, serverName, because: error.message }];
+  }
+}
 
 async function refuseWhileRunning(deps: ApiDeps, runs: readonly Lost[]): Promise<void> {
   const running = await fewAtOnce(runs, atOnce, async (run) => ((await isRunning(deps, run)) ? [run] : []));

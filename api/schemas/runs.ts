@@ -185,6 +185,9 @@ export const closedRunsSchema = z
     closed: z
       .array(z.object({ runId: z.string(), serverName: z.string() }))
       .openapi({ description: 'It, and of a plan the runs below it that were open: the last that was started first' }),
+    stillHeld: z
+      .array(z.object({ runId: z.string(), serverName: z.string(), because: z.string() }))
+      .openapi({ description: 'Those whose hold on the replica could not be ended: close the run again' }),
   })
   .openapi('ClosedRuns');
 export type ClosedRuns = z.infer<typeof closedRunsSchema>;

@@ -28,6 +28,8 @@ export interface SiteCalls {
   examineReadiness(question: ReadinessQuestion): Promise<ReadinessAnswer>;
   /** The site's physical machines with what holds each. @throws Problem as above. */
   viewMachines(siteId: string): Promise<MachineHolding[]>;
+  /** Ends the hold of a lost run on its replica. @throws Problem as above. */
+  endHold(input: { siteId: string; serverId: string; runId: string }): Promise<void>;
   /** Gives a claim up. @throws Problem as above. */
   releaseMachine(input: MachineRelease): Promise<{ released: boolean }>;
 }
@@ -57,6 +59,7 @@ export function siteCalls(context: TemporalContext): SiteCalls {
     viewSite: (siteId) => ask<SiteView>('viewSite', { siteId }, siteId, viewDeadlineMs),
     examineReadiness: (question) => ask<ReadinessAnswer>('examineReadiness', question, question.siteId),
     viewMachines: (siteId) => ask<MachineHolding[]>('viewMachines', { siteId }, siteId),
+    endHold: (input) => ask<void>('endHold', input, input.siteId),
     releaseMachine: (input) => ask<{ released: boolean }>('releaseMachine', input, input.siteId),
   };
 }

@@ -1,7 +1,9 @@
 /** Runs that Temporal has lost: they would stand in the lists for good, and one act ends their records. */
+import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { serveApi, type ServedApi } from '../../api/server';
 import { connectTemporal, type TemporalGateway } from '../../api/temporal';
+import { openSimulatedSite } from '../../platforms/simulated/open';
 import { verifyChildren } from '../../record/children';
 import { verifyChain } from '../../record/chain';
 import { planWorkflowId, recoveryWorkflowId } from '../../workflows/messages';
@@ -14,6 +16,7 @@ import {
   openTestStack,
   planProof,
   recoveryTools,
+  siteId,
   type Call,
   type Reply,
   type TestStack,
@@ -55,12 +58,15 @@ const env = () => ({ MUSTER_URL: served.url, MUSTER_TOKEN: stack.tokens.coordina
 const close = (runId: string, token?: string): Promise<Reply> =>
   call('POST', `/runs/${runId}/close`, { body: { reason: 'Temporal was restored empty' }, ...(token && { token }) });
 const waiting = async (): Promise<Reply['body'][]> => (await call('GET', '/stuck')).body.items;
+const replicas = () => openSimulatedSite({ folder: join(stack.folder, 'site'), id: siteId }).replicas;
 const rowsOf = (runId: string) => stack.store.journal.rows(runId);
 
 test('a plan and its servers’ runs that Temporal has lost are closed by one act, and nothing holds their servers any more', async () => {
   const { workflow } = new Client({ connection, namespace: stack.namespace });
   await tools.imported(text);
-  const started = await tools.startRunbook('shop', { mode: 'recovery', intent: 'disaster' });
+  const wanted = { mode: 'recovery', intent: 'disaster', reason: 'Site A is gone' };
+  const key = 'key-of-the-night';
+  const started = await tools.startRunbook('shop', wanted, { key });
   expect(started).toMatchObject({ status: 201 });
   const { runId } = started.body;
   // Each asks before its power-on: what it was made from still runs.
@@ -89,7 +95,7 @@ test('a plan and its servers’ runs that Temporal has lost are closed by one ac
   expect(closed.stdout).toMatch(/Closed: \w+01[^]*Closed: \w+01[^]*Closed: shop[^]*Nothing was undone/);
   expect(longestLine(closed.stdout)).toBeLessThanOrEqual(80);
   const again = await muster(['close', runId, '--reason', 'twice'], env());
-  expect([again.exitCode, again.stderr]).toEqual([3, expect.stringContaining('is closed: it ended as failed')]);
+  expect([again.exitCode, again.stderr, again.stdout]).toEqual([0, '', expect.stringContaining('closed already')]);
 
   expect([await waiting(), await stack.store.rehearsals.holders([...ids.values()])]).toEqual([[], []]);
   for (const one of [{ runId }, ...children]) {
@@ -107,17 +113,41 @@ test('a plan and its servers’ runs that Temporal has lost are closed by one ac
   const closing = (await rowsOf(runId)).at(-1)!;
   expect(Object.keys(JSON.parse(closing.body).childHashes).sort()).toEqual([...heads.keys()].sort());
   expect(verifyChildren(closing, heads)).toEqual([]);
+
+  // The same request, sent once more, is the same run, though Temporal knows nothing of it.
+  const nothing = () => Promise.resolve(undefined);
+  const temporal = { ...stack.deps.temporal, findPlan: nothing, findPlanByKey: nothing };
+  const forgetful = caller({ ...stack, deps: { ...stack.deps, temporal } });
+  const repeated = await recoveryTools(stack, forgetful).startRunbook('shop', wanted, { key });
+  expect(repeated).toMatchObject({ status: 200, body: { runId, seenBefore: true, servers: 2 } });
+
+  // What they held is free: the next steps of the handbook work, and the server can be recovered anew.
+  const before = (await replicas().points(ids.get('db01')!)).length;
+  expect((await call('POST', '/servers/db01/protection')).status).toBeLessThan(300);
+  await eventually(async () => (await replicas().points(ids.get('db01')!)).length > before);
+  const anew = await tools.push('app01', { machineName: 'app01-anew', powerOn: 'decision' });
+  await eventually(async () => (await waiting()).some((item) => item.runId === anew.body.runId));
+  expect((await waiting()).find((item) => item.runId === anew.body.runId)).toMatchObject({ step: 'power-on' });
+  await call('POST', `/runs/${anew.body.runId}/abort`, { body: { reason: 'Seen' } });
+  await tools.closed(anew.body.runId);
+  expect(await close(anew.body.runId)).toMatchObject({ status: 409, body: { refusal: 'Closed' } });
 }, 180_000);
 
-test('one of a server alone, too; of two who close it at once one is told that it is closed', async () => {
+test('one of a server alone, too; two who close it at once close it once, and without a worker its hold is named', async () => {
   const { workflow } = new Client({ connection, namespace: stack.namespace });
   const name = 'web01';
   const id = await tools.protectedServer(name);
   const { runId } = (await tools.push(name, { option: 'destructive' })).body;
   await eventually(async () => (await waiting()).some((item) => item.runId === runId));
   await workflow.getHandle(recoveryWorkflowId('main', id)).terminate('Temporal is lost');
+  await stack.stopWorkers();
   const both = await Promise.all([close(runId), close(runId)]);
-  expect(both.map(({ status }) => status).sort()).toEqual([200, 409]);
+  expect(both.map(({ status }) => status)).toEqual([200, 200]);
+  expect(both[0]!.body.stillHeld).toMatchObject([{ serverName: name, because: expect.stringContaining('No worker') }]);
+  expect((await replicas().view(id))?.heldBy).toBe(runId);
+  await stack.startWorkers();
+  expect((await close(runId)).body).toMatchObject({ closed: [], stillHeld: [] });
+  expect((await replicas().view(id))?.heldBy).toBeNull();
   expect(both.flatMap(({ body }) => body.closed ?? [])).toEqual([{ runId, serverName: name }]);
   expect((await rowsOf(runId)).filter(({ kind }) => kind === 'run-closed')).toHaveLength(1);
   // One that Temporal never knew, as after it was restored empty.

@@ -4,7 +4,8 @@ import { reaches, whyNot } from '../../api/reach';
 import { holdsAt } from '../../model/access';
 import type { AccessScope } from '../../model/people';
 import type { roles } from '../../store/contract';
-import { batch, event, newRunId, opened, order, serverSpec } from '../store/run-events';
+import { at, batch, event, newRunId, opened, order, serverSpec } from '../store/run-events';
+import { planStory } from '../support/plan-story';
 import { caller, openTestStack, type Call, type TestStack } from './stack';
 
 let stack: TestStack;
@@ -154,6 +155,43 @@ test('lists show what is where the role holds, and nothing else', async () => {
 async function textOf(method: string, path: string, token: string): Promise<{ status: number; text: string }> {
   const { status, body } = await call(method, path.replace('/api/v1', ''), { token });
   return { status, text: JSON.stringify(body) };
+}
+
+test('who does not see everything is told no names that are elsewhere, neither as meant nor as past', async () => {
+  const token = await scoped('viewer', site('paris'));
+  for (const path of ['/servers/awa', '/servers/away0', '/runs?server=awa']) {
+    const { status, body } = await call('GET', path, { token });
+    expect([path, status]).toEqual([path, 404]);
+    expect(JSON.stringify(body)).not.toContain('away01');
+    expect(JSON.stringify((await call('GET', path)).body)).toContain('away01');
+  }
+  const books = [['paris', 'rome'], ['paris']].map((sites, at) => planAt(sites, 3600 * at));
+  for (const { runId: id, events } of books) await stack.store.journal.append(batch(id, 1, events));
+  const report = async (as?: string) => {
+    const { body } = await call(
+      'GET',
+      `/runs/${books[1]!.runId}/report?format=json`,
+      as === undefined ? {} : { token: as },
+    );
+    return (body.trend as { runId: string }[]).map((one) => one.runId);
+  };
+  expect(await report()).toEqual([books[0]!.runId]);
+  expect(await report(token)).toEqual([]);
+});
+
+/** A plan that has ended, with servers at these sites. */
+function planAt(sites: string[], second: number) {
+  const id = newRunId();
+  const { events } = planStory(undefined, { runId: id });
+  const [first] = events;
+  if (first?.kind !== 'plan-opened') throw new Error('no plan');
+  const from = { ...first, at: at(second), data: { ...first.data, order: { ...first.data.order, sites } } };
+  const closed = event(
+    'run-closed',
+    { state: 'succeeded', summary: 'Done.', childHashes: {} },
+    { at: at(second + 60) },
+  );
+  return { runId: id, events: [from, closed] };
 }
 
 test('who holds a runbook previews it and reads its readiness, but no other, and no text with servers of others', async () => {

@@ -152,6 +152,19 @@ test('a plan whose server left something behind by decision does not say that ev
   expect(exceptions).toMatchObject([{ what: 'l1', kind: 'not-undone' }]);
 }, 60_000);
 
+test('a planned recovery that is rolled back starts the source that it had stopped, also after replication went on', async () => {
+  const planned = { intent: 'planned' as const, option: 'backup-and-recover' as const, sourceDeadlineMs: 20_000 };
+  const order = await planOfLost(world, { s1: { wave: 'one', order: planned } });
+  const source = () => world.production.platform.find('s1');
+  await world.production.platform.power({ name: 's1', owner: null }, 'on');
+  const handle = await startPlan(world, { ...order, intent: 'planned' });
+  const gate = await parkedAt(handle, 'commit');
+  expect((await source())?.power).toBe('off');
+  await decideAt(handle, gate, 'roll-back');
+  expect(await handle.result()).toMatchObject({ state: 'aborted' });
+  expect([await stateOf('s1'), (await source())?.power]).toEqual([undefined, 'on']);
+}, 60_000);
+
 test('a clock does not commit what one of two wants rolled back; taken back, it does', async () => {
   const anna = (await known(world.store, 'Anna', 'operator')).by;
   const access = { start: anybody, decide: anybody, fourEyes: ['commit' as const] };
