@@ -44,7 +44,12 @@ export function createSiteWatch(deps: Deps): SiteWatch {
 
   const lookAt = async (siteId: string): Promise<void> => {
     const queues = [siteQueue(siteId), replicationQueue(siteId)];
-    const polls = await Promise.all(queues.map((queue) => temporal.lastPoll(queue, 'activity')));
+    const asked = Promise.all(queues.map((queue) => temporal.lastPoll(queue, 'activity')));
+    const polls = await asked.catch((error: unknown) => {
+      // Nobody could poll a Temporal that is away: their silence counts from when it is back.
+      heard.delete(siteId);
+      throw error;
+    });
     const lastPollAt = latest(polls);
     const silent = isSilent(siteId, lastPollAt);
     try {

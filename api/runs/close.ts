@@ -54,7 +54,9 @@ export async function closeRun({ deps, refusals, by, reason }: Closing, runId: s
     const closing = { by, at: deps.clock().toISOString(), summary };
     if (await within(config.storeDeadlineMs, store.journal.close(run.runId, closing))) closed.push(run);
   }
-  const held = await fewAtOnce(all, atOnce, (run) => endHold(deps, run));
+  // Who ended otherwise has let go by itself; of those that were closed before, a site may not have answered then.
+  const lost = all.filter(({ closedAt, state }) => closedAt === null || state === 'failed');
+  const held = await fewAtOnce(lost, atOnce, (run) => endHold(deps, run));
   return {
     runId,
     closed: closed.map((run) => ({ runId: run.runId, serverName: run.serverName })),
@@ -62,7 +64,7 @@ export async function closeRun({ deps, refusals, by, reason }: Closing, runId: s
   };
 }
 
-/** Nobody else ever could: a hold is ended by its own run. Of one that has ended well there is none. */
+/** Nobody else ever could: a hold is ended by its own run. */
 async function endHold(deps: ApiDeps, { runId, procedure, serverName }: Lost): Promise<ClosedRuns['stillHeld']> {
   if (procedure === 'plan') return [];
   const order = await within(deps.config.storeDeadlineMs, deps.store.order(runId));
