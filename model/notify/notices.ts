@@ -90,7 +90,10 @@ const minute = 60_000;
 const day = 24 * 60 * minute;
 const onFirstDay = [30 * minute, 120 * minute, 480 * minute];
 
-/** A reminder goes out when it has waited for half an hour, two hours, eight hours, and then once a day. */
+/**
+ * A reminder goes out with the first of its run's own (workflows/runner/reminders.ts) that comes after half an hour, two hours, eight
+ * hours, and then once a day: with the usual first one of 15 minutes after 45 minutes, 3 h 45, 15 h 45, 31 h 45, and so on.
+ */
 export function reminderStage(waitingMs: number): number {
   if (waitingMs >= day) return onFirstDay.length + Math.floor(waitingMs / day);
   return onFirstDay.filter((limit) => waitingMs >= limit).length;
