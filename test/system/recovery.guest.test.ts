@@ -17,12 +17,15 @@ import { sh } from '../replication/support/tools';
 import { lockedFiles } from '../support/locked-files';
 import { lastNumberOnDisk, lastNumberOnPoint } from './support/counter-on-disk';
 import { filesOnRoot } from './support/files-on-disk';
+import { heldProgram, type HeldProgram } from './support/held-program';
 import { runInGuest } from './support/in-guest';
-import { descendantsOf, processesNaming, survivors, type Seen } from './support/processes';
+import { descendantsOf, processesNaming, type Seen } from './support/processes';
 import {
   eventually,
+  killWorker,
   machinesNamed,
   manifests,
+  newSystemFolder,
   openSystem,
   poolsIn,
   waiting,
@@ -54,6 +57,8 @@ let pointId: string;
 /** Files of an undisturbed run's disk, inoculated and ready to be started. */
 let undisturbed: string[];
 let lostAt: string;
+/** virsh, as the system's processes find it. */
+let attaching: HeldProgram;
 let failed = false;
 
 beforeAll(async () => {
@@ -61,7 +66,11 @@ beforeAll(async () => {
   const networks = { user: { kind: 'user' }, isolated: { kind: 'unplugged' } };
   const ids = ['recovery', 'production'];
   const kind = 'libvirt';
+  const folder = newSystemFolder();
+  attaching = heldProgram(folder, 'virsh', 'attach-device');
   system = await openSystem(name, {
+    folder,
+    path: attaching.path,
     sites: { sites: ids.map((id) => ({ id, kind, networks })), sources: ids.map((id) => ({ id, kind })) },
   });
   const { imagePath } = await demoGuest();
@@ -118,14 +127,7 @@ async function outcomes(id: string): Promise<(string | null)[]> {
   return (await step(id)).attempts.filter((attempt) => !attempt.undo).map((attempt) => attempt.outcome);
 }
 
-/** SIGKILL to the worker as soon as `sees`; asked every few milliseconds, for what is to be met takes tenths of a second. */
-async function killWorkerWhen(what: string, sees: () => Promise<boolean> | boolean): Promise<void> {
-  const worker = system.workerPid();
-  await eventually(what, 300_000, async () => (await sees()) || undefined, 3);
-  const children = descendantsOf(worker);
-  process.kill(worker, 'SIGKILL');
-  expect(await survivors(children, 10_000)).toEqual([]);
-}
+const killWorkerWhen = (what: string, sees: () => Promise<boolean> | boolean) => killWorker(system, what, sees);
 
 then('a running guest is protected, although the worker is killed in the first copy', async () => {
   const added = await system.json<{ id: string }>(
@@ -199,9 +201,12 @@ then('a worker killed in take-disks and in hand-over costs an attempt each, and 
   const options = ['--option', 'destructive', '--no-inoculation', '--power-on', 'decision', '--lost-at', lostAt];
   runId = await recover(...options, '--point', pointId, '--reason', `${name} lost its power`);
   await killWorkerWhen('the disks are being taken', () => existsSync(join(place().runs, runId)));
-  const record = join(place().runs, runId, 'run.json');
+  attaching.hold();
   await eventually('there is a worker again', 300_000, () => existsSync(overlay()) || undefined);
-  await killWorkerWhen('the disk is being handed over', () => readFileSync(record, 'utf8').includes('"handed-over"'));
+  await killWorkerWhen('the disk is being handed over', () => attaching.waits());
+  const record = readFileSync(join(place().runs, runId, 'run.json'), 'utf8');
+  expect(record).toContain('"handed-over"');
+  attaching.letGo();
   await waitingAtGate(system, runId, 'power-on');
   expect(await outcomes('take-disks')).toEqual(['failed', 'succeeded']);
   expect(await outcomes('hand-over')).toEqual(['failed', 'succeeded']);

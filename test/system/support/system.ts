@@ -15,7 +15,7 @@ import { placeOf, type ReplicaPlace } from '../../../replication/place';
 import { freePort } from '../../../stack/ports';
 import { virsh } from '../../replication/support/demo-machine';
 import { exitCodeOf } from '../../replication/support/tools';
-import { processesNaming, survivors } from './processes';
+import { descendantsOf, processesNaming, survivors } from './processes';
 
 const muster = resolve(__dirname, '../../../bin/muster');
 
@@ -46,6 +46,8 @@ export interface SystemSettings {
   readonly uri?: string;
   /** Default: a new one. */
   readonly folder?: string;
+  /** A folder of programs that stand before this machine's own. */
+  readonly path?: string;
 }
 
 export function newSystemFolder(): string {
@@ -61,6 +63,7 @@ export async function openSystem(machine: string, settings: SystemSettings = {})
   const [api, temporal, postgres] = [await freePort(), await freePort(), await freePort()];
   const env: NodeJS.ProcessEnv = {
     ...process.env,
+    ...(settings.path === undefined ? {} : { PATH: `${settings.path}:${process.env.PATH}` }),
     MUSTER_DATA_FOLDER: dataFolder,
     MUSTER_TENANT_ID: machine,
     MUSTER_API_PORT: String(api),
@@ -227,4 +230,13 @@ export async function eventually<T>(
     await sleep(everyMs);
   }
   throw new Error(`Waited ${withinMs / 1000} s in vain until ${what}.`);
+}
+
+/** SIGKILL to the worker as soon as `sees`; asked every few milliseconds, for what is to be met takes tenths of a second. */
+export async function killWorker(system: System, what: string, sees: () => Promise<boolean> | boolean): Promise<void> {
+  const worker = system.workerPid();
+  await eventually(what, 300_000, async () => (await sees()) || undefined, 3);
+  const children = descendantsOf(worker);
+  process.kill(worker, 'SIGKILL');
+  expect(await survivors(children, 10_000)).toEqual([]);
 }
