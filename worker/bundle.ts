@@ -9,6 +9,9 @@ const root = resolve(__dirname, '..');
 /** What can end up in the bundle; workflows may import nothing else of ours (eslint.config.mjs). */
 const sources = ['workflows', 'model', 'activities/contract.ts'];
 
+/** What stands between the SDK and every workflow. */
+export const interceptorModules: readonly string[] = [join(root, 'workflows', 'early-queries.ts')];
+
 /**
  * Path of the bundle in `folder`; made if it is not there. Several processes may do this at once. What the bundler has to
  * say goes to `logger`; default: standard error.
@@ -19,7 +22,11 @@ export async function workflowBundle(folder: string, logger?: Logger): Promise<{
   const codePath = join(folder, `workflows-${await fingerprint()}.js`);
   if (existsSync(codePath)) return { codePath };
   const workflowsPath = join(root, 'workflows', 'index.ts');
-  const { code } = await bundleWorkflowCode({ workflowsPath, ...(logger === undefined ? {} : { logger }) });
+  const { code } = await bundleWorkflowCode({
+    workflowsPath,
+    workflowInterceptorModules: [...interceptorModules],
+    ...(logger === undefined ? {} : { logger }),
+  });
   await mkdir(folder, { recursive: true });
   const draft = `${codePath}.${process.pid}.new`;
   await writeFile(draft, code);

@@ -81,6 +81,9 @@ export interface AbortRequest {
   readonly withdraw?: true;
 }
 
+/** In the failure of a query that came before the run's own task (workflows/early-queries.ts): to be asked again. */
+export const askedTooEarly = 'Asked before the run had taken up what has happened to it. Ask again.';
+
 /** People act here (design: law 4). Refused by the validator with a Refusal as type. */
 export const decideUpdate = defineUpdate<DecisionAccepted, [DecisionRequest]>('decide');
 export const abortUpdate = defineUpdate<{ accepted: true; standing?: string | null }, [AbortRequest]>('abort');
@@ -206,10 +209,9 @@ export const sessionWorkflowType = 'replicationSession';
  * How long Temporal waits for the worker that has a workflow in memory before any other may take its task: workflows go on
  * 5-7 s after a worker was killed with 2 s, not 13-15 (measured).
  *
- * Queries must be given up sooner. One that a lost worker did not answer goes to another worker after this time, also
- * while a task of the same workflow is still in flight at the lost one; that worker then runs ahead of the history, and
- * the run ends in "[TMPRL1100] Nondeterminism error" and stands still for good (seen and reproduced with SDK 1.24.0,
- * server 1.31: a query of 3 s breaks the workflow, one of 1.5 s does not).
+ * Queries should be given up sooner. One that a lost worker did not answer goes to another worker after this time, also
+ * while a task of the same workflow is still in flight at the lost one, and would run ahead of the history
+ * (workflows/early-queries.ts refuses that).
  */
 export const stickyTimeoutMs = 2_000;
 

@@ -4,7 +4,8 @@ import { defaultPayloadConverter } from '@temporalio/common';
 import type { Progress } from '../../model/steps';
 import { liveRunQuery, type LiveRun } from '../../workflows/messages';
 import type { TemporalContext } from '../temporal';
-import { asProblem, callTemporal, isNotFound, isUnanswered } from './errors';
+import { callTemporal } from './errors';
+import { answered } from './queries';
 import type { Execution } from './recoveries';
 
 /** One pending activity of a run that reports progress by heartbeat. */
@@ -43,17 +44,8 @@ export function liveCalls(context: TemporalContext): LiveCalls {
   const handleOf = (execution: Execution) =>
     context.client.workflow.getHandle(execution.workflowId, execution.temporalRunId);
   return {
-    async live(execution) {
-      try {
-        return await wholeRun((from) =>
-          context.client.withDeadline(Date.now() + context.queryDeadlineMs, () =>
-            handleOf(execution).query(liveRunQuery, { from }),
-          ),
-        );
-      } catch (error) {
-        if (isUnanswered(error) || isNotFound(error)) return undefined;
-        throw asProblem(error);
-      }
+    live(execution) {
+      return wholeRun((from) => answered(context, () => handleOf(execution).query(liveRunQuery, { from })));
     },
     async progress(execution) {
       const description = await callTemporal(context, () => handleOf(execution).describe());
@@ -97,14 +89,15 @@ function waitingOf({ pendingActivities, pendingWorkflowTask, executionConfig }: 
   return all.flatMap(({ kind, queue, since: at }) => (queue && at !== null ? [{ kind, queue, since: at }] : []));
 }
 
-/** All pages together; state and parkings as the last page has them, because events are only ever added. */
-export async function wholeRun(ask: (from: number) => Promise<LiveRun>): Promise<LiveRun> {
+/** All pages together, or none; state and parkings as the last page has them, because events are only ever added. */
+export async function wholeRun(ask: (from: number) => Promise<LiveRun | undefined>): Promise<LiveRun | undefined> {
   let page = await ask(0);
-  const events = [...page.events];
-  while (typeof page.next === 'number' && page.events.length > 0) {
+  const events = [...(page?.events ?? [])];
+  while (typeof page?.next === 'number' && page.events.length > 0) {
     page = await ask(page.next);
-    events.push(...page.events);
+    events.push(...(page?.events ?? []));
   }
+  if (page === undefined) return undefined;
   return { ...page, events, next: null };
 }
 

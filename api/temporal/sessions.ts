@@ -15,6 +15,7 @@ import {
 } from '../../workflows/messages';
 import type { TemporalContext } from '../temporal';
 import { asProblem, callTemporal, isNotFound, isUnanswered } from './errors';
+import { answered } from './queries';
 import { answerOf, type UpdateAnswer } from './updates';
 
 /** Input of the workflow type `replicationSession`. */
@@ -77,16 +78,7 @@ export function sessionCalls(context: TemporalContext): SessionCalls {
         throw error;
       }
     },
-    async session(tenantId, serverId) {
-      try {
-        return await client.withDeadline(Date.now() + context.queryDeadlineMs, () =>
-          handleOf(tenantId, serverId).query(sessionQuery),
-        );
-      } catch (error) {
-        if (isUnanswered(error) || isNotFound(error)) return undefined;
-        throw asProblem(error);
-      }
-    },
+    session: (tenantId, serverId) => answered(context, () => handleOf(tenantId, serverId).query(sessionQuery)),
     changeSession: (tenantId, serverId, change, request, updateId) =>
       answerOf(context, context.updateDeadlineMs, () =>
         handleOf(tenantId, serverId).executeUpdate(updates[change], { args: [request], updateId }),

@@ -45,7 +45,7 @@ test('a run of many megabytes is answered in pages that each come through, and p
     sizes.push(Buffer.byteLength(JSON.stringify(page)));
     return Promise.resolve({ runId: 'run', state: 'running', parkings: [], unflushed: 0, ...page });
   });
-  expect(run.events).toEqual(events);
+  expect(run?.events).toEqual(events);
   expect(sizes.length).toBeGreaterThan(3);
   expect(Math.max(...sizes)).toBeLessThan(4 * 1024 * 1024);
 });
