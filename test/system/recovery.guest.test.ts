@@ -33,7 +33,8 @@ import {
   type System,
 } from './support/system';
 
-jest.setTimeout(600_000);
+// Longer than what a test waits for in sum: what it waited for in vain says more than that the time was over.
+jest.setTimeout(1_500_000);
 
 const name = newMachineName();
 const recovered = `${name}-recovered`;

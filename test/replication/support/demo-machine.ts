@@ -11,7 +11,7 @@ export const virsh = (...args: string[]) => sh('virsh', '-c', uri, '--quiet', ..
 export interface DemoMachine {
   readonly name: string;
   readonly disk: string;
-  /** Ends when the guest's agent answers. */
+  /** Ends when the guest's agent answers. @throws after five minutes, with the end of its console */
   started(): Promise<void>;
   counter(): Promise<number>;
   /** Ends QEMU as a loss of power would: nothing is written any more, no bitmap is saved (`virsh destroy` saves them). */
@@ -35,8 +35,12 @@ export async function startDemoMachine(
   await virsh('define', xml);
   await virsh('start', name);
   const started = async () => {
-    while ((await exitCodeOf('virsh', '-c', uri, 'qemu-agent-command', name, '{"execute":"guest-ping"}')) !== 0) {
-      await sleep(1000);
+    for (const endsAt = performance.now() + longestBootMs; ; await sleep(1000)) {
+      if ((await exitCodeOf('virsh', '-c', uri, 'qemu-agent-command', name, '{"execute":"guest-ping"}')) === 0) return;
+      if (performance.now() < endsAt) continue;
+      const state = await virsh('domstate', name, '--reason').catch(String);
+      const said = (await readFile(join(folder, 'console'), 'utf8')).slice(-3_000);
+      throw new Error(`${name} (${state}) did not start within ${longestBootMs / 1000} s; its console:\n${said}`);
     }
   };
   const counter = async () => (await counterStatus(name)).current;
@@ -91,6 +95,9 @@ export async function agent<T>(name: string, command: object): Promise<T> {
     }
   }
 }
+
+/** An emulated guest boots within a minute, or two where others boot. */
+const longestBootMs = 300_000;
 
 /** A freeze takes a second or two; a busy host is slow to thaw. */
 const longestFreezeMs = 60_000;

@@ -200,13 +200,18 @@ export function manifests(place: ReplicaPlace): PointManifest[] {
 
 /** Waits until the run waits for people; fails when it ends instead. */
 export async function waiting(system: System, runId: string): Promise<ParkingView> {
-  return eventually('the run waits for people', 300_000, async () => {
-    const view = await system.view(runId);
+  let seen: RunView | undefined;
+  const found = eventually('the run waits for people', 300_000, async () => {
+    const view = (seen = await system.view(runId));
     const open = view.parkings.find((parking) => parking.until === null);
     if (open === undefined && isClosedRun(view.state)) {
       throw new Error(`The run ended as ${view.state}: ${JSON.stringify(view.parkings)}`);
     }
     return open;
+  });
+  return found.catch((error: Error) => {
+    const steps = seen?.steps.map(({ id, state, attempts }) => `${id} ${state} (${attempts.length})`).join(', ');
+    throw new Error(`${error.message} It is ${seen?.state}: ${steps}`);
   });
 }
 
@@ -224,12 +229,11 @@ export async function eventually<T>(
   ask: () => Promise<T | undefined> | T | undefined,
   everyMs = 500,
 ): Promise<T> {
-  for (let waited = 0; waited < withinMs; waited += everyMs) {
+  for (const endsAt = performance.now() + withinMs; ; await sleep(everyMs)) {
     const answer = await ask();
     if (answer !== undefined) return answer;
-    await sleep(everyMs);
+    if (performance.now() >= endsAt) throw new Error(`Waited ${withinMs / 1000} s in vain until ${what}.`);
   }
-  throw new Error(`Waited ${withinMs / 1000} s in vain until ${what}.`);
 }
 
 /** SIGKILL to the worker as soon as `sees`; asked every few milliseconds, for what is to be met takes tenths of a second. */
