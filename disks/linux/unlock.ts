@@ -24,14 +24,24 @@ export async function openVolume(
   if (keys.length === 0) return { locked: 'no key was given' };
   const told: string[] = [];
   for (const key of keys) {
-    const said = isOneLine(key)
-      ? await guest.openEncrypted(device, name, key)
-      : await openWithFile(guest, device, name, key);
+    const said = await openWith(guest, device, name, key);
     if (said === null) return { device: `/dev/mapper/${name}` };
     if (!wrongKey.test(said)) told.push(printable(said));
   }
   const many = keys.length === 1 ? 'the key that was given does not fit' : `none of the ${keys.length} keys fits`;
   return { locked: told.length === 0 ? many : told.join('; ') };
+}
+
+/**
+ * null: it is open. Twice where something else than the key was in the way: right after another key had been refused, cryptsetup once
+ * found no header on a volume whose header it had just read (seen on a busy machine; it was there the next time).
+ */
+async function openWith(guest: Guestfish, device: string, name: string, key: Uint8Array): Promise<string | null> {
+  const open = () => (isOneLine(key) ? guest.openEncrypted(device, name, key) : openWithFile(guest, device, name, key));
+  const said = await open();
+  if (said === null || wrongKey.test(said)) return said;
+  await guest.attempt('udev-settle');
+  return open();
 }
 
 /** guestfish takes a key as one line of text. */
