@@ -44,7 +44,7 @@ export const mailSettings = {
     standard: '`muster@` and the mail server',
   }),
   mailTo: setting('MUSTER_MAIL_TO', 'mail.to', listOf(z.email()).optional(), {
-    meaning: 'who is told of everything that no runbook has rules for; finer ones: `notify` in the file',
+    meaning: 'who is told on every occasion for which no runbook names anybody; finer ones: `notify` in the file',
     needed: 'mail addresses, separated by commas',
     standard: 'nobody',
   }),

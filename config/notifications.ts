@@ -25,7 +25,7 @@ export interface NotificationsConfig {
   /** null: none is configured, and mails cannot be sent. */
   readonly mail: MailServer | null;
   readonly webhooks: readonly WebhookConfig[];
-  /** Of what has no runbook. */
+  /** Of what has no runbook, and of occasions for which none names anybody. */
   readonly rules: readonly NotificationRule[];
   /** Where people reach this installation, without a slash at its end; null: mails have no links. */
   readonly publicUrl: string | null;
@@ -49,7 +49,7 @@ const webhook = z.strictObject({
     .string()
     .regex(secretRefPattern, 'needs file:NAME or environment:NAME, never the secret itself')
     .transform((text) => parseSecretRef(text)!),
-  /** Which occasions it is told of without a runbook's rule. */
+  /** Which occasions it is told of where no runbook's rule names them. */
   on: z.array(z.enum(occasions)).default([]),
 });
 

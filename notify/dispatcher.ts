@@ -16,7 +16,7 @@ import type { Sender } from './message';
 export interface DispatcherDeps {
   readonly store: Pick<Store, 'notifications'>;
   readonly senders: Readonly<Record<Channel, Sender>>;
-  /** Of what no runbook has rules for. */
+  /** On occasions that no runbook's rules name. */
   readonly defaults: readonly NotificationRule[];
   readonly giveUpMs: number;
   readonly log: Logger;

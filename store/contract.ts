@@ -261,7 +261,7 @@ export interface Rehearsals {
     readonly at: string;
     readonly because: string;
     readonly by: Provenance;
-    /** null: those of the installation. */
+    /** null, or none that names the occasion: those of the installation. */
     readonly rules: readonly NotificationRule[] | null;
   }): Promise<void>;
 }

@@ -8,7 +8,7 @@ import type { RunEvent } from '../model/events';
 import { causeOf, recipientsOf, type Notice, type Recipient } from '../model/notify/notice';
 import { asReminder, mayTell, noticesOf } from '../model/notify/notices';
 import type { RunProjection } from '../model/run-projection';
-import type { NotificationRule } from '../model/runbook/runbook';
+import type { NotificationRule, Occasion } from '../model/runbook/runbook';
 import { storableText } from '../record/canonical';
 import { eventOfRow, type ChainId } from '../record/row';
 import { clockOf, select, type Scope } from './database';
@@ -117,9 +117,21 @@ export async function addressNotices(trx: Knex, scope: Scope, rules: AddressingR
 /** settled: nobody needs to know any more. later: whom to tell is not known yet. */
 type Outcome = 'addressed' | 'settled' | 'later';
 
+/** Whom the runbook of a run tells, and the plan above it; a server's run has no rules of its own. */
+interface Opening {
+  readonly notify: readonly NotificationRule[];
+  readonly above: string | null;
+}
+
+/** Deeper than runbooks may include each other. */
+const mostAbove = 9;
+
+const naming = (rules: readonly NotificationRule[], occasion: Occasion): NotificationRule[] =>
+  rules.filter(({ on }) => on.includes(occasion));
+
 /** One round: what was asked once is remembered, because hundreds of servers share a plan, a cause and a recipient. */
 class Addressing {
-  private readonly rulesOfRuns = new Map<string, readonly NotificationRule[] | null>();
+  private readonly openings = new Map<string, Opening | null>();
   private readonly lastSent = new Map<string, number | null>();
 
   constructor(
@@ -133,35 +145,37 @@ class Addressing {
     const notice = JSON.parse(row.notice) as Notice;
     // An earlier version made it when the run began, to be told at 80 % of its RTO whatever has become of it.
     if (notice.occasion === 'objective-at-risk' && notice.key === row.run_id) return 'settled';
-    const found = await this.rulesFor(row);
+    const found = await this.rulesFor(row, notice.occasion);
     if (found === null && Math.abs(this.now.getTime() - row.made_at.getTime()) < rulesWithinMs) return 'later';
     const rules = found === null || found.length === 0 ? this.rules.defaults : found;
     for (const recipient of recipientsOf(rules, notice.occasion)) await this.notify(row, notice, recipient);
     return 'addressed';
   }
 
-  /** null: the plan that has them is not in the journal yet. */
-  private async rulesFor(row: NewNotice): Promise<readonly NotificationRule[] | null> {
-    if (row.rules !== null) return JSON.parse(row.rules) as NotificationRule[];
-    if (row.run_id === null) return [];
-    return this.rulesOfRun(row.run_id, 8);
+  /** Those of the nearest that name the occasion; null: a plan that may have some is not in the journal yet. */
+  private async rulesFor(row: NewNotice, occasion: Occasion): Promise<readonly NotificationRule[] | null> {
+    if (row.rules !== null) return naming(JSON.parse(row.rules) as NotificationRule[], occasion);
+    let runId = row.run_id;
+    for (let depth = 0; runId !== null && depth < mostAbove; depth += 1) {
+      const opening = await this.openingOf(runId);
+      if (opening === null) return null;
+      const rules = naming(opening.notify, occasion);
+      if (rules.length > 0) return rules;
+      runId = opening.above;
+    }
+    return [];
   }
 
-  /** A run's own rules, or those of the plan that it is part of. */
-  private async rulesOfRun(runId: string, depth: number): Promise<readonly NotificationRule[] | null> {
-    const known = this.rulesOfRuns.get(runId);
+  /** null: its first event has not come in yet. */
+  private async openingOf(runId: string): Promise<Opening | null> {
+    const known = this.openings.get(runId);
     if (known !== undefined) return known;
     const [first] = await readJournalRows(this.trx, { ...this.scope, runId }, 0, 1);
     const event = first && eventOfRow(first);
-    let rules: readonly NotificationRule[] | null = null;
-    if (first !== undefined && event !== undefined) {
-      rules = event.kind === 'plan-opened' ? event.data.order.plan.notify : [];
-      if (rules.length === 0 && first.parentRunId !== null && depth > 0) {
-        rules = await this.rulesOfRun(first.parentRunId, depth - 1);
-      }
-    }
-    this.rulesOfRuns.set(runId, rules);
-    return rules;
+    const notify = event?.kind === 'plan-opened' ? event.data.order.plan.notify : [];
+    const opening = first === undefined ? null : { notify, above: first.parentRunId };
+    this.openings.set(runId, opening);
+    return opening;
   }
 
   private async notify(row: NewNotice, notice: Notice, { channel, to }: Recipient): Promise<void> {

@@ -40,7 +40,7 @@ export interface Parcel {
 }
 
 export interface AddressingRules {
-  /** Whom to tell of what has no runbook, or one that names nobody. */
+  /** Whom to tell of what has no runbook, and of an occasion that no rule of its runbooks names. */
   readonly defaults: readonly NotificationRule[];
   /** How long more of the same is waited for before it goes out. */
   readonly windowMs: number;
@@ -60,7 +60,7 @@ export interface Undelivered {
 export interface Notifications {
   /**
    * Something that is of no run's journal: a risk, a rehearsal that is due. The same again (key, epoch, occasion, stage) changes
-   * nothing. `rules`: of the runbook that it is about; without, the installation's own.
+   * nothing. `rules`: of the runbook that it is about; where none names the occasion, the installation's own.
    */
   put(notice: Notice, rules?: readonly NotificationRule[]): Promise<void>;
   /** Makes a notification for each recipient of notices that are due; how many notices were looked at. */

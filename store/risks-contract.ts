@@ -14,7 +14,7 @@ export interface RiskRound {
   readonly looked?: (subject: RiskSubject) => boolean;
   /** What could not be looked at although it was asked about: stays as it was where it is not found. Absent: nothing. */
   readonly unseen?: (risk: RiskFound) => boolean;
-  /** Whom to tell of a risk; null: whom the installation names. */
+  /** Whom to tell of a risk; null, or none that names its occasion: whom the installation names. */
   readonly rules: (risk: RiskFound) => readonly NotificationRule[] | null;
 }
 

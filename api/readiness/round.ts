@@ -207,7 +207,10 @@ function serversOfScript({ servers }: Runbook, { at, servers: which }: Script): 
     .slice(0, 1);
 }
 
-/** Those of every runbook that the risk concerns; none: those of the installation. Put in order once: risks may be thousands. */
+/**
+ * Those of every runbook that the risk concerns, on whatever occasion; where none names its own, those of the installation hold. Put
+ * in order once: risks may be thousands.
+ */
 function rulesOf({ runbooks, servers }: Gathered): (risk: RiskFound) => readonly NotificationRule[] | null {
   const sites = new Map(servers.map(({ name, recoverySiteId }) => [name, recoverySiteId]));
   const concerned = new Map<string, NotificationRule[]>();

@@ -104,7 +104,12 @@ export const runbookSchema = z
       ),
     gates: z.record(name, gate).default({}).describe('Places where the run waits for people, by name.'),
     scripts: z.array(script).default([]).describe('Programs that run at steps or waves.'),
-    notify: z.array(notificationRule).default([]).describe('Who is told of what.'),
+    notify: z
+      .array(notificationRule)
+      .default([])
+      .describe(
+        'Who is told of what. On an occasion that no rule names, those hold of the runbook that includes it, or else those of the installation.',
+      ),
     access: z
       .strictObject({
         start: people.optional().describe('Who may start it; without it operators, coordinators and admins.'),
