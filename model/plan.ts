@@ -169,5 +169,11 @@ const partOfHeader = ({ order: part, ...rest }: PartOfPlan): PartOfHeader => ({
   parts: part.parts.map(partOfHeader),
 });
 
+/** Servers of the plan and of all that it includes, as its record names them. */
+export const serversOfHeader = ({ servers, parts }: Pick<PartOfHeader, 'servers' | 'parts'>): ServerOfHeader[] => [
+  ...(servers ?? []),
+  ...(parts ?? []).flatMap(serversOfHeader),
+];
+
 /** Servers of the plan and of all that it includes. */
 export const serverCountOf = (plan: PlanOrder): number => everyServerOf(plan).length;

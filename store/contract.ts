@@ -253,7 +253,7 @@ export interface Rehearsals {
    * newest that succeeded with another, and the newest of all.
    */
   closed(runbook: string, sha256: string): Promise<Rehearsal[]>;
-  /** Runs that are not closed and have one of these servers. */
+  /** Runs that are not closed and have one of these servers; a plan, where no run of the server itself is open, has all of its own. */
   holders(serverIds: readonly string[]): Promise<Pick<RunRow, 'runId' | 'mode' | 'serverName'>[]>;
   /** That one did not start: into the installation's own chain, and told. The same (runbook, at) again changes nothing. */
   skip(skipped: {

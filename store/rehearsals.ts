@@ -1,10 +1,13 @@
 /** What rehearsals of runbooks have shown, read to tell which runbooks are verified; and those that did not start. */
 import type { Knex } from 'knex';
+import { serversOfHeader } from '../model/plan';
 import type { RehearsedRun } from '../model/readiness/rehearsed';
 import { storableText } from '../record/canonical';
+import { eventOfRow } from '../record/row';
 import type { Rehearsals, RunRow } from './contract';
 import { lockName, select, type Database, type Scope } from './database';
 import { extendInstallation } from './journal';
+import { readJournalRows } from './journal-rows';
 import { putNotice } from './notices';
 
 /** Newer ones than these decide; older ones are in the journal. */
@@ -31,15 +34,40 @@ export function createRehearsals(database: Database, scope: Scope): Rehearsals {
   };
 }
 
-async function holders(db: Knex, scope: Scope, serverIds: readonly string[]) {
+type Holder = Pick<RunRow, 'runId' | 'mode' | 'serverName'>;
+
+async function holders(db: Knex, scope: Scope, serverIds: readonly string[]): Promise<Holder[]> {
   if (serverIds.length === 0) return [];
-  return select<Pick<RunRow, 'runId' | 'mode' | 'serverName'>>(
+  const own = await select<Holder & { serverId: string }>(
     db,
-    `select run_id as "runId", mode, server_name as "serverName" from muster.runs
-     where tenant_id = ? and core_id = ? and closed_at is null and server_id in (${serverIds.map(() => '?').join(', ')})
-     order by started_at, run_id`,
-    [scope.tenantId, scope.coreId, ...serverIds.map(storableText)],
+    `select run_id as "runId", mode, server_name as "serverName", server_id as "serverId" from muster.runs
+     where tenant_id = ? and core_id = ? and closed_at is null and server_id = any(?) order by started_at, run_id`,
+    [scope.tenantId, scope.coreId, serverIds.map(storableText)],
   );
+  const held = new Set(own.map(({ serverId }) => serverId));
+  const wanted = new Set(serverIds.filter((id) => !held.has(storableText(id))));
+  const plans = wanted.size === 0 ? [] : await holdingPlans(db, scope, wanted);
+  return [...own.map(({ runId, mode, serverName }) => ({ runId, mode, serverName })), ...plans];
+}
+
+/** A server's own run has a row only once it has begun: until then its plan has it, and after its end until the plan has ended. */
+async function holdingPlans(db: Knex, scope: Scope, wanted: Set<string>): Promise<Holder[]> {
+  const plans = await select<Pick<RunRow, 'runId' | 'mode'>>(
+    db,
+    `select run_id as "runId", mode from muster.runs
+     where tenant_id = ? and core_id = ? and closed_at is null and procedure = 'plan' order by started_at, run_id`,
+    [scope.tenantId, scope.coreId],
+  );
+  const found: Holder[] = [];
+  for (const { runId, mode } of plans) {
+    const [first] = await readJournalRows(db, { ...scope, runId }, 0, 1);
+    const event = first && eventOfRow(first);
+    if (event?.kind !== 'plan-opened') continue;
+    for (const { serverId, name } of serversOfHeader(event.data.order)) {
+      if (wanted.delete(serverId)) found.push({ runId, mode, serverName: name });
+    }
+  }
+  return found;
 }
 
 async function skip(trx: Knex, scope: Scope, skipped: Parameters<Rehearsals['skip']>[0]): Promise<void> {

@@ -164,6 +164,25 @@ test('a start while another run has the server, or while replication is behind, 
   expect(told.map(({ name, to }) => [name, to])).toEqual(Array(2).fill(['shop', 'ops@example.org']));
 }, 120_000);
 
+test('a plan that waits before its first server has that server, too', async () => {
+  const gate = 'title: Lost, question: Is the site lost?, approvers: { roles: [coordinator] }, in: [recovery]';
+  const gated = shop('', 'gated').replace('servers:', 'gate: lost, servers:');
+  await importText(`${gated}gates: { lost: { ${gate} } }\n`);
+  const started = await tools.startRunbook('gated', { mode: 'recovery', intent: 'disaster', reason: 'It is gone' });
+  expect([started.status, started.body.detail]).toEqual([201, undefined]);
+  const { runId } = started.body;
+  await eventually(async () => (await stack.store.runs.get(runId))?.state === 'waiting');
+  expect(await stack.store.runs.below(runId)).toEqual([]);
+  await runNow();
+  const held = await eventually(async () => {
+    const seen = await last('shop');
+    return seen?.skipped?.includes(runId) && seen;
+  }, 60_000);
+  expect(held).toMatchObject({ runId: null, skipped: `run ${runId} (recovery) has db01` });
+  await call('POST', `/runs/${runId}/abort`, { body: { reason: 'the test goes on' } });
+  await tools.closed(runId);
+}, 120_000);
+
 test('what could not be prepared in time, because nothing was there to prepare it, is skipped', async () => {
   await eventually(async () => ((await call('GET', '/servers/db01/replica')).body.lagMs ?? Infinity) < 10_000);
   await importText(shop(never.replace('}', ', catchUp: 1s }'), 'late'));

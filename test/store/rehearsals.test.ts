@@ -1,6 +1,8 @@
 /** What rehearsals have shown, as the store computes it from the journal. */
+import { planHeader, withoutServersOfParts } from '../../model/plan';
+import { samplePlan } from '../support/plan-sample';
 import { tellRehearsal } from '../support/rehearsals';
-import { at } from './run-events';
+import { at, batch, closed, event, newRunId, opened, serverSpec } from './run-events';
 import { withStore } from './store';
 
 test('a closed rehearsal is read with the last run of each of its servers; a recovery is none', () =>
@@ -35,4 +37,44 @@ test('of other texts only the newest that succeeded is read, newest first, and n
       [mine, 1],
     ]);
     expect(await store.rehearsals.closed('directory', 'a')).toEqual([]);
+  }));
+
+test('a plan that has not ended holds the servers that it has still before it, and those of what it includes', () =>
+  withStore(async (store) => {
+    const shop = samplePlan({ runId: newRunId() });
+    const site = {
+      ...samplePlan({ runId: newRunId() }),
+      servers: [],
+      parts: [{ name: 'shop', after: [], order: shop }],
+    };
+    const open = (order: ReturnType<typeof planHeader>, parentRunId: string | null = null) =>
+      store.journal.append({
+        ...batch(order.runId, 1, [event('plan-opened', { order, declaration: 'plan', versions: {} })]),
+        parentRunId,
+      });
+    const holders = () => store.rehearsals.holders(['id-db01', 'id-web02', 'id-other']);
+    expect(await holders()).toEqual([]);
+    await open(planHeader(site));
+    expect(await holders()).toEqual([
+      { runId: site.runId, mode: 'recovery', serverName: 'db01' },
+      { runId: site.runId, mode: 'recovery', serverName: 'web02' },
+    ]);
+    // What has begun is named by its own run.
+    const child = newRunId();
+    const spec = serverSpec({ id: 'id-web02', name: 'web02' });
+    await store.journal.append({ ...batch(child, 1, [opened(child, 0, spec)]), parentRunId: shop.runId });
+    expect((await holders()).map(({ runId, serverName }) => [serverName, runId])).toEqual([
+      ['web02', child],
+      ['db01', site.runId],
+    ]);
+    await store.journal.append({ ...batch(child, 2, [closed()]), parentRunId: shop.runId });
+    expect((await holders()).map(({ runId }) => runId)).toEqual([site.runId, site.runId]);
+    await store.journal.append(batch(site.runId, 2, [closed()]));
+    expect(await holders()).toEqual([]);
+    // A record of an earlier version names the servers of what it includes in their own plans' records only.
+    const before = { ...site, runId: newRunId() };
+    await open(withoutServersOfParts(planHeader(before)));
+    expect(await holders()).toEqual([]);
+    await open(planHeader(shop), before.runId);
+    expect((await holders()).map(({ runId }) => runId)).toEqual([shop.runId, shop.runId]);
   }));
