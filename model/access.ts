@@ -19,9 +19,13 @@ export interface NamedPlaces extends Places {
   readonly what: string;
 }
 
-export const placesOfRecovery = ({ target, partOf }: Pick<RecoveryOrder, 'target' | 'partOf'>): Places => ({
+export const placesOfRecovery = ({
+  target,
+  partOf,
+  rehearsedIn,
+}: Pick<RecoveryOrder, 'target' | 'partOf' | 'rehearsedIn'>): Places => ({
   sites: [target.siteId],
-  runbooks: partOf?.runbooks ?? [],
+  runbooks: (partOf ?? rehearsedIn)?.runbooks ?? [],
 });
 
 export const placesOfPlan = (order: PlanOrder): Places => ({ sites: sitesOf(order), runbooks: runbooksOf(order) });

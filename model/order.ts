@@ -117,6 +117,8 @@ export interface RecoveryOrder {
   readonly tryOut?: { readonly title: string; readonly question: string };
   /** Of a clean-up that was started alone: the rehearsal's run, whose tag is looked for. */
   readonly cleansUp?: string;
+  /** Of such a clean-up: the plan of that rehearsal. The clean-up is of its runbooks, for people, but no run of the plan, which is over. */
+  readonly rehearsedIn?: Pick<PartOf, 'runId' | 'runbooks'>;
   /** How many machines boot at the same time at the recovery site; absent: no limit. */
   readonly bootsAtOnce?: number;
   /** Programs at this server's steps, in the order in which the runbook names them. */

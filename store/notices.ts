@@ -117,7 +117,7 @@ export async function addressNotices(trx: Knex, scope: Scope, rules: AddressingR
 /** settled: nobody needs to know any more. later: whom to tell is not known yet. */
 type Outcome = 'addressed' | 'settled' | 'later';
 
-/** Whom the runbook of a run tells, and the plan above it; a server's run has no rules of its own. */
+/** Whom the runbook of a run tells, and the plan above it; a server's run has no rules of its own, and a clean-up its rehearsal's. */
 interface Opening {
   readonly notify: readonly NotificationRule[];
   readonly above: string | null;
@@ -173,7 +173,8 @@ class Addressing {
     const [first] = await readJournalRows(this.trx, { ...this.scope, runId }, 0, 1);
     const event = first && eventOfRow(first);
     const notify = event?.kind === 'plan-opened' ? event.data.order.plan.notify : [];
-    const opening = first === undefined ? null : { notify, above: first.parentRunId };
+    const rehearsedIn = event?.kind === 'run-opened' ? event.data.order.rehearsedIn?.runId : undefined;
+    const opening = first === undefined ? null : { notify, above: first.parentRunId ?? rehearsedIn ?? null };
     this.openings.set(runId, opening);
     return opening;
   }

@@ -62,16 +62,18 @@ async function cleaningOrder(deps: ApiDeps, order: RecoveryOrder, push: CleanUpP
   return asCleanUp(deps, order, plan?.running === true ? [] : (isolation?.networks ?? []), push);
 }
 
-/** `networks`: those that go with it. */
+/** `networks`: those that go with it. The plan may be over: the clean-up tells it nothing, and waits for none of its verdicts. */
 export function asCleanUp(
   { clock }: Pick<ApiDeps, 'clock'>,
   order: RecoveryOrder,
   networks: readonly string[],
   { reason, by }: CleanUpPush,
 ): RecoveryOrder {
-  const { partOf: _plan, tryOut: _tryOut, giveUpAfterMs: _giveUp, isolation, ...rest } = order;
+  const { partOf, tryOut: _tryOut, giveUpAfterMs: _giveUp, isolation, ...rest } = order;
+  const { runId: planRunId, runbooks = [] } = partOf ?? {};
   return {
     ...rest,
+    ...(planRunId === undefined ? {} : { rehearsedIn: { runId: planRunId, runbooks } }),
     ...(isolation === undefined ? {} : { isolation: { ...isolation, networks } }),
     ...{ runId: uuidv7(), procedure: 'rehearsal-clean-up', cleansUp: order.runId },
     ...{ requestedAt: clock().toISOString(), requestedBy: by, reason },

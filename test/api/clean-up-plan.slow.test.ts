@@ -53,8 +53,11 @@ rehearsal: { tryOut: tried }
 const site = () => openSimulatedSite({ folder: join(stack.folder, 'site'), id: siteId }).platform;
 const rehearsed = async (): Promise<string[]> =>
   (await site().list()).flatMap(({ name }) => (name.includes('rehearsal') ? [name] : []));
-const cleanUp = (runId: string): Promise<Reply> =>
-  call('POST', `/rehearsals/${runId}/clean-up`, { body: { reason: 'ended by hand' } });
+const cleanUp = (runId: string, token?: string): Promise<Reply> =>
+  call('POST', `/rehearsals/${runId}/clean-up`, {
+    body: { reason: 'ended by hand' },
+    ...(token === undefined ? {} : { token }),
+  });
 
 test('a plan’s rehearsal that was ended from outside is cleaned up by one act, last server first; again it does no harm', async () => {
   await tools.imported(text);
@@ -79,14 +82,23 @@ test('a plan’s rehearsal that was ended from outside is cleaned up by one act,
   await connection.close();
   expect(await rehearsed()).toHaveLength(2);
 
-  const first = await cleanUp(runId);
+  // Whoever holds the runbook alone cleans up after it, sees that and decides where it waits.
+  const scopes = [{ kind: 'runbook', name: 'shop' } as const];
+  const { token } = await stack.store.tokens.issue({ name: 'Ines', role: 'operator', scopes }, null);
+  const first = await cleanUp(runId, token);
   expect(first.status).toBe(201);
   const runs = first.body.runs as { runId: string; serverName: string; rehearsal: string }[];
   expect(runs.map(({ serverName }) => serverName)).toEqual(['app01', 'db01']);
   for (const one of runs) {
     await eventually(async () => (await call('GET', `/runs/${one.runId}`)).status === 200, 30_000);
     expect((await tools.closed(one.runId)).view.state).toBe('succeeded');
+    expect((await call('GET', `/runs/${one.runId}`, { token })).status).toBe(200);
+    const late = { step: 'prove-clean', decision: 'retry', reason: 'to be sure' };
+    expect(await tools.decide(one.runId, late, token)).toMatchObject({ status: 409 });
+    // It is no run of the plan, whose record had ended before it.
+    expect(await stack.store.runs.get(one.runId)).toMatchObject({ parentRunId: null });
   }
+  expect((await stack.store.runs.below(runId)).map(({ procedure }) => procedure)).not.toContain('rehearsal-clean-up');
   expect([await rehearsed(), await site().networks()]).toEqual([[], []]);
   const removed = (await readEffects(join(stack.folder, 'site'))).filter(({ what }) => what === 'platform.remove');
   expect(removed.map(({ runId: of }) => of)).toEqual(runs.map(({ rehearsal }) => rehearsal));

@@ -4,7 +4,7 @@ import type { Notice } from '../../model/notify/notice';
 import type { NotificationRule, Occasion } from '../../model/runbook/runbook';
 import type { OpenStore } from '../../store/open-store';
 import { samplePlan } from '../support/plan-sample';
-import { at, batch, closed, event, newRunId, opened } from './run-events';
+import { at, batch, closed, event, newRunId, opened, order } from './run-events';
 import { withOutbox } from './outbox';
 
 const rule = (who: string, ...on: Occasion[]): NotificationRule => ({ on, mail: [`${who}@dr.example`], webhooks: [] });
@@ -63,6 +63,20 @@ test('of an included runbook the next plan above that names somebody for the occ
     );
     await store.journal.append({ ...batch(data, 2, [gate]), parentRunId: shop });
     expect(await told(store)).toEqual(['gate data', 'started oncall', 'stuck site']);
+  }));
+
+test('the clean-up of a rehearsal is none of its plan’s runs, and goes to whom the plan’s runbook names', () =>
+  withOutbox(async (store) => {
+    const shop = await plan(store, [rule('shop', 'stuck')]);
+    const runId = newRunId();
+    const cleaning = {
+      ...{ ...order(runId), procedure: 'rehearsal-clean-up' as const, mode: 'rehearsal' as const },
+      ...{ cleansUp: newRunId(), rehearsedIn: { runId: shop, runbooks: ['shop'] } },
+    };
+    const open = event('run-opened', { order: cleaning, declaration: 'rehearsal-clean-up', versions: {} });
+    await store.journal.append(batch(runId, 1, [open, parked]));
+    expect(await told(store)).toEqual(['started oncall', 'stuck shop']);
+    expect(await store.runs.places(runId)).toEqual({ sites: ['recovery'], runbooks: ['shop'] });
   }));
 
 test.each(['risk', 'rehearsal-due'] as const)('so does a %s that the rules of its runbooks do not name', (occasion) =>
