@@ -1,7 +1,14 @@
 /** Risks: found by rounds, kept with the times at which they appeared and went. */
 import type { Knex } from 'knex';
 import { riskNotice } from '../model/notify/risk-notices';
-import { byUrgency, installationSource, worstOfEach, type Risk, type RiskFound } from '../model/readiness/risks';
+import {
+  byUrgency,
+  installationSource,
+  severities,
+  worstOfEach,
+  type Risk,
+  type RiskFound,
+} from '../model/readiness/risks';
 import { storableText } from '../record/canonical';
 import { lockName, select, type Database, type Scope } from './database';
 import { putNotice } from './notices';
@@ -123,14 +130,28 @@ async function reconcile(trx: Knex, scope: Scope, round: RiskRound): Promise<{ a
   for (const row of over) await close(trx, scope, row, round);
   const lasting: Lasting[] = [];
   let appeared = 0;
+  let gone = over.length;
   for (const risk of found) {
     const before = open.get(storableText(risk.id));
-    if (before === undefined) appeared += await appear(trx, scope, risk, round);
-    else lasting.push({ before, risk });
+    if (before !== undefined && !isEased(before, risk)) {
+      lasting.push({ before, risk });
+      continue;
+    }
+    if (before !== undefined) {
+      await close(trx, scope, before, round);
+      gone += 1;
+    }
+    appeared += await appear(trx, scope, risk, round);
   }
   await seeAgain(trx, scope, lasting, round);
-  return { appeared, gone: over.length };
+  return { appeared, gone };
 }
+
+const rank = ({ severity }: RiskFound): number => severities.indexOf(severity);
+
+/** What was a warning at least and is only worth knowing now is over, and told so; what is left of it is there anew. */
+const isEased = (before: RiskRow, now: RiskFound): boolean =>
+  now.severity === 'info' && rank(JSON.parse(before.risk) as RiskFound) > rank(now);
 
 async function appear(trx: Knex, scope: Scope, risk: RiskFound, round: RiskRound): Promise<1> {
   const id = [scope.tenantId, scope.coreId, storableText(risk.id)];
@@ -151,7 +172,7 @@ interface Lasting {
   readonly risk: RiskFound;
 }
 
-/** Its words may change while it lasts: a lag grows. One that was not worth telling may become so, and a warning critical. */
+/** Its words may change while it lasts: a lag grows. One that was not worth telling may become so, and what was told worse. */
 async function seeAgain(trx: Knex, scope: Scope, lasting: readonly Lasting[], round: RiskRound): Promise<void> {
   if (lasting.length === 0) return;
   // Hundreds of servers have thousands: one statement for all of them.
@@ -172,7 +193,7 @@ async function seeAgain(trx: Knex, scope: Scope, lasting: readonly Lasting[], ro
     const since = before.since.toISOString();
     const was = JSON.parse(before.risk) as RiskFound;
     const isTold = riskNotice(was, before.appearance, since, null) !== undefined;
-    const isWorse = isTold && was.severity !== 'critical' && risk.severity === 'critical';
+    const isWorse = isTold && rank(risk) > rank(was);
     const notice = riskNotice(risk, before.appearance, since, null, isWorse);
     if (notice !== undefined && (isWorse || !isTold)) await putNotice(trx, scope, notice, round.rules(risk));
   }

@@ -70,7 +70,8 @@ function kindOf({ occasion, stage, facts }: Notice): { kind: string; tone: Tone 
     case 'objective-at-risk':
       return { kind: 'Objective at risk', tone: 'warning' };
     case 'rehearsal-due':
-      return { kind: facts.over ? 'No rehearsal due any more' : 'Rehearsal due', tone: facts.over ? 'good' : 'warning' };
+      if (facts.over) return { kind: 'No rehearsal due any more', tone: 'good' };
+      return { kind: stage > 0 ? 'Rehearsal needed now' : 'Rehearsal due', tone: 'warning' };
     case 'risk':
       if (facts.over) return { kind: 'Risk gone', tone: 'good' };
       return stage > 0 ? { kind: 'Risk, worse now', tone: 'bad' } : { kind: 'Risk', tone: 'warning' };

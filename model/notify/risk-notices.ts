@@ -1,4 +1,4 @@
-/** What people are told of risks: when one appears, when it has become critical, and when it goes. */
+/** What people are told of risks: when one appears, when it has become worse, and when it goes. */
 import { printable } from '../names';
 import type { RiskFound } from '../readiness/risks';
 import { longestText, type Notice } from './notice';
@@ -8,7 +8,7 @@ const short = (text: string): string => printable(text).slice(0, longestText);
 /** Its place among the notices of one appearance: it came, it went, it has become worse. */
 const stages = { there: 0, gone: 1, worse: 2 } as const;
 
-/** undefined: worth knowing and not worth a mail. `appearance`: the how manieth time it is there. `worse`: critical, and was told as a warning. */
+/** undefined: worth knowing and not worth a mail. `appearance`: the how manieth time it is there. `worse`: than when it was told. */
 export function riskNotice(
   risk: RiskFound,
   appearance: number,
@@ -28,7 +28,7 @@ export function riskNotice(
       ...{ run: null, step: null, item: null, allowed: [], state: null },
       name: short(subject.name),
       since,
-      cause: short(`${worse ? 'critical now: ' : ''}${found}; needed ${needed}`),
+      cause: short(`${worse && risk.severity === 'critical' ? 'critical now: ' : ''}${found}; needed ${needed}`),
       remedy: short(remedy),
       over: goneAt !== null,
     },

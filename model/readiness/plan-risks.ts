@@ -19,7 +19,11 @@ export function planRisks(direction: 'recovery' | 'failback', problems: readonly
   );
 }
 
-/** @param soonMs how long before its end people are told */
+/**
+ * One risk while it lasts, that becomes worse when the verification ends.
+ *
+ * @param soonMs how long before its end people are told
+ */
 export function rehearsalRisks(
   name: string,
   { state, because, until }: Verification,
@@ -27,15 +31,15 @@ export function rehearsalRisks(
   nowMs: number,
 ): RiskFound[] {
   const remedy = `Rehearse it: muster run ${name} --mode rehearsal --reason '…'`;
-  const say = (severity: 'info' | 'warning', about: string, found: string): RiskFound =>
-    risk('rehearsal', severity, { kind: 'runbook', name }, about, installationSource, {
+  const say = (severity: 'info' | 'warning', found: string): RiskFound =>
+    risk('rehearsal', severity, { kind: 'runbook', name }, 'needed', installationSource, {
       found,
       needed: 'a rehearsal of this text on these servers that succeeded',
       remedy,
     });
-  if (state !== 'verified') return [say('warning', 'needed', shortList(because))];
+  if (state !== 'verified') return [say('warning', shortList(because))];
   const leftMs = Date.parse(until!) - nowMs;
-  return leftMs > soonMs ? [] : [say('info', 'due', `its verification ends in ${formatDuration(leftMs)}`)];
+  return leftMs > soonMs ? [] : [say('info', `its verification ends in ${formatDuration(leftMs)}`)];
 }
 
 function shortList(items: readonly string[], most = 5): string {

@@ -1,7 +1,10 @@
 /** Risks come and go with their times, whoever finds them and however often. */
-import { risk, siteSource, type RiskFound, type Severity } from '../../model/readiness/risks';
+import { rehearsalRisks } from '../../model/readiness/plan-risks';
+import { installationSource, risk, siteSource, type RiskFound, type Severity } from '../../model/readiness/risks';
+import type { NotificationRule } from '../../model/runbook/runbook';
 import { defaultScope, type Store } from '../../store/contract';
 import { openStore } from '../../store/open-store';
+import { renderMail } from '../../templates/render-mail';
 import { at } from './run-events';
 import { withStore } from './store';
 
@@ -9,9 +12,10 @@ const dr = siteSource('dr');
 const far = siteSource('far');
 const lag = (name: string, source = dr, severity: Severity = 'warning', found = '5 min'): RiskFound =>
   risk('replication', severity, { kind: 'server', name }, 'lag', source, { found, needed: '1 min', remedy: 'look' });
+const rule: NotificationRule = { on: ['risk'], mail: ['ops@example.org'], webhooks: [] };
 const round = (second: number, asked: string[], found: RiskFound[]) => ({
   ...{ at: at(second), asked, sources: [dr, far], found },
-  rules: () => [{ on: ['risk' as const], mail: ['ops@example.org'], webhooks: [] }],
+  rules: () => [rule],
 });
 const ids = async (store: Store, goneSince?: string) =>
   (await store.risks.list(goneSince === undefined ? {} : { goneSince })).map(({ id, since, goneAt }) => [
@@ -66,6 +70,57 @@ test('people are told once when it appears, when it has become critical and when
     await store.risks.reconcile(round(6, [dr], [lag('db01')]));
     await store.risks.reconcile(round(7, [dr], [lag('db01', dr, 'critical', '11 min')]));
     expect(await told()).toEqual([of(1, 0), of(1, 1), of(2, 0), of(2, 2)]);
+  }));
+
+test('a verification that ends is told as what was due and is worse now, and is over only when there is a rehearsal', () =>
+  withStore(async (store) => {
+    const until = at(100);
+    const told = async () => {
+      await store.notifications.address({ defaults: [], windowMs: 0, quietMs: 0 });
+      const parcel = await store.notifications.take('mail', 60_000);
+      if (parcel === undefined) return null;
+      const by = { actor: { kind: 'worker', id: 'w', name: 'w' }, authMethod: '', requestId: '', address: '' } as const;
+      await store.notifications.sent(parcel, by);
+      const { text, subject } = renderMail({ notices: parcel.notices, publicUrl: null, now: at(0) });
+      expect(text).toContain('shop');
+      return [subject, ...parcel.notices.map(({ epoch, facts }) => `${epoch} ${facts.over ? 'over' : 'there'}`)];
+    };
+    const look = (second: number, state: 'verified' | 'needs-rehearsal', ends = until) => {
+      const verification = { state, because: ['it is too old'], rehearsal: null, until: ends };
+      const found = rehearsalRisks('shop', verification, 50_000, Date.parse(at(second)));
+      const all = { ...round(second, [installationSource], found), sources: [installationSource] };
+      return store.risks.reconcile({ ...all, rules: () => [{ ...rule, on: ['rehearsal-due'] }] });
+    };
+    expect(await look(40, 'verified')).toEqual({ appeared: 0, gone: 0 });
+    expect(await look(60, 'verified')).toEqual({ appeared: 1, gone: 0 });
+    expect(await told()).toEqual([expect.stringMatching(/^Rehearsal due: shop: .* ends in 40\.0 s/), '1 there']);
+    expect(await look(110, 'needs-rehearsal')).toEqual({ appeared: 0, gone: 0 });
+    expect(await told()).toEqual([expect.stringMatching(/^Rehearsal needed now: shop: it is too old/), '1 there']);
+    expect(await look(120, 'needs-rehearsal')).toEqual({ appeared: 0, gone: 0 });
+    expect(await told()).toBeNull();
+    // Rehearsed, for a short time only: that is over, and the next is due.
+    expect(await look(130, 'verified', at(170))).toEqual({ appeared: 1, gone: 1 });
+    expect([await told(), await told()].sort()).toEqual([
+      [expect.stringMatching(/^No rehearsal due any more: shop/), '1 over'],
+      [expect.stringMatching(/^Rehearsal due: shop: .* ends in 40\.0 s/), '2 there'],
+    ]);
+    expect(await look(180, 'needs-rehearsal')).toEqual({ appeared: 0, gone: 0 });
+    expect(await told()).toEqual([expect.stringMatching(/^Rehearsal needed now/), '2 there']);
+    expect(await look(190, 'verified', at(900))).toEqual({ appeared: 0, gone: 1 });
+    expect(await told()).toEqual([expect.stringMatching(/^No rehearsal due any more/), '2 over']);
+  }));
+
+test('what was told and is only worth knowing now is over', () =>
+  withStore(async (store) => {
+    await store.risks.reconcile(round(0, [dr], [lag('db01')]));
+    expect(await store.risks.reconcile(round(10, [dr], [lag('db01', dr, 'info')]))).toEqual({ appeared: 1, gone: 1 });
+    await store.notifications.address({ defaults: [], windowMs: 0, quietMs: 0 });
+    const all = await store.notifications.list({ limit: 50 });
+    expect(all.map(({ epoch, stage }) => [epoch, stage]).sort()).toEqual([
+      [1, 0],
+      [1, 1],
+    ]);
+    expect(await ids(store)).toEqual([['replication/server/db01/lag', at(10), null]]);
   }));
 
 test('rounds of several processes at once keep each risk once, and each round is one process’s', () =>

@@ -3,6 +3,7 @@ import { certificateRisks, collisionRisks, planRisks, rehearsalRisks } from '../
 import { replicationRisks } from '../../../model/readiness/replication-risks';
 import { byUrgency, worstOfEach } from '../../../model/readiness/risks';
 import { siteRisks, type AskedOrder } from '../../../model/readiness/site-risks';
+import type { Verification } from '../../../model/readiness/verified';
 import type { ReadinessAnswer } from '../../../model/readiness/site-readiness';
 import type { ReplicaView } from '../../../model/replica';
 import { behindBecause, scheduleSpec } from '../../../model/scheduled-rehearsal';
@@ -95,9 +96,13 @@ test('a rehearsal is due before its verification ends, and certificates are a ri
   const day = 86_400_000;
   const until = new Date(20 * day).toISOString();
   const verified = { state: 'verified', because: [], rehearsal: null, until } as const;
-  const kinds = (nowMs: number) => rehearsalRisks('shop', verified, 14 * day, nowMs).map(({ id }) => id);
-  expect(kinds(5 * day)).toEqual([]);
-  expect(kinds(6 * day)).toEqual(['rehearsal/runbook/shop/due']);
+  const of = (verification: Verification, nowMs: number) =>
+    rehearsalRisks('shop', verification, 14 * day, nowMs).map(({ id, severity }) => `${severity} ${id}`);
+  expect(of(verified, 5 * day)).toEqual([]);
+  expect(of(verified, 6 * day)).toEqual(['info rehearsal/runbook/shop/needed']);
+  // Once it has ended that is the same, and worse.
+  const ended = { ...verified, state: 'needs-rehearsal', because: ['it was rehearsed long ago'] } as const;
+  expect(of(ended, 21 * day)).toEqual(['warning rehearsal/runbook/shop/needed']);
   const ends = (days: number) =>
     certificateRisks(
       [{ of: 'mail', at: 'a:1', endsAt: new Date(days * day).toISOString(), because: null }],
