@@ -77,14 +77,16 @@ export function within(scopes: readonly AccessScope[] | undefined): { condition:
 
 const keyOf = ({ runId, epoch }: Pick<WaitingItem, 'runId' | 'epoch'>): string => `${runId} ${epoch}`;
 
+/** That the run has started, or what else is of it as a whole, says nothing of an abort that waits for a second person. */
 async function toldOf(db: Knex, scope: Scope, items: readonly WaitingItem[]): Promise<Map<string, Told[]>> {
   const all = new Map<string, Told[]>();
   if (items.length === 0) return all;
   const rows = await select<{ run_id: string; epoch: number; recipient: string; at: Date }>(
     db,
-    `select run_id, epoch, recipient, min(ended_at) as at from muster.notifications
-     where tenant_id = ? and core_id = ? and state = 'sent' and run_id = any(?)
-     group by run_id, epoch, recipient order by at, recipient`,
+    `select n.run_id, n.epoch, n.recipient, min(n.ended_at) as at from muster.notifications n
+     join muster.notices o on o.tenant_id = n.tenant_id and o.core_id = n.core_id and o.notice_id = n.notice_id
+     where n.tenant_id = ? and n.core_id = ? and n.state = 'sent' and n.run_id = any(?) and o.occasion in ('stuck', 'gate')
+     group by n.run_id, n.epoch, n.recipient order by at, n.recipient`,
     [scope.tenantId, scope.coreId, [...new Set(items.map(({ runId }) => runId))]],
   );
   for (const { run_id: runId, epoch, recipient: to, at } of rows) {

@@ -62,6 +62,26 @@ test('a stuck step is told once, however often its flush or its addressing comes
     expect(await told()).toEqual([[2, []]]);
   }));
 
+test('who was told that a run has started was not told of the abort of it that waits for a second person', () =>
+  withOutbox(async (store) => {
+    const runId = newRunId();
+    await store.journal.append(batch(runId, 1, [opened(runId), parked(1)]));
+    const rules: NotificationRule[] = [{ on: ['started', 'stuck'], mail: ['oncall@dr.example'], webhooks: [] }];
+    const parcel = await due(store, rules);
+    await store.notifications.sent(parcel!, by);
+    await store.notifications.sent((await due(store, rules))!, by);
+    const abort = { epoch: 0, reason: 'wrong site', approvals: 1, needed: 2, decision: 'abort' as const };
+    await store.journal.append(batch(runId, 2, [event('approved', abort, { at: at(7) })]));
+    const told = (await store.parkings.list({ limit: 10 })).items.map((item) => [
+      item.kind,
+      item.told.map(({ to }) => to),
+    ]);
+    expect(told).toEqual([
+      ['stuck', ['oncall@dr.example']],
+      ['second-eyes', []],
+    ]);
+  }));
+
 test('a batch that is not written leaves nobody to be told', () =>
   withOutbox(async (store) => {
     const runId = newRunId();
