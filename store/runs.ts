@@ -29,6 +29,15 @@ export function createRuns(database: Database, scope: Scope): Runs {
     list: (filter) => database.query('the runs could not be listed', (db) => list(db, scope, filter)),
     counts: (runIds) => database.query('the runs of plans could not be counted', (db) => counts(db, scope, runIds)),
     below: (runId) => database.query(`the runs of plan ${runId} could not be listed`, (db) => below(db, scope, runId)),
+    facts: (runId) =>
+      database.query(`what run ${runId} was like could not be read`, async (db) => {
+        const [row] = await select<{ facts: string | null }>(
+          db,
+          'select facts from muster.runs where tenant_id = ? and core_id = ? and run_id = ?',
+          [scope.tenantId, scope.coreId, storableText(runId)],
+        );
+        return factsOf(row?.facts ?? null);
+      }),
     places: (runId) =>
       database.query(`where run ${runId} is could not be read`, async (db) => {
         const [row] = await select<{ sites: string[] | null; runbooks: string[] | null }>(
@@ -131,8 +140,10 @@ async function below(db: Knex, scope: Scope, runId: string): Promise<ChildRun[]>
      from tree order by started_at, run_id`,
     [scope.tenantId, scope.coreId, storableText(runId)],
   );
-  return rows.map(({ facts, ...row }) => ({ ...row, facts: facts === null ? null : (JSON.parse(facts) as RunFacts) }));
+  return rows.map(({ facts, ...row }) => ({ ...row, facts: factsOf(facts) }));
 }
+
+const factsOf = (text: string | null): RunFacts | null => (text === null ? null : (JSON.parse(text) as RunFacts));
 
 function isOver(runId: string, { state, closedAt }: RunProjection): PermanentError {
   return new PermanentError({
@@ -169,7 +180,7 @@ export async function projectInto(
   );
   const before = stored === undefined ? undefined : (JSON.parse(stored.projection) as RunProjection);
   if (before?.lost === true) throw isOver(chain.runId, before);
-  const factsBefore = stored?.facts == null ? undefined : (JSON.parse(stored.facts) as RunFacts);
+  const factsBefore = factsOf(stored?.facts ?? null) ?? undefined;
   const after = projectRun(before, events);
   const facts = events.reduce(nextFacts, factsBefore);
   if (after === undefined || (after === before && facts === factsBefore)) return after;

@@ -43,8 +43,9 @@ async function pastOf(
     );
     return await Promise.all(
       closed.slice(0, pastRuns).map(async (row) => {
-        const children = await within(config.storeDeadlineMs, store.runs.below(row.runId));
-        return { plan: pastPlan(row, children), children };
+        const both = Promise.all([store.runs.facts(row.runId), store.runs.below(row.runId)]);
+        const [facts, children] = await within(config.storeDeadlineMs, both);
+        return { plan: pastPlan({ ...row, facts }, children), children };
       }),
     );
   } catch (error) {

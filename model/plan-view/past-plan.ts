@@ -3,6 +3,7 @@ import { clocksWithin } from '../clocks';
 import { millisecondsBetween } from '../durations';
 import { objectivesAt } from '../objectives';
 import type { Mode } from '../order';
+import type { RunFacts } from '../run-facts';
 import type { RunState } from '../steps';
 import type { ChildRun } from './child-run';
 import { waitsOf } from './server-of-plan';
@@ -31,6 +32,8 @@ export interface PastRow {
   readonly closedAt: string | null;
   readonly runbookVersion: number | null;
   readonly runbookSha256: string | null;
+  /** Of the plan's own record; null: it is of an earlier version. */
+  readonly facts: RunFacts | null;
 }
 
 /** Of a run that is closed. */
@@ -45,7 +48,7 @@ export function pastPlan(row: PastRow, children: readonly ChildRun[]): PastPlan 
   const rpos = proven.flatMap((one) => objectivesAt(one, closedAt).rpo.actualMs ?? []);
   const rtos = proven.map((one) => millisecondsBetween(one.requestedAt, one.proof!.provenAt));
   const whole = { from: Date.parse(startedAt), to: Date.parse(closedAt) };
-  const { elapsedMs, waitingMs } = clocksWithin([whole], waitsOf(children, closedAt));
+  const { elapsedMs, waitingMs } = clocksWithin([whole], waitsOf([row, ...children], closedAt));
   return {
     ...{ runId, mode, state, startedAt, elapsedMs, waitingMs, servers: latest.size },
     version: runbookVersion ?? 0,

@@ -122,7 +122,7 @@ export function activeOf(runs: readonly ChildRun[], now: string): Interval[] {
   });
 }
 
-export function waitsOf(runs: readonly ChildRun[], now: string): Interval[] {
+export function waitsOf(runs: readonly Pick<ChildRun, 'facts'>[], now: string): Interval[] {
   return runs.flatMap(({ facts }) =>
     (facts?.waits ?? []).map(({ since, until }) => ({ from: Date.parse(since), to: Date.parse(until ?? now) })),
   );

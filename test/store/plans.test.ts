@@ -73,3 +73,13 @@ test('what a plan needs of a server is the same in batches of any size', () =>
     expect(child?.facts?.server?.objectives.point).toEqual({ pointId: 'p1', takenAt: at(0) });
     expect(child?.facts?.steps['freeze']).toEqual({ elapsedMs: 0, since: null });
   }));
+
+test('when a plan itself waited for people stands with its run, as that of its servers does', () =>
+  withStore(async (store) => {
+    const plan = await startPlan(store, 1);
+    const gate = { step: 'gate', item: 'application' };
+    const opened = event('gate-opened', { epoch: 1, question: 'Good?', allowed: ['approve'], because: 'Data.' }, gate);
+    await store.journal.append({ ...batch(plan, 2, [{ ...opened, at: at(3) }]), parentRunId: null });
+    expect(await store.runs.facts(plan)).toMatchObject({ server: null, waits: [{ since: at(3), until: null }] });
+    expect(await store.runs.facts(newRunId())).toBeNull();
+  }));

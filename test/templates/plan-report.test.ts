@@ -10,7 +10,7 @@ import { sampleRunbook } from '../support/plan-sample';
 
 const past: PastRow = {
   ...{ runId: 'r-1', mode: 'rehearsal', state: 'succeeded', startedAt: storyStart, closedAt: at(200) },
-  ...{ runbookVersion: 2, runbookSha256: 'b'.repeat(64) },
+  ...{ runbookVersion: 2, runbookSha256: 'b'.repeat(64), facts: null },
 };
 
 function reportOf({ events, children, told }: PlanStory, changes: Partial<PlanReportContext> = {}) {

@@ -2,6 +2,7 @@
 import { pastPlan } from '../../../model/plan-view/past-plan';
 import { planView } from '../../../model/plan-view/plan-view';
 import { stepCosts } from '../../../model/plan-view/step-costs';
+import { nextFacts, type RunFacts } from '../../../model/run-facts';
 import { planDeclaration } from '../../../workflows/plan.steps';
 import { storyStart } from '../../support/order';
 import { at, largeRunbook, planStory } from '../../support/plan-story';
@@ -94,10 +95,11 @@ test('the step that costs most is compared with its median before', () => {
   expect(stepCosts(children, [])[0]!.pastMedianMs).toBeNull();
 });
 
-test('a past run is one line: its clocks, and what it reached', () => {
-  const row = { runId: 'r', mode: 'rehearsal' as const, state: 'succeeded' as const, startedAt: storyStart };
+test('a past run is one line: its clocks as they were shown, and what it reached', () => {
+  const facts = events.reduce<RunFacts | undefined>(nextFacts, undefined) ?? null;
+  const row = { runId: 'r', mode: 'rehearsal' as const, state: 'succeeded' as const, startedAt: storyStart, facts };
   const past = pastPlan({ ...row, closedAt: at(200), runbookVersion: 2, runbookSha256: 'b' }, children);
-  expect(past).toMatchObject({ version: 2, elapsedMs: 200_000, waitingMs: 30_000, rpoMs: 12_000, rtoMs: 60_000 });
+  expect(past).toMatchObject({ version: 2, elapsedMs: 200_000, waitingMs: 130_000, rpoMs: 12_000, rtoMs: 60_000 });
 });
 
 test('2,000 servers are one view', () => {
