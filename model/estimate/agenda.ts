@@ -1,11 +1,12 @@
-/** What happens when, in thought: earliest first, and in the order in which it was noted where times are equal. */
+/** What happens when, in thought: earliest first, and where times are equal what is `last` last, else in the order in which it was noted. */
 export class Agenda<T> {
-  private readonly heap: { readonly atMs: number; readonly order: number; readonly what: T }[] = [];
+  private readonly heap: { readonly atMs: number; readonly last: boolean; readonly order: number; readonly what: T }[] =
+    [];
   private noted = 0;
 
-  add(atMs: number, what: T): void {
+  add(atMs: number, what: T, { last = false } = {}): void {
     const { heap } = this;
-    let at = heap.push({ atMs, order: this.noted++, what }) - 1;
+    let at = heap.push({ atMs, last, order: this.noted++, what }) - 1;
     while (at > 0) {
       const above = (at - 1) >> 1;
       if (!this.isBefore(at, above)) return;
@@ -33,7 +34,8 @@ export class Agenda<T> {
 
   private isBefore(a: number, b: number): boolean {
     const [one, other] = [this.heap[a]!, this.heap[b]!];
-    return one.atMs < other.atMs || (one.atMs === other.atMs && one.order < other.order);
+    if (one.atMs !== other.atMs) return one.atMs < other.atMs;
+    return one.last === other.last ? one.order < other.order : other.last;
   }
 
   private swap(a: number, b: number): void {

@@ -19,6 +19,11 @@ export class BootTurns {
     queue.push({ most, boot });
   }
 
+  /** It boots already: it counts from now on, and waits for nobody. */
+  join(siteId: string, most: number): void {
+    if (most !== Infinity) this.booting.set(siteId, (this.booting.get(siteId) ?? 0) + 1);
+  }
+
   end(siteId: string, most: number, name: string): void {
     if (most === Infinity) return;
     this.booting.set(siteId, this.booting.get(siteId)! - 1);
@@ -29,9 +34,8 @@ export class BootTurns {
 
   private enter(siteId: string, most: number): boolean {
     if (most === Infinity) return true;
-    const count = this.booting.get(siteId) ?? 0;
-    if (count >= most) return false;
-    this.booting.set(siteId, count + 1);
+    if ((this.booting.get(siteId) ?? 0) >= most) return false;
+    this.join(siteId, most);
     return true;
   }
 }

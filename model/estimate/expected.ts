@@ -1,7 +1,7 @@
 /** What past runs let expect of the next, and how sure that is. Pure; where nothing ran, nothing is guessed. */
 import type { RecoveryOption } from '../replica';
 import { provingStep } from '../steps';
-import type { PastTimes } from './past';
+import { startingStep, type PastTimes } from './past';
 import { quantile } from './quantile';
 
 /** well: many runs of this very server that agree. hardly: one or two, or of other servers only. */
@@ -100,4 +100,4 @@ export function leastSure(all: readonly Sureness[]): Sureness | null {
 }
 
 /** Steps in which the machine boots, which a site may allow a few at a time only. */
-export const bootSteps: readonly string[] = ['power-on', provingStep];
+export const bootSteps: readonly string[] = [startingStep, provingStep];

@@ -57,7 +57,8 @@ export function pastTimesOf(events: readonly RunEvent[]): PastTimes | null {
   };
 }
 
-const startingStep = 'power-on';
+/** Where a machine waits for its turn to boot. */
+export const startingStep = 'power-on';
 
 /** Milliseconds that its starts waited for a place to boot. */
 function waitedForPlace(events: readonly RunEvent[]): number {

@@ -41,6 +41,10 @@ export interface SimulatedPlan extends Span {
 export interface ExpectedTimes {
   readonly beforeBootMs: number;
   readonly bootMs: number;
+  /** The same where it has to wait for its turn, if it differs: what it had of its start so far was waiting. */
+  readonly bootInTurnMs?: number;
+  /** It boots already, or is over: it counts among those that boot, and waits for no turn. */
+  readonly hasTurn?: boolean;
 }
 
 /** What of an order says how long it takes; any PlanOrder is one. */
@@ -197,17 +201,24 @@ class Simulation {
     const server = this.servers.get(node.name)!;
     const times = this.timesOf(server);
     if (times === null) seen.atLeast = true;
-    const { beforeBootMs, bootMs } = times ?? { beforeBootMs: 0, bootMs: 0 };
+    const { beforeBootMs, bootMs, bootInTurnMs = bootMs, hasTurn = false } = times ?? { beforeBootMs: 0, bootMs: 0 };
     const { target, bootsAtOnce = Infinity } = server.order;
-    agenda.add(this.nowMs + beforeBootMs, () =>
+    const boot = (leftMs: number): void =>
+      agenda.add(this.nowMs + leftMs, () => {
+        boots.end(target.siteId, bootsAtOnce, node.name);
+        this.end(node, seen);
+      });
+    if (hasTurn) {
+      boots.join(target.siteId, bootsAtOnce);
+      return boot(beforeBootMs + bootMs);
+    }
+    const take = (): void =>
       boots.take(target.siteId, bootsAtOnce, (freedBy) => {
         if (freedBy !== null) seen.because = { kind: 'boot', name: freedBy };
-        agenda.add(this.nowMs + bootMs, () => {
-          boots.end(target.siteId, bootsAtOnce, node.name);
-          this.end(node, seen);
-        });
-      }),
-    );
+        boot(freedBy === null ? bootMs : bootInTurnMs);
+      });
+    // Last: who has a turn already may stand behind what is over at this very time.
+    agenda.add(this.nowMs + beforeBootMs, take, { last: true });
   }
 
   private startPart(node: PlanNode, seen: Seen): void {

@@ -1,10 +1,16 @@
 /** How long a running run will still take the machine, from past runs, and how sure that is. What people take is not in it. */
 import { everyServerOf } from '../every-server';
 import { timesOf, type Expect, type Pace } from './expectations';
-import { leastSure, type Expected, type ExpectedServer, type Sureness } from './expected';
+import { bootSteps, leastSure, type Expected, type ExpectedServer, type Sureness } from './expected';
 import { provingStep } from '../steps';
-import { waitsForOthers } from './past';
-import { simulate, type OrderInThought, type ServerInThought, type SimulatedPlan } from './simulate';
+import { startingStep, waitsForOthers } from './past';
+import {
+  simulate,
+  type ExpectedTimes,
+  type OrderInThought,
+  type ServerInThought,
+  type SimulatedPlan,
+} from './simulate';
 
 export interface TimeLeft {
   /** To the proof of what is recovered; once that is there, to the run's end. */
@@ -60,20 +66,44 @@ export function timeLeft(steps: readonly StepNow[], expected: ExpectedServer | n
 function leftOf(steps: readonly StepNow[], expected: ExpectedServer | null): Left {
   if (expected === null) return nothing;
   const open = steps.filter(({ state }) => state !== 'done');
-  const known = open.flatMap(({ id, machineMs }) => {
-    const step = expected.steps[id];
-    return step === undefined ? [] : [{ step, leftMs: Math.max(0, step.medianMs - machineMs) }];
-  });
+  const known = knownOf(open, expected);
   if (open.length > 0 && known.length === 0) return nothing;
-  const ms = known.reduce((sum, { leftMs }) => sum + leftMs, 0);
-  const { medianMs, lowMs, highMs, runs, from, sure } = expected.toProof;
-  // Steps seldom are all quick or all slow in one run: what is left is stretched as whole runs are.
-  const stretched = (edgeMs: number): number => (medianMs === 0 ? ms : Math.round((ms * edgeMs) / medianMs));
+  const ms = sumOf(known.map(({ leftMs }) => leftMs));
+  const { toProof } = expected;
   return {
-    ...{ ms, lowMs: stretched(lowMs), highMs: stretched(highMs), from },
+    ...{ ms, lowMs: stretched(ms, toProof, 'lowMs'), highMs: stretched(ms, toProof, 'highMs'), from: toProof.from },
     atLeast: known.length < open.length,
-    runs: Math.min(runs, ...known.map(({ step }) => step.runs)),
-    sure: leastSure([sure, ...known.map(({ step }) => step.sure)]),
+    runs: Math.min(toProof.runs, ...known.map(({ step }) => step.runs)),
+    sure: leastSure([toProof.sure, ...known.map(({ step }) => step.sure)]),
+  };
+}
+
+const knownOf = (steps: readonly StepNow[], expected: ExpectedServer) =>
+  steps.flatMap(({ id, state, machineMs }) => {
+    const step = expected.steps[id];
+    if (state === 'done' || step === undefined) return [];
+    return [{ id, step, leftMs: Math.max(0, step.medianMs - machineMs) }];
+  });
+
+/** Steps seldom are all quick or all slow in one run: what is left is stretched as whole runs are. */
+const stretched = (ms: number, { medianMs, ...paces }: Expected, pace: Pace): number =>
+  pace === 'medianMs' || medianMs === 0 ? ms : Math.round((ms * paces[pace]) / medianMs);
+
+const sumOf = (all: readonly number[]): number => all.reduce((sum, one) => sum + one, 0);
+
+/** The same for `simulate`, which has machines boot in turn. Who waits for a turn does so in its start, and has had nothing of that yet. */
+function timesLeft(steps: readonly StepNow[], expected: ExpectedServer | null, pace: Pace): ExpectedTimes | null {
+  if (expected === null || leftOf(steps, expected).ms === null) return null;
+  const known = knownOf(steps, expected);
+  const atPace = (all: readonly number[]): number => stretched(sumOf(all), expected.toProof, pace);
+  const boot = known.filter(({ id }) => bootSteps.includes(id));
+  const wholeMs = atPace(known.map(({ leftMs }) => leftMs));
+  const bootMs = atPace(boot.map(({ leftMs }) => leftMs));
+  return {
+    beforeBootMs: wholeMs - bootMs,
+    bootMs,
+    bootInTurnMs: atPace(boot.map(({ id, step, leftMs }) => (id === startingStep ? step.medianMs : leftMs))),
+    hasTurn: steps.some(({ id, state }) => id === startingStep && state === 'done'),
   };
 }
 
@@ -100,7 +130,7 @@ export function timeLeftOfPlan(
       neverRan === 1 ? 'the server that is not proven yet' : `any of the ${neverRan} servers that are not proven yet`;
     return { ...unknownLeft(`no past run tells anything of ${of}`), neverRan };
   }
-  const at = (pace: Pace): SimulatedPlan => restOf(order, expect, nowOf, lefts, pace);
+  const at = (pace: Pace): SimulatedPlan => restOf(order, expect, nowOf, pace);
   const usual = at('medianMs');
   return {
     ...{ until: 'proof', ms: usual.endsMs, lowMs: at('lowMs').endsMs, highMs: at('highMs').endsMs, neverRan },
@@ -132,7 +162,7 @@ export function endsOfPlan(
     }
     for (const part of parts) collect(part.order, plan.parts.get(part.name)!);
   };
-  collect(order, restOf(order, expect, nowOf, lefts, 'medianMs'));
+  collect(order, restOf(order, expect, nowOf, 'medianMs'));
   return ends;
 }
 
@@ -141,18 +171,16 @@ function restOf(
   order: OrderInThought,
   expect: Expect,
   nowOf: (serverId: string) => ServerNow | undefined,
-  lefts: ReadonlyMap<string, Left>,
   pace: Pace,
 ): SimulatedPlan {
   return simulate(order, (server) => {
-    const left = lefts.get(server.order.server.id);
-    if (left === undefined) return { beforeBootMs: 0, bootMs: 0 };
-    if (nowOf(server.order.server.id) === undefined) return timesOf(expect(server), pace);
-    return left.ms === null ? null : { beforeBootMs: left[leftAt[pace]]!, bootMs: 0 };
+    const now = nowOf(server.order.server.id);
+    if (now === undefined) return timesOf(expect(server), pace);
+    return now.state === 'done' ? over : timesLeft(now.steps, expect(server), pace);
   });
 }
 
-const leftAt = { medianMs: 'ms', lowMs: 'lowMs', highMs: 'highMs' } as const satisfies Record<Pace, keyof Left>;
+const over: ExpectedTimes = { beforeBootMs: 0, bootMs: 0, hasTurn: true };
 
 function leftOfServer(server: ServerInThought, expect: Expect, nowOf: (id: string) => ServerNow | undefined): Left {
   const expected = expect(server);

@@ -4,7 +4,7 @@ import { expectations, timesOf } from '../../../model/estimate/expectations';
 import { previewOf } from '../../../model/estimate/preview';
 import { warningsOf } from '../../../model/estimate/reach';
 import { inThought, simulate } from '../../../model/estimate/simulate';
-import { endsOfPlan, timeLeftOfPlan } from '../../../model/estimate/time-left';
+import { endsOfPlan, timeLeftOfPlan, type ServerNow } from '../../../model/estimate/time-left';
 import { timeLeftWords } from '../../../model/estimate/words';
 import { expectedOf } from '../../../model/estimate/expected';
 import { buildPlan, type PlanContext } from '../../../model/orders/build-plan';
@@ -324,6 +324,45 @@ test('of a running plan the time left counts what is done as nothing and what ru
     ms: null,
     unknown: expect.stringMatching(/every server is proven/),
   });
+});
+
+test('of a running plan the time left has machines boot one after the other, and who queues for a turn has had none of it', () => {
+  const usual = expectations(['id-a', 'id-b', 'id-c'].map((id) => pastRun(id, 120)));
+  const limited = (...names: string[]) =>
+    planOf(`${head('shop')}limits: { boots: { dr: 1 } }\n${waves(`{ name: one, servers: [${names.join(', ')}] }`)}`);
+  const at = (id: string, machineMs: number) => {
+    const steps = ['freeze', 'power-on', 'prove-boot'].map((step) => ({ id: step, state: 'pending', machineMs: 0 }));
+    const now = steps.findIndex((step) => step.id === id);
+    return {
+      state: 'running',
+      steps: steps.map((step, index) =>
+        index < now ? { ...step, state: 'done' } : index === now ? { ...step, state: 'running', machineMs } : step,
+      ),
+    } as ServerNow;
+  };
+  const left = (order: PlanOrder, now: Record<string, ServerNow>) => {
+    const { ms, lowMs, highMs } = timeLeftOfPlan(inThought(order), usual, (id) => now[id]);
+    const ends = endsOfPlan(inThought(order), usual, (id) => now[id]);
+    return [[ms, lowMs, highMs].map((each) => each! / 1000), ...[...ends].map(([id, end]) => [id, end.ms / 1000])];
+  };
+  const twins = limited('{ name: b }', '{ name: c }');
+  const both = { 'id-b': at('power-on', 0), 'id-c': at('power-on', 0) };
+  expect(left(twins, both)).toEqual([
+    [120, 120, 120],
+    ['id-b', 60],
+    ['id-c', 120],
+  ]);
+  // c has stood in the queue for half an hour; b, which boots, stands behind one that is over.
+  const queued = {
+    'id-a': { state: 'done' },
+    'id-b': at('prove-boot', 25_000),
+    'id-c': at('power-on', 30 * minute),
+  } as const;
+  expect(left(limited('{ name: c }', '{ name: a }', '{ name: b, after: [a] }'), queued)).toEqual([
+    [90, 90, 90],
+    ['id-c', 90],
+    ['id-b', 30],
+  ]);
 });
 
 test('of a running plan the time left says how many of its servers never ran, or that none of them did', () => {
