@@ -19,6 +19,26 @@ export function makesNetworks({ isolation, partOf, runId }: RecoveryOrder): bool
   );
 }
 
+/**
+ * For every site the order of one of its servers, with the networks of all of them, as the plan makes and removes them.
+ *
+ * @param isMeant whose networks
+ */
+export function networksBySite(
+  orders: readonly RecoveryOrder[],
+  isMeant: (ownerRunId: string) => boolean,
+): ReadonlyMap<string, RecoveryOrder> {
+  const bySite = new Map<string, RecoveryOrder>();
+  for (const order of orders) {
+    const { isolation, target } = order;
+    if (isolation === undefined || !isMeant(isolation.ownerRunId) || isolation.networks.length === 0) continue;
+    const known = bySite.get(target.siteId);
+    const names = new Set([...(known?.isolation?.networks ?? []), ...isolation.networks]);
+    bySite.set(target.siteId, { ...(known ?? order), isolation: { ...isolation, networks: [...names].sort() } });
+  }
+  return bySite;
+}
+
 /** What a rehearsal may not do, in words; null: nothing of it is asked. */
 export function rehearsalProblem({
   mode,

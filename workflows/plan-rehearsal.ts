@@ -3,6 +3,7 @@ import type { Outcome } from '../activities/contract';
 import { everyServerOf } from '../model/every-server';
 import type { RecoveryOrder } from '../model/order';
 import type { PlanOrder } from '../model/plan';
+import { networksBySite } from '../model/rehearsal';
 import { isException } from './plan-child';
 import type { ChildRuns } from './plan-children';
 import { provenWords } from './plan-standing';
@@ -20,26 +21,14 @@ export interface PlanNetworks {
 
 /** null: the servers of this plan need none made for them, or an outer plan makes them. */
 function networksOf(plan: PlanOrder): PlanNetworks | null {
-  const sites = ordersWithNetworks(plan);
+  const orders = everyServerOf(plan).map(({ order }) => order);
+  const sites = [...networksBySite(orders, (ownerRunId) => ownerRunId === plan.runId).values()];
   if (sites.length === 0) return null;
   return {
     make: ({ effect }) => eachSite(sites, (order) => activitiesAt(order.target.siteId).makeNetworks({ effect, order })),
     remove: ({ effect }) =>
       eachSite(sites, (order) => activitiesAt(order.target.siteId).removeNetworks({ effect, order })),
   };
-}
-
-/** For every site the order of one of its servers, with the networks of all of them, also of those in included runbooks. */
-function ordersWithNetworks(plan: PlanOrder): RecoveryOrder[] {
-  const bySite = new Map<string, RecoveryOrder>();
-  for (const { order } of everyServerOf(plan)) {
-    const { isolation, target } = order;
-    if (isolation === undefined || isolation.ownerRunId !== plan.runId || isolation.networks.length === 0) continue;
-    const known = bySite.get(target.siteId);
-    const names = new Set([...(known?.isolation?.networks ?? []), ...isolation.networks]);
-    bySite.set(target.siteId, { ...(known ?? order), isolation: { ...isolation, networks: [...names].sort() } });
-  }
-  return [...bySite.values()];
 }
 
 /** One attempt over all sites, one after the other; what was done at an earlier one is found done when it is tried again. */

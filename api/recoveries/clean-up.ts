@@ -59,22 +59,28 @@ export function memoOf({ runId, server, target, requestedBy }: RecoveryOrder): R
 async function cleaningOrder(deps: ApiDeps, order: RecoveryOrder, push: CleanUpPush): Promise<RecoveryOrder> {
   const { partOf, isolation } = order;
   const plan = partOf === undefined ? undefined : await deps.temporal.findPlan(deps.config.tenantId, partOf.runId);
-  return asCleanUp(deps, order, plan?.running === true ? [] : (isolation?.networks ?? []), push);
+  return asCleanUp(deps, order, plan?.running === true ? withoutNetworks(isolation) : isolation, push);
 }
 
-/** `networks`: those that go with it. The plan may be over: the clean-up tells it nothing, and waits for none of its verdicts. */
+export const withoutNetworks = (isolation: RecoveryOrder['isolation']): RecoveryOrder['isolation'] =>
+  isolation && { ...isolation, networks: [] };
+
+/**
+ * `isolation`: with the networks that go with it. The plan may be over: the clean-up tells it nothing, and waits for none of its
+ * verdicts.
+ */
 export function asCleanUp(
   { clock }: Pick<ApiDeps, 'clock'>,
   order: RecoveryOrder,
-  networks: readonly string[],
+  isolation: RecoveryOrder['isolation'],
   { reason, by }: CleanUpPush,
 ): RecoveryOrder {
-  const { partOf, tryOut: _tryOut, giveUpAfterMs: _giveUp, isolation, ...rest } = order;
+  const { partOf, tryOut: _tryOut, giveUpAfterMs: _giveUp, isolation: _isolation, ...rest } = order;
   const { runId: planRunId, runbooks = [] } = partOf ?? {};
   return {
     ...rest,
     ...(planRunId === undefined ? {} : { rehearsedIn: { runId: planRunId, runbooks } }),
-    ...(isolation === undefined ? {} : { isolation: { ...isolation, networks } }),
+    ...(isolation === undefined ? {} : { isolation }),
     ...{ runId: uuidv7(), procedure: 'rehearsal-clean-up', cleansUp: order.runId },
     ...{ requestedAt: clock().toISOString(), requestedBy: by, reason },
   };

@@ -4,6 +4,7 @@ import { Client, Connection } from '@temporalio/client';
 import { serveApi, type ServedApi } from '../../api/server';
 import { readEffects } from '../../platforms/simulated/effects';
 import { openSimulatedSite } from '../../platforms/simulated/open';
+import { seedMachine } from '../../platforms/simulated/seed';
 import { planWorkflowId, rehearsalWorkflowId } from '../../workflows/messages';
 import { muster } from '../cli/muster';
 import { testTemporalAddress } from '../support/temporal';
@@ -31,6 +32,7 @@ beforeAll(async () => {
   tools = recoveryTools(stack, call);
   await stack.startWorkers();
   served = await serveApi(stack.deps, { host: '127.0.0.1', port: 0 });
+  await seedMachine(join(stack.folder, 'site'), { name: 'app01', network: 'dmz' });
   for (const name of ['db01', 'app01']) ids.set(name, await tools.protectedServer(name));
 }, 60_000);
 afterAll(async () => {
@@ -41,7 +43,7 @@ afterAll(async () => {
 const text = `format: 1
 name: shop
 title: Shop
-networks: { recovery: { lan: lan }, rehearsal: { lan: isolated } }
+networks: { recovery: { lan: lan, dmz: lan }, rehearsal: { lan: isolated, dmz: isolated } }
 defaults: { hardware: vmware-pvscsi }
 waves:
   - { name: data, servers: [{ name: db01 }] }
@@ -50,6 +52,10 @@ gates:
   tried: { title: Tried, question: Does it sell?, approvers: { roles: [coordinator] }, in: [rehearsal] }
 rehearsal: { tryOut: tried }
 `;
+async function temporal() {
+  const connection = await Connection.connect({ address: testTemporalAddress() });
+  return { connection, workflow: new Client({ connection, namespace: stack.namespace }).workflow };
+}
 const site = () => openSimulatedSite({ folder: join(stack.folder, 'site'), id: siteId }).platform;
 const rehearsed = async (): Promise<string[]> =>
   (await site().list()).flatMap(({ name }) => (name.includes('rehearsal') ? [name] : []));
@@ -66,8 +72,7 @@ test('a plan’s rehearsal that was ended from outside is cleaned up by one act,
   expect(await rehearsed()).toHaveLength(2);
   expect(await cleanUp(runId)).toMatchObject({ status: 409, body: { detail: expect.stringContaining('still runs') } });
 
-  const connection = await Connection.connect({ address: testTemporalAddress() });
-  const { workflow } = new Client({ connection, namespace: stack.namespace });
+  const { connection, workflow } = await temporal();
   // Behind every recovery in all queues, its servers' runs with it.
   const priorities = [
     planWorkflowId('main', runId),
@@ -112,6 +117,41 @@ test('a plan’s rehearsal that was ended from outside is cleaned up by one act,
   ]);
   expect([await rehearsed(), await site().networks()]).toEqual([[], []]);
 }, 180_000);
+
+/** The runbook with its wave `gated` behind a gate in a rehearsal, ended from outside as it stands there, with its servers that run. */
+async function endedAtGate(name: string, gated: 'data' | 'front', running: readonly string[]): Promise<string> {
+  const tried = text.slice(text.indexOf('gates:'));
+  const gates =
+    'gates:\n  ready: { title: Ready, question: Ready?, approvers: { roles: [coordinator] }, in: [rehearsal] }\n';
+  const behind = text.replace('name: shop', `name: ${name}`).replace(tried, gates);
+  await tools.imported(behind.replace(`name: ${gated},`, `name: ${gated}, gate: ready,`));
+  const { runId } = (await tools.startRunbook(name, { mode: 'rehearsal' })).body;
+  await eventually(async () => (await call('GET', `/runs/${runId}`)).body.view?.currentStep === 'gate');
+  await eventually(async () => (await rehearsed()).length === running.length);
+  const { connection, workflow } = await temporal();
+  await workflow.getHandle(planWorkflowId('main', runId)).terminate('somebody at Temporal');
+  for (const one of running)
+    await workflow.getHandle(rehearsalWorkflowId('main', ids.get(one)!)).terminate('and again');
+  await connection.close();
+  expect(await site().networks()).toHaveLength(2);
+  return runId;
+}
+
+test.each([
+  ['a server that had not begun', 'half', 'front', ['db01'], ['db01']],
+  ['a plan of whose servers none had begun', 'barely', 'data', [], ['db01']],
+] as const)(
+  'with %s the networks made for it go, too',
+  async (_whose, name, gated, running, cleaned) => {
+    const runId = await endedAtGate(name, gated, running);
+    const { status, body } = await cleanUp(runId);
+    expect([status, body.runs?.map((one: Reply['body']) => one.serverName)]).toEqual([201, cleaned]);
+    await eventually(async () => (await call('GET', `/runs/${body.runId}`)).status === 200, 30_000);
+    expect((await tools.closed(body.runId)).view.state).toBe('succeeded');
+    expect([await rehearsed(), await site().networks()]).toEqual([[], []]);
+  },
+  120_000,
+);
 
 test('a plan that recovered is not cleaned up', async () => {
   const { runId } = (await tools.startRunbook('shop', { mode: 'recovery', intent: 'disaster' })).body;
