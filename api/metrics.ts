@@ -40,7 +40,7 @@ export function createApiMetrics(version: string) {
     up: new Gauge({
       registers,
       name: 'muster_up',
-      help: 'Whether a part answers, or a queue has a worker: 1 or 0, asked at each scrape',
+      help: 'Whether a part answers, or a queue has a worker that asks for work: 1 or 0, asked at each scrape',
       labelNames: ['part'],
     }),
     runs: new Gauge({
