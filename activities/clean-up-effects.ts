@@ -146,7 +146,7 @@ function leftBehind(order: RecoveryOrder, left: CleanProof['rows'], stopped: rea
     what: `the rehearsal of ${order.server.name} is not cleaned up: ${count} ${count === 1 ? 'thing is' : 'things are'} not as before`,
     found: [...words, ...stopped.map(wordsOf)].join('; '),
     needed: 'the site as it was before, replication’s own progress aside',
-    remedy: `${[...left.map(remedyFor), ...remediesOf(stopped)].join('; ')}. Then retry; what has the run’s tag is also removed by \`muster rehearsal clean-up ${order.runId}\`.`,
+    remedy: `${[...left.map(remedyFor), ...remediesOf(stopped)].join('; ')}. Then retry; what has the run’s tag is also removed by \`muster rehearsal clean-up ${order.runId} --reason …\`.`,
     detail: JSON.stringify([...left, ...stopped], null, 2),
   });
 }

@@ -65,6 +65,6 @@ function notIsolated({ server }: RecoveryOrder, open: readonly string[], isolate
     found: open.join('; '),
     needed: `isolated networks; here these are ${isolated.join(', ') || 'none'}`,
     remedy:
-      'Unplug what leads out, then retry. Or go back to create-machine with isolated networks (`--from create-machine --set networks=…`), or abort.',
+      'Unplug what leads out, then retry. Or go back to create-machine with isolated networks (`muster retry RUN --from create-machine --set networks=SOURCE=TARGET --reason …`), or abort.',
   });
 }

@@ -57,6 +57,6 @@ function missing(machineName: string, ours: readonly Machine[]): OperatorError {
     what: `${machineName} cannot be started`,
     found: `this run's machine under the name ${renamed.name}: somebody renamed it`,
     needed: machineName,
-    remedy: `Give it its name back and retry; or accept the other one: go back to create-machine with --set machineName=${renamed.name}.`,
+    remedy: `Give it its name back and retry; or accept the other one: \`muster retry RUN --from create-machine --set machineName=${renamed.name} --reason …\`.`,
   });
 }

@@ -106,6 +106,6 @@ export function knownRunbooks({
 }
 
 function notReadBefore(name: string, cause: unknown): Problem {
-  const message = `Included runbook "${name}" cannot be read: Postgres does not answer, and it was not read before. Bring Postgres back, or start from its text (\`muster run FILE\`) each runbook that is needed`;
+  const message = `Included runbook "${name}" cannot be read: Postgres does not answer, and it was not read before. Bring Postgres back, or start from its text (\`muster run FILE --mode recovery --reason …\`) each runbook that is needed`;
   return new Problem('part-unavailable', message, {}, { cause });
 }

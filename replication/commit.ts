@@ -107,6 +107,6 @@ function givenAway(place: ReplicaPlace, record: CommitRecord): OperatorError {
     found: `it was given to the machine that run ${record.runId} recovered`,
     needed: 'a replica of its own',
     remedy:
-      'End its replication (`muster protect NAME --remove`) if it has not ended by itself. Then protect the server again: it gets a new replica beside the disks of that machine.',
+      'End its replication (`muster protect NAME --remove --reason …`) if it has not ended by itself. Then protect the server again: it gets a new replica beside the disks of that machine.',
   });
 }

@@ -19,7 +19,8 @@ export async function completePoint(place: ReplicaPlace, pointId: PointId): Prom
     what: `recovery point ${pointId} of server ${place.serverId} is not there or not complete`,
     found: orphan === undefined ? others : `${orphan.because}; ${others}`,
     needed: 'a complete point',
-    remedy: 'Provide another point (`provide point=latest`).',
+    remedy:
+      'Go back to the freeze, with another point: `muster retry RUN --from freeze --set point=latest --reason …`.',
     detail: problems.join('\n'),
   });
 }

@@ -87,7 +87,7 @@ async function skip(trx: Knex, scope: Scope, skipped: Parameters<Rehearsals['ski
       facts: {
         ...{ run: null, step: null, item: null, allowed: [], state: null, over: false },
         ...{ name: runbook, since: at, cause: message },
-        remedy: `Mend what it names; muster schedule run-now ${runbook} starts it.`,
+        remedy: `Mend what it names; \`muster schedule run-now ${runbook} --reason …\` starts it.`,
       },
     },
     rules,

@@ -83,7 +83,7 @@ const steps = [
     title: 'Create the virtual machine',
     why: 'Processors, memory, firmware, controllers and network cards of the target. Without the machine nothing can be handed over, so this step cannot be skipped.',
     remedy:
-      "If the name is taken by somebody else's machine, rename that machine, or provide another name (`muster provide RUN --set machineName=…`).",
+      "If the name is taken by somebody else's machine, rename that machine, or provide another name (`muster provide RUN --set machineName=… --reason …`).",
     undo: 'The machine is removed; disks are never deleted with it.',
     provides: ['machineName', 'memoryBytes', 'cpuCount', 'networks'],
   },

@@ -28,7 +28,7 @@ export async function storedText(
 ): Promise<RunbookText> {
   const ask = <T>(question: Promise<T>): Promise<T> =>
     within(config.storeDeadlineMs, question).catch((error: unknown) => {
-      const remedy = 'Bring Postgres back, or start it from its file (`muster run FILE`)';
+      const remedy = 'Bring Postgres back, or start it from its file (`muster run FILE --mode recovery --reason …`)';
       const message = `Runbook "${name}" cannot be read: Postgres does not answer. ${remedy}`;
       throw new Problem('part-unavailable', message, {}, { cause: error });
     });

@@ -136,6 +136,6 @@ function unreadableRisk(name: string, error: Problem): RiskFound {
   return risk('runbook', 'critical', { kind: 'runbook', name }, 'text', installationSource, {
     found: error.message,
     needed: 'a text that this version of Muster reads',
-    remedy: 'Correct it and import it again (muster runbook import).',
+    remedy: 'Correct it and import it again (`muster runbook import`).',
   });
 }

@@ -114,7 +114,7 @@ async function refuseWhileRunning(
   if (itself?.running === true) {
     throw new Problem(
       'conflict',
-      `The rehearsal of ${plan.serverName} (plan ${plan.runId}) still runs and cleans up by itself. Abort it (\`muster abort ${plan.runId}\`), or decide where it waits`,
+      `The rehearsal of ${plan.serverName} (plan ${plan.runId}) still runs and cleans up by itself. Abort it (\`muster abort ${plan.runId} --reason …\`), or decide where it waits`,
       { runId: plan.runId },
     );
   }
@@ -128,7 +128,9 @@ async function refuseWhileRunning(
   );
   const still = open.filter((_run, index) => running[index]?.running === true);
   if (still.length === 0) return itself;
-  const named = still.slice(0, mostNamed).map(({ serverName, runId }) => `${serverName} (\`muster abort ${runId}\`)`);
+  const named = still
+    .slice(0, mostNamed)
+    .map(({ serverName, runId }) => `${serverName} (\`muster abort ${runId} --reason …\`)`);
   const more = still.length > mostNamed ? ` and ${still.length - mostNamed} more` : '';
   throw new Problem(
     'conflict',

@@ -33,7 +33,7 @@ export async function startCleanUp(deps: ApiDeps, push: CleanUpPush): Promise<St
   if (execution?.running === true) {
     throw new Problem(
       'conflict',
-      `Rehearsal ${push.runId} still runs and cleans up by itself. Abort it (\`muster abort ${push.runId}\`), or decide where it waits`,
+      `Rehearsal ${push.runId} still runs and cleans up by itself. Abort it (\`muster abort ${push.runId} --reason …\`), or decide where it waits`,
       { runId: push.runId },
     );
   }

@@ -89,7 +89,7 @@ async function refuseWhileInUse({ temporal, config }: ApiDeps, server: ServerSpe
   if (await temporal.sessionRuns(config.tenantId, server.id)) {
     throw new Problem(
       'conflict',
-      `Server ${server.name} cannot be removed: it is protected. End its protection first (\`muster protect ${server.name} --remove\`)`,
+      `Server ${server.name} cannot be removed: it is protected. End its protection first (\`muster protect ${server.name} --remove --reason …\`)`,
     );
   }
   await refuseWhileRunning({ temporal, config }, server, 'removed');

@@ -83,7 +83,9 @@ async function refuseWhileRunning(deps: ApiDeps, runs: readonly Lost[]): Promise
   const running = await fewAtOnce(runs, atOnce, async (run) => ((await isRunning(deps, run)) ? [run] : []));
   const still = running.flat();
   if (still.length === 0) return;
-  const named = still.slice(0, mostNamed).map(({ runId, serverName }) => `${serverName} (\`muster abort ${runId}\`)`);
+  const named = still
+    .slice(0, mostNamed)
+    .map(({ runId, serverName }) => `${serverName} (\`muster abort ${runId} --reason …\`)`);
   const more = still.length > mostNamed ? ` and ${still.length - mostNamed} more` : '';
   throw new Problem(
     'refused',

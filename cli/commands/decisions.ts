@@ -41,7 +41,7 @@ export function decisionCommands(program: Command): void {
       .command(verb)
       .description(description)
       .argument('<run>', 'run id, a part of it, or "last"')
-      .option('--reason <text>', 'why; stands in the record (needed)')
+      .option('--reason <text>', `why; stands in the record${verb in ownReasons ? '' : ' (needed)'}`)
       .option('--step <step>', 'which step, where several wait')
       .option('--item <disk>', 'which disk, where several wait');
     for (const extra of extras) {
@@ -70,11 +70,10 @@ export function decisionCommands(program: Command): void {
 }
 
 /** A claim explains itself. */
-function reasonFor(verb: Verb, reason: string | undefined): string {
-  if (verb === 'claim') return reason ?? 'Looks after it.';
-  if (verb === 'release') return reason ?? 'Leaves it to others.';
-  return requireReason(reason, `you decide ${verb}`);
-}
+const ownReasons: Partial<Record<Verb, string>> = { claim: 'Looks after it.', release: 'Leaves it to others.' };
+
+const reasonFor = (verb: Verb, reason: string | undefined): string =>
+  reason ?? ownReasons[verb] ?? requireReason(reason, `you decide ${verb}`);
 
 async function decide(context: Context, verb: Verb, options: DecideOptions, run: string): Promise<void> {
   const reason = reasonFor(verb, options.reason);

@@ -30,7 +30,7 @@ export function rehearsalRisks(
   soonMs: number,
   nowMs: number,
 ): RiskFound[] {
-  const remedy = `Rehearse it: muster run ${name} --mode rehearsal --reason '…'`;
+  const remedy = `Rehearse it: \`muster run ${name} --mode rehearsal --reason …\``;
   const say = (severity: 'info' | 'warning', found: string): RiskFound =>
     risk('rehearsal', severity, { kind: 'runbook', name }, 'needed', installationSource, {
       found,

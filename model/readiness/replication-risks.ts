@@ -26,7 +26,7 @@ export function replicationRisks(server: ServerSpec, replica: ReplicaView | unde
       say(planned ? 'critical' : 'warning', 'none', {
         found: 'no replica',
         needed: 'a replica with a complete point',
-        remedy: `Protect it: muster protect ${server.name}`,
+        remedy: `Protect it: \`muster protect ${server.name}\``,
       }),
     ];
   }
@@ -37,6 +37,7 @@ type Say = (severity: Severity, about: string, words: RiskWords) => RiskFound;
 
 function stateOf({ state, heldBy, lastError, serverName, points }: ReplicaView, say: Say): RiskFound[] {
   const needed = 'replicating';
+  const goOn = `Let it go on: \`muster protect ${serverName} --resume --reason …\``;
   const held = heldBy === null ? [] : [`held by run ${heldBy}`];
   const errors =
     lastError === null
@@ -45,18 +46,14 @@ function stateOf({ state, heldBy, lastError, serverName, points }: ReplicaView, 
           say(points.length === 0 ? 'critical' : 'warning', 'error', {
             found: `the last cycle failed: ${lastError}`,
             needed: 'cycles without an error',
-            remedy: `Mend what it names; muster replicas shows when ${serverName} goes on.`,
+            remedy: `Mend what it names; \`muster replicas\` shows when ${serverName} goes on.`,
           }),
         ];
   if (state === 'paused') {
-    const remedy = `Let it go on: muster resume ${serverName}`;
-    return [...errors, say('warning', 'state', { found: 'paused by a person', needed, remedy })];
+    return [...errors, say('warning', 'state', { found: 'paused by a person', needed, remedy: goOn })];
   }
   if (state === 'suspended' || state === 'frozen') {
-    const remedy =
-      heldBy === null
-        ? `Let it go on: muster resume ${serverName}`
-        : `It goes on when the run has ended: muster show ${heldBy}`;
+    const remedy = heldBy === null ? goOn : `It goes on when the run has ended: \`muster show ${heldBy}\``;
     const found = [state, ...held].join(', ');
     return [...errors, say(heldBy === null ? 'warning' : 'info', 'state', { found, needed, remedy })];
   }
@@ -67,7 +64,7 @@ function lagOf({ objectives }: ServerSpec, { points, lagMs, serverName }: Replic
   if (points.length === 0 || lagMs === null) {
     const words = { found: 'no complete point', needed: 'at least one' };
     return [
-      say('critical', 'lag', { ...words, remedy: 'Wait for the first copy: muster replicas shows how far it is.' }),
+      say('critical', 'lag', { ...words, remedy: 'Wait for the first copy: `muster replicas` shows how far it is.' }),
     ];
   }
   if (lagMs <= objectives.rpoMs) return [];
@@ -75,7 +72,7 @@ function lagOf({ objectives }: ServerSpec, { points, lagMs, serverName }: Replic
     say(lagMs > farBehind * objectives.rpoMs ? 'critical' : 'warning', 'lag', {
       found: `the newest point is ${formatDuration(lagMs)} old`,
       needed: `at most ${formatDuration(objectives.rpoMs)} (RPO)`,
-      remedy: `Look at what keeps ${serverName} from replicating (muster replicas): its source, the line, the storage.`,
+      remedy: `Look at what keeps ${serverName} from replicating (\`muster replicas\`): its source, the line, the storage.`,
     }),
   ];
 }

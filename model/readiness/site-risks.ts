@@ -151,7 +151,8 @@ function sourcesOf(servers: readonly ServerSpec[], seen: readonly SourceSeen[], 
       risk('changed-source', /^disk\S* of /.test(change) ? 'critical' : 'warning', subject, wordsOf(change), source, {
         found: change,
         needed: 'the server as the inventory has it',
-        remedy: `Take the change in: remove and add the server again (muster servers add ${server.name}), then rehearse.`,
+        remedy:
+          'Take the change in: end its protection, which removes the replica, remove the server and add it again (`muster servers add`), protect it, then rehearse.',
       }),
     );
   });

@@ -42,7 +42,8 @@ const rules: readonly Rule[] = [
       new PermanentError({
         ...facts,
         needed: 'a network that libvirt knows',
-        remedy: 'Map the network to another one (provide networks), or define it with virsh net-define.',
+        remedy:
+          'Define it with virsh net-define, then retry; or map the network to another one: `muster retry RUN --from create-machine --set networks=SOURCE=TARGET --reason …`.',
       }),
   },
   {
@@ -78,7 +79,8 @@ const rules: readonly Rule[] = [
       new OperatorError({
         ...facts,
         needed: 'enough free memory on the host',
-        remedy: 'Switch off machines that are not needed, or give this one less memory (provide memoryBytes).',
+        remedy:
+          'Switch off machines that are not needed, then retry; or give this one less memory: `muster retry RUN --from create-machine --set memoryBytes=4G --reason …`.',
       }),
   },
   {

@@ -170,7 +170,7 @@ function noBridges({ name }: NetworkRef, cause: unknown): OperatorError {
       found: isMusterError(cause) ? cause.facts.found : String(cause),
       needed: 'the right of libvirt to make bridges (CAP_NET_ADMIN and the kernel’s bridge module)',
       remedy:
-        'Give libvirt that right, then retry; or rehearse on a network of the configuration that is isolated, such as one of kind "unplugged": `muster retry RUN --from create-machine --set networks=…`.',
+        'Give libvirt that right, then retry; or rehearse on a network of the configuration that is isolated, such as one of kind "unplugged": `muster retry RUN --from create-machine --set networks=SOURCE=TARGET --reason …`.',
     },
     { cause },
   );

@@ -133,6 +133,6 @@ async function lookAtClaims(site: PhysicalSite): Promise<Finding> {
   return warning(
     `claimed and not configured: ${names.join(', ')}`,
     needed,
-    `Bring the machine back into the configuration, or give it up: muster machines release ${left[0]!.machine} --site ${site.id} --reason ….`,
+    `Bring the machine back into the configuration, or give it up: \`muster machines release ${left[0]!.machine} --site ${site.id} --reason …\`.`,
   );
 }

@@ -147,7 +147,7 @@ test.each([
   ['error: End of file while reading data: Input/output error', 'TransientError', /libvirtd/],
   ["error: operation failed: domain 'x' already exists with uuid 1", 'OperatorError', /another name/],
   ['error: internal error: qemu: Failed to get "write" lock', 'OperatorError', /release the disk/],
-  ["error: Network not found: no network with matching name 'n'", 'PermanentError', /provide networks/],
+  ["error: Network not found: no network with matching name 'n'", 'PermanentError', /--set networks=/],
   ["error: Requested operation is not valid: network 'n' is not active", 'OperatorError', /net-start/],
   ['qemu-img: error while writing: No space left on device', 'OperatorError', /storage/],
   ['error: cannot set up guest memory: Cannot allocate memory', 'OperatorError', /memoryBytes/],
