@@ -20,7 +20,8 @@ import { tokenCommands } from './commands/tokens';
 import { exitCodeHelp } from './exit-codes';
 
 const runs = `A run is named by its id, by four or more characters of its start or end, by
-PLAN/SERVER, or by "last": the newest run that belongs to no plan.`;
+PLAN/SERVER or PLAN/RUNBOOK (one that the plan includes), or by "last": the
+newest run that belongs to no plan.`;
 
 const environment = `Environment:
   MUSTER_URL         where the API is (default: this machine's configuration)

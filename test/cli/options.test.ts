@@ -21,6 +21,24 @@ const waiting = {
   },
   ...{ step: 'preflight', item: null, epoch: 1, cause: 'no space', remedy: 'Make room.', allowed: ['retry', 'abort'] },
 };
+/** A plan that includes two runbooks, and one of these another. */
+const runOf = (n: number): string => `0195923d-0000-7c31-9a55-00000000000${n}`;
+const part = (name: string, n: number, servers: object[], parts: object[] = []) => ({
+  ...{ name, runId: runOf(n), state: 'running', servers, parts },
+});
+const evacuation = {
+  waves: [{ servers: [{ name: 'app01', runId: child }] }],
+  parts: [
+    part('network', 2, [{ name: 'dns01', runId: runOf(3) }], [part('edge', 4, [{ name: 'fw01', runId: runOf(5) }])]),
+    {
+      ...part('mail', 6, [
+        { name: 'dns01', runId: runOf(7) },
+        { name: 'mx01', runId: null },
+      ]),
+      state: null,
+    },
+  ],
+};
 interface Asked {
   readonly method: string;
   readonly url: string;
@@ -59,6 +77,9 @@ function answerTo({ method, url: at }: Asked): object {
       : { source: 'store', notice: null };
     return { items: [waiting], total: 1, ...seen };
   }
+  const server = searchParams.get('server');
+  if (server !== null && server !== 'app01') return { items: [] };
+  if (pathname.endsWith(`/runs/${plan}`)) return { kind: 'plan', view: evacuation };
   // A plan is older than the runs of its servers.
   if (method === 'GET') return { items: [{ runId: searchParams.get('top') === 'true' ? plan : child }] };
   return { act: 'commit', step: null, state: 'accepted', by: 'Ines', message: null, requestId: 'r' };
@@ -97,6 +118,29 @@ test('the last run is the newest that belongs to no plan', async () => {
   expect(ran.exitCode).toBe(0);
   expect(last(({ method }) => method === 'POST')?.url).toBe(`/api/v1/runs/${plan}/decisions`);
 }, 60_000);
+
+test.each([
+  ['app01', child],
+  ['network', runOf(2)],
+  ['network/dns01', runOf(3)],
+  ['edge', runOf(4)],
+  ['network/edge/fw01', runOf(5)],
+  ['fw01', runOf(5)],
+])('PLAN/%s is the run of that server, or of that included runbook', async (path, run) => {
+  const ran = await muster(['retry', `${plan}/${path}`, '--step', 'preflight', '--reason', 'Space was made'], env());
+  expect(ran).toMatchObject({ exitCode: 0 });
+  expect(last(({ method }) => method === 'POST')?.url).toBe(`/api/v1/runs/${run}/decisions`);
+});
+
+test.each([
+  ['dns01', 2, /network\/dns01, mail\/dns01/],
+  ['mail', 5, /no run of mail yet/],
+  ['edge/dns01', 5, /neither a server nor an included runbook edge\/dns01/],
+])('PLAN/%s is no run, and that is said', async (path, exitCode, words) => {
+  expect(await muster(['show', `${plan}/${path}`], env())).toMatchObject({
+    ...{ exitCode, stderr: expect.stringMatching(words) },
+  });
+});
 
 test('with Postgres away what is printed to be typed has whole ids, which need no list', async () => {
   const usual = (await muster(['stuck'], env())).stdout;
