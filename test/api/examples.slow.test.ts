@@ -4,7 +4,7 @@
  */
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readEffects } from '../../platforms/simulated/effects';
+import { readEffects, type SiteEffect } from '../../platforms/simulated/effects';
 import { openSimulatedSite } from '../../platforms/simulated/open';
 import { seedMachine } from '../../platforms/simulated/seed';
 import { changeSettings } from '../../platforms/simulated/site';
@@ -26,7 +26,8 @@ let stack: TestStack;
 let call: Call;
 let tools: ReturnType<typeof recoveryTools>;
 
-const parts = ['machines-large', 'three-tier', 'machines-medium', 'machines-small', 'single-server'] as const;
+const tiers = [['machines-large', 'three-tier'], ['machines-medium'], ['machines-small', 'single-server']] as const;
+const parts = tiers.flat();
 const shop = ['shop-db', 'shop-app', 'shop-web'];
 const others = ['app01', 'dns01', 'dns02', 'jump01', 'files01', 'mail01', 'dwh01', 'reports01'];
 const racks = { 'rack-7': 'physical-nvme', 'rack-8': 'physical-ahci' };
@@ -118,7 +119,23 @@ async function answer({ runId, serverName, step, item, kind, epoch, half }: Wait
     appendFileSync(consoleOf(rack), `\r\nDebian GNU/Linux 12 ${serverName} ttyS0\r\n\r\n${serverName} login: `);
 }
 
-test('all of them are imported and recover their servers in one evacuation, asking whom they name', async () => {
+/** When the first server of these runbooks was touched and the last one switched on, as places in the log of effects. */
+async function timesOf(
+  runbooks: readonly string[],
+  ran: readonly Reply['body'][],
+  effects: readonly SiteEffect[],
+): Promise<{ begun: number; lastOn: number }> {
+  const of = ran.filter(({ runbook }) => runbooks.includes(runbook as string));
+  const servers = await Promise.all(of.map(({ runId }) => call('GET', `/runs?parent=${runId}`)));
+  const runIds = servers.flatMap(({ body }) => body.items.map((one: Reply['body']) => one.runId as string));
+  const isTheirs = ({ runId }: SiteEffect): boolean => runIds.includes(runId);
+  return {
+    begun: effects.findIndex(isTheirs),
+    lastOn: effects.findLastIndex((one) => isTheirs(one) && one.what === 'platform.power-on'),
+  };
+}
+
+test('all of them are imported and recover their servers in one evacuation, tier by tier, asking whom they name', async () => {
   for (const name of [...parts, 'site-evacuation']) {
     const imported = await tools.imported(textOf(name));
     expect([name, imported.warnings]).toEqual([name, []]);
@@ -148,6 +165,10 @@ test('all of them are imported and recover their servers in one evacuation, aski
     [...parts].sort().map((name) => [name, 'succeeded']),
   );
   const effects = await readEffects(join(stack.folder, 'site'));
+  const inTime = await Promise.all(tiers.map((names) => timesOf(names, ran, effects)));
+  const moments = inTime.flatMap(({ begun, lastOn }) => [begun, lastOn]);
+  expect(moments).not.toContain(-1);
+  expect([...moments].sort((a, b) => a - b)).toEqual(moments);
   const created = effects.filter(({ what }) => what === 'platform.create').map(({ target }) => target);
   const virtual = [...shop, ...others].filter((name) => !['dwh01', 'reports01'].includes(name));
   expect(created.sort()).toEqual(virtual.map((name) => `${name}-recovered`).sort());

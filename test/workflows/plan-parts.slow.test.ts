@@ -1,7 +1,9 @@
 /** Included runbooks as plans of their own, undoing along what depends on what, and which servers of a plan wait for people. */
+import { v7 } from 'uuid';
+import type { WorkflowHandle } from '@temporalio/client';
 import { readEffects } from '../../platforms/simulated/effects';
 import { writeFaults } from '../../platforms/faults';
-import type { PlanOrder } from '../../model/plan';
+import type { PartOfPlan, PlanOrder } from '../../model/plan';
 import { abortUpdate, planWorkflowId } from '../../workflows/messages';
 import { ines } from '../support/order';
 import { planOfLost, type Planned } from '../support/plan';
@@ -18,14 +20,29 @@ afterEach(() => writeFaults(faultsFile(world.folder), []));
 
 const stateOf = async (name: string) => (await world.recovery.platform.find(`${name}-recovered`))?.power;
 
+async function partOf(name: string, servers: Record<string, Planned>, after: string[] = []): Promise<PartOfPlan> {
+  const order = await planOfLost(world, servers);
+  return { name, after, order: { ...order, runbook: { ...order.runbook, name, title: name } } };
+}
+
 /** A plan that includes another one: its own servers come after the included runbook. */
 async function including(own: Record<string, Planned>, included: Record<string, Planned>): Promise<PlanOrder> {
-  const inner = await planOfLost(world, included);
-  const part = { ...inner, runbook: { ...inner.runbook, name: 'network', title: 'Network services' } };
+  const part = await partOf('network', included);
   const outer = await planOfLost(world, own);
   const [first, ...others] = outer.plan.waves;
   const waves = [{ ...first!, after: ['network'] }, ...others];
-  return { ...outer, plan: { ...outer.plan, waves }, parts: [{ name: 'network', after: [], order: part }] };
+  return { ...outer, plan: { ...outer.plan, waves }, parts: [part] };
+}
+
+/** A plan of included runbooks alone, as an evacuation is. */
+async function evacuation(...parts: PartOfPlan[]): Promise<PlanOrder> {
+  const { order } = parts[0]!;
+  return {
+    ...order,
+    ...{ runId: v7(), servers: [], parts },
+    runbook: { ...order.runbook, name: 'evacuation', title: 'Evacuation' },
+    plan: { ...order.plan, waves: [] },
+  };
 }
 
 const handleOfPart = (order: PlanOrder) =>
@@ -52,6 +69,32 @@ test('an included runbook is a run of its own, comes in its turn, and is committ
   const hashes = (JSON.parse(closing.body) as { childHashes: Record<string, string> }).childHashes;
   const partRows = await world.store.journal.rows(order.parts[0]!.order.runId);
   expect(hashes[order.parts[0]!.order.runId]).toBe(partRows.at(-1)!.hash);
+}, 60_000);
+
+test('the runbooks of an evacuation run in the order of their tiers: a less important one begins when those before it are proven', async () => {
+  const asks = { wave: 'one', order: { powerOn: 'decision' as const } };
+  const order = await evacuation(
+    await partOf('shop', { shop5: { wave: 'one' } }, ['ldap', 'network']),
+    await partOf('network', { dns5: asks }),
+    await partOf('ldap', { ldap5: { wave: 'one' } }),
+  );
+  const handle = await startPlan(world, order);
+  const runOf = (at: number, name: string) => childOf(world, order.parts[at]!.order, name);
+  const [shop, dns, ldap] = [runOf(0, 'shop5'), runOf(1, 'dns5'), runOf(2, 'ldap5')];
+  await until(async () => (await stateOf('dns5')) === 'off' && (await stateOf('ldap5')) === 'on');
+  await decideAt(dns, await parkedAt(dns, 'power-on'), 'approve');
+  await decideAt(handle, await parkedAt(handle, 'commit'), 'commit');
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+  const { events } = await lookAt(handle);
+  const ofParts = events.filter(({ kind, step }) => kind.startsWith('attempt-') && step === 'include');
+  const inOrder = ofParts.map(({ kind, item }) => `${item} ${kind}`);
+  expect(inOrder.slice(0, 2)).toEqual(['network attempt-started', 'ldap attempt-started']);
+  expect(inOrder.slice(2, 4).sort()).toEqual(['ldap attempt-succeeded', 'network attempt-succeeded']);
+  expect(inOrder.slice(4)).toEqual(['shop attempt-started', 'shop attempt-succeeded']);
+  const momentOf = async (run: WorkflowHandle, kind: string, step: string) =>
+    (await lookAt(run)).events.find((event) => event.kind === kind && event.step === step)!.at;
+  const begun = await momentOf(shop, 'attempt-started', 'preflight');
+  for (const run of [dns, ldap]) expect((await momentOf(run, 'step-done', 'prove-boot')) <= begun).toBe(true);
 }, 60_000);
 
 test('rolled back, the servers of an included runbook are undone, too, after those that depend on it', async () => {
