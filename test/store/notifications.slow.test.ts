@@ -1,9 +1,11 @@
 /** Notices in the journal's transaction, their recipients, and who sends what: as the dispatcher meets it, without a mail server. */
 import type { Provenance } from '../../model/order';
+import { planHeader } from '../../model/plan';
 import type { NotificationRule } from '../../model/runbook/runbook';
 import type { Notice } from '../../model/notify/notice';
 import { installationChain } from '../../store/journal';
 import type { OpenStore } from '../../store/open-store';
+import { samplePlan } from '../support/plan-sample';
 import { at, batch, closed, event, newRunId, noted, opened, serverSpec } from './run-events';
 import { withOutbox } from './outbox';
 
@@ -250,4 +252,52 @@ test('a run that ends is told with its state', () =>
     const runId = newRunId();
     await store.journal.append(batch(runId, 1, [opened(runId), noted('x'), closed()]));
     expect(await due(store)).toMatchObject({ notices: [{ occasion: 'finished', facts: { state: 'succeeded' } }] });
+  }));
+
+/** The plan of a runbook with these rules, at its gate. */
+async function atGate(store: OpenStore, notify: readonly NotificationRule[]): Promise<string> {
+  const runId = newRunId();
+  const order = samplePlan({ runId });
+  const header = planHeader({ ...order, plan: { ...order.plan, notify } });
+  const question = { question: 'Are the data good?', because: 'Data: before wave application.' };
+  await store.journal.append(
+    batch(runId, 1, [event('plan-opened', { order: header, declaration: 'plan', versions: {} })]),
+  );
+  const asked = { epoch: 1, allowed: ['approve' as const, 'abort' as const], ...question };
+  await store.journal.append(batch(runId, 2, [event('gate-opened', asked, place)]));
+  return runId;
+}
+const place = { at: at(1), step: 'gate', item: 'application' };
+
+test('a gate that opens is told to whom the runbook names for gates; one that escalates says who may answer now, too', () =>
+  withOutbox(async (store) => {
+    const runId = await atGate(store, [
+      { on: ['stuck', 'finished'], mail: ['oncall@dr.example'], webhooks: [] },
+      { on: ['gate'], mail: ['approvers@dr.example'], webhooks: ['chat'] },
+    ]);
+    const waits = { occasion: 'gate', epoch: 1, key: runId };
+    const facts = { name: 'shop', step: 'gate', item: 'application', cause: 'Data: before wave application.' };
+    const opening = (await due(store))!;
+    expect(opening).toMatchObject({
+      to: 'approvers@dr.example',
+      notices: [{ ...waits, facts: { ...facts, remedy: 'Are the data good?', allowed: ['approve', 'abort'] } }],
+    });
+    await store.notifications.sent(opening, by);
+    const hook = (await store.notifications.take('webhook', 60_000))!;
+    expect(hook).toMatchObject({ to: 'chat', notices: [waits] });
+    await store.notifications.sent(hook, by);
+
+    const to = { roles: ['admin' as const], people: ['Cora'] };
+    await store.journal.append(batch(runId, 3, [event('escalated', { epoch: 1, afterMs: 900_000, to }, place)]));
+    const remedy = expect.stringMatching(/these may answer, too: admin, Cora\.$/) as string;
+    for (const escalation of [await due(store), await store.notifications.take('webhook', 60_000)]) {
+      expect(escalation?.notices).toMatchObject([{ ...waits, facts: { ...facts, remedy } }]);
+      await store.notifications.sent(escalation!, by);
+    }
+    expect(await due(store)).toBeUndefined();
+    const told = await store.notifications.ofRun(runId, 1);
+    expect(told.map((one) => `${one.to} ${one.state}`).sort()).toEqual([
+      ...Array<string>(2).fill('approvers@dr.example sent'),
+      ...Array<string>(2).fill('chat sent'),
+    ]);
   }));
