@@ -123,6 +123,28 @@ test('what was told and is only worth knowing now is over', () =>
     expect(await ids(store)).toEqual([['replication/server/db01/lag', at(10), null]]);
   }));
 
+test('a rehearsal that will be due is told as such, to whom that is for, though it is no warning yet; and that it is due no more', () =>
+  withStore(async (store) => {
+    const rules = () => [
+      { on: ['rehearsal-due' as const], mail: ['coordinators@example.org'], webhooks: [] },
+      { on: ['risk' as const], mail: ['ops@example.org'], webhooks: [] },
+    ];
+    const told = async () => {
+      await store.notifications.address({ defaults: [], windowMs: 0, quietMs: 0 });
+      const all = await store.notifications.list({ limit: 50 });
+      return all.map(({ occasion, name, stage, to }) => [occasion, name, stage, to].join(' ')).sort();
+    };
+    const day = 86_400_000;
+    const verified = { state: 'verified', because: [], rehearsal: null, until: at(0) } as const;
+    const due = rehearsalRisks('shop', verified, 14 * day, Date.parse(at(0)) - 3 * day);
+    expect(due.map(({ severity }) => severity)).toEqual(['info']);
+    await store.risks.reconcile({ ...round(0, [installationSource], due), sources: [installationSource], rules });
+    const isDue = 'rehearsal-due shop 0 coordinators@example.org';
+    expect(await told()).toEqual([isDue]);
+    await store.risks.reconcile({ ...round(1, [installationSource], []), sources: [installationSource], rules });
+    expect(await told()).toEqual([isDue, 'rehearsal-due shop 1 coordinators@example.org']);
+  }));
+
 test('rounds of several processes at once keep each risk once, and each round is one process’s', () =>
   withStore(async (store, url) => {
     const other = openStore(url, defaultScope);
