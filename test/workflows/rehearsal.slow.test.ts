@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { v7 } from 'uuid';
 import type { RecoveryOrder } from '../../model/order';
+import { writeFaults } from '../../platforms/faults';
 import { readEffects } from '../../platforms/simulated/effects';
 import { abortUpdate, workflowQueue, type LiveRun, type Parking } from '../../workflows/messages';
 import { declarationOf } from '../../workflows/push-button-recovery.steps';
@@ -19,12 +20,14 @@ import {
   type RunHandle,
   type World,
 } from '../support/world';
+import { faultsFile, faulty } from '../support/world-worker';
 
 let world: World;
 beforeAll(async () => {
-  world = await openWorld();
+  world = await openWorld({ recoverySite: faulty });
 }, 60_000);
 afterAll(async () => world?.close());
+afterEach(() => writeFaults(faultsFile(world.folder), []));
 
 const tryOut = { title: 'Try the shop', question: 'Log in and order something.' };
 
@@ -129,6 +132,21 @@ async function plugIn(order: RecoveryOrder): Promise<() => Promise<void>> {
   await writeFile(file, JSON.stringify({ ...(JSON.parse(untouched) as object), uplinks: ['eth1'] }));
   return () => writeFile(file, untouched);
 }
+
+test('with a way out nobody is even asked for power-on', async () => {
+  const order = rehearsalOrder(world, await world.server('r11'), { powerOn: 'decision' });
+  await writeFaults(faultsFile(world.folder), [{ method: 'create', error: 'OperatorError', times: 1 }]);
+  const handle = await startRun(world, order);
+  const notYet = await parkedAt(handle, 'create-machine');
+  const takeOut = await plugIn(order);
+  await decide(handle, notYet, 'retry');
+  const stuck = await parkedAt(handle, 'power-on');
+  expect(stuck).toMatchObject({ kind: 'stuck', cause: expect.stringMatching(/not isolated.*has a way out: eth1/) });
+  await takeOut();
+  await decide(handle, stuck, 'retry');
+  await decide(handle, await parkedAt(handle, 'power-on'), 'approve');
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+}, 60_000);
 
 test('a way out that somebody plugs in while people are asked keeps the machine off, however long that took', async () => {
   const order = rehearsalOrder(world, await world.server('r4'), { powerOn: 'decision' });
