@@ -4,7 +4,7 @@
  */
 import { everyServerOf } from './every-server';
 import type { Actor, RecoveryOrder } from './order';
-import type { AccessScope } from './people';
+import { actingRoles, type AccessScope } from './people';
 import type { PlanOrder } from './plan';
 import type { People } from './runbook/runbook';
 
@@ -53,7 +53,10 @@ export function holdsAt(scopes: readonly AccessScope[] | undefined, places: Plac
   return places.sites.length > 0 && places.sites.every((name) => has('site', name));
 }
 
-/** Whether the person is one of them, by role or by name. */
+/** Whether who has this role acts at all: a runbook may name fewer people, never more. */
+export const mayAct = (role: string | undefined): boolean => actingRoles.some((one) => one === role);
+
+/** Whether the person is one of them, by role or by name; what their role may do beside that is not asked here. */
 export function isAmong(people: People, { role, name }: Pick<Actor, 'role' | 'name'>): boolean {
   return people.people.includes(name) || people.roles.some((one) => one === role);
 }

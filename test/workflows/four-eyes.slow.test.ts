@@ -102,6 +102,20 @@ test('four eyes on power-on ask two people before every power-on of a recovery',
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
 }, 60_000);
 
+test('the first of two who is named and may only read by now does not count', async () => {
+  const access = { decide: { roles: [], people: ['Gina', 'Ben', 'Anna'] }, fourEyes: ['power-on' as const] };
+  const handle = await run('read-only', ['power-on'], { access });
+  const gate = await parked(handle);
+  const gina = await known(world.store, 'Gina', 'operator');
+  await decide(handle, gate, 'approve', { by: gina.by });
+  for (const id of gina.tokenIds) await world.store.tokens.revoke(id);
+  await known(world.store, 'Gina', 'auditor');
+  await decide(handle, gate, 'approve', { by: ben });
+  expect((await parked(handle)).half).toMatchObject({ decision: 'approve', by: { name: 'Ben' } });
+  await decide(handle, gate, 'approve', { by: anna });
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+}, 60_000);
+
 test('only those decide whom the order names, where their role holds; claims name who looks after it', async () => {
   const handle = await run('claimed', [], { powerOn: 'decision' });
   const gate = await parked(handle);

@@ -171,6 +171,31 @@ test('who lost the role while the gate was open does not count, and neither does
   await end(run);
 }, 60_000);
 
+test('who is named and may only read by now does not count, and does not approve', async () => {
+  const run = await atGate('named', { approvers: { roles: [], people: ['Gina', 'Ben', 'Anna'] } });
+  const gina = await known(world.store, 'Gina', 'operator');
+  await act(run, gina.by);
+  for (const tokenId of gina.tokenIds) await world.store.tokens.revoke(tokenId);
+  const viewer = await known(world.store, 'Gina', 'viewer');
+  await act(run, ben);
+  const [gone] = await until(async () => {
+    const found = await eventsOf(run, 'approval-withdrawn');
+    return found.length > 0 ? found : undefined;
+  });
+  expect(gone!.data).toMatchObject({
+    of: { name: 'Gina' },
+    approvals: 1,
+    reason: 'The approval of Gina does not count: the role is viewer now, which may not act.',
+  });
+  expect(await refused(act(run, viewer.by))).toEqual([
+    'NotAllowed',
+    'Gina may not approve gate/one: found the role viewer, needed operator, coordinator or admin.',
+  ]);
+  await act(run, anna);
+  await passed(run);
+  await end(run);
+}, 60_000);
+
 test('with Postgres down it passes on what the record says of the approvers, and says so', async () => {
   const run = await atGate('without-postgres');
   await door.shut();

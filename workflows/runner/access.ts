@@ -2,6 +2,8 @@
 import {
   holdsAt,
   isAmong,
+  listed,
+  mayAct,
   peopleWords,
   placesOfPlan,
   placesOfRecovery,
@@ -10,6 +12,7 @@ import {
   type Places,
 } from '../../model/access';
 import type { Provenance, RecoveryOrder } from '../../model/order';
+import { actingRoles } from '../../model/people';
 import type { PlanOrder } from '../../model/plan';
 import type { FourEyesAct, People } from '../../model/runbook/runbook';
 import { refuse } from './parkings';
@@ -37,14 +40,17 @@ export const rulesOfPlan = (order: PlanOrder): RunRules => ({
 /** Machines are not asked: what they tell each other is no decision. @throws the refusal `NotAllowed` naming who may */
 export function refuseUnlessMay({ decide, places }: RunRules, { actor }: Provenance, what: string): void {
   if (actor.kind !== 'person') return;
-  refuseElsewhere(places, { actor }, what);
+  refuseWithoutRole(places, { actor }, what);
   if (decide === null || isAmong(decide, actor)) return;
   refuse('NotAllowed', `${actor.name} may not ${what}: ${roleWords(actor.role)}, needed ${peopleWords(decide)}.`);
 }
 
-/** @throws the refusal `NotAllowed` where the person's role does not hold at this run */
-export function refuseElsewhere(places: Places, { actor }: Pick<Provenance, 'actor'>, what: string): void {
-  if (actor.kind !== 'person' || holdsAt(actor.scopes, places)) return;
+/** @throws the refusal `NotAllowed` where the person's role only reads, also of who is named, or does not hold at this run */
+export function refuseWithoutRole(places: Places, { actor }: Pick<Provenance, 'actor'>, what: string): void {
+  if (actor.kind !== 'person') return;
+  if (!mayAct(actor.role))
+    refuse('NotAllowed', `${actor.name} may not ${what}: ${roleWords(actor.role)}, needed ${listed(actingRoles)}.`);
+  if (holdsAt(actor.scopes, places)) return;
   const found = `${roleWords(actor.role)} at ${scopeWords(actor.scopes)}`;
   refuse('NotAllowed', `${actor.name} may not ${what}: ${found}, needed a role at ${placeWords(places)}.`);
 }

@@ -6,7 +6,7 @@ import { patched } from '@temporalio/workflow';
 import type { Provenance } from '../../model/order';
 import type { HalfDecision } from '../../model/waiting';
 import type { DecisionRequest } from '../messages';
-import { refuseElsewhere, refuseUnlessMay } from './access';
+import { refuseWithoutRole, refuseUnlessMay } from './access';
 import { half, isSame, needsFourEyes, refuseTwice, refuseWhileChecked, secondWords, whyFirstIsOut } from './four-eyes';
 import { checkApproval, takeApproval } from './gates';
 import { nameOf, placeOf, refuse, whoOf, type Parked } from './parkings';
@@ -33,7 +33,7 @@ function checkPerson<O extends RunOrder>(run: Run<O>, parked: Parked, request: D
   const what = `${decision} at ${nameOf(parked.parking)}`;
   switch (decision) {
     case 'claim':
-      return refuseElsewhere(run.rules.places, by, what);
+      return refuseWithoutRole(run.rules.places, by, what);
     case 'release':
       return checkRelease(parked, by);
     case 'withdraw':

@@ -9,7 +9,7 @@ import { formatDuration } from '../../model/durations';
 import type { Gate, People } from '../../model/runbook/runbook';
 import type { GateStanding } from '../../model/waiting';
 import type { DecisionRequest } from '../messages';
-import { refuseElsewhere } from './access';
+import { refuseWithoutRole } from './access';
 import { laterReminder } from './reminders';
 import { nameOf, placeOf, refuse, whoOf, type Parked } from './parkings';
 import { peopleNow, whyNot } from './people-now';
@@ -154,7 +154,7 @@ export function checkApproval<O extends RunOrder>(
     refuse('NotAllowed', `${actor.name} asked for this run: somebody else approves, ${peopleWords(open.approvers)}.`);
   if (open.requests.some((request) => request.by.actor.id === actor.id))
     refuse('AlreadyDecided', `${actor.name} has approved ${where} already; nobody counts twice.`);
-  refuseElsewhere(run.rules.places, by, `approve ${where}`);
+  refuseWithoutRole(run.rules.places, by, `approve ${where}`);
   if (isAmong(open.approvers, actor)) return;
   const found = `found the role ${actor.role ?? 'none'}`;
   refuse('NotAllowed', `${actor.name} may not approve ${where}: ${found}, needed ${peopleWords(open.approvers)}.`);
