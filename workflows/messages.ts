@@ -131,6 +131,8 @@ export interface ChildWaits {
   readonly step: string;
   readonly item: string | null;
   readonly kind: Parking['kind'];
+  /** It is being undone, and cannot be. Absent: told by an earlier version. */
+  readonly undo?: boolean;
   readonly since: string;
   readonly cause: string;
 }
@@ -141,7 +143,7 @@ export interface WaitingChild extends ChildWaits {
   readonly runId: string;
 }
 
-/** From a server's run to its plan, when something of it begins to wait for people, and when nothing does any more. */
+/** From a server's run to its plan, when something of it begins to wait for people, also to be undone, and when nothing does any more. */
 export const childWaitsSignal =
   defineSignal<[{ readonly runId: string; readonly waits: ChildWaits | null }]>('childWaits');
 

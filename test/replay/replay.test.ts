@@ -55,6 +55,8 @@ test('the corpus holds every path that a run can take', () => {
     'plan-held-gave-up',
     'undo-tried-again',
     'undone-past-the-stuck',
+    'undone-past-the-stuck-before',
+    'tells-of-an-undo',
     'gave-up-at-gate',
     'plan-held',
     'held-in-plan',

@@ -1,10 +1,11 @@
 /** The rehearsal of a runbook to which nobody comes: given up after its limit, cleaned up, and out of the way of the next one. */
+import type { WorkflowHandle } from '@temporalio/client';
 import { v7 } from 'uuid';
 import { writeFaults } from '../../platforms/faults';
 import type { PlanOrder } from '../../model/plan';
 import type { Gate } from '../../model/runbook/runbook';
 import type { RunOutcome } from '../../workflows/runner/conduct';
-import { abortUpdate } from '../../workflows/messages';
+import { abortUpdate, planWorkflowId } from '../../workflows/messages';
 import { ines } from '../support/order';
 import { planOfRehearsed } from '../support/plan';
 import { childOf, decideAt, holdAt, lookAt, parkedAt, startPlan, until } from '../support/plan-runs';
@@ -169,4 +170,61 @@ test('a rehearsal that is undone does not wait for the one that is stuck: what i
   });
   await keepHistory(handle, 'undone-past-the-stuck');
   expect(await world.recovery.platform.networks()).toEqual([]);
+}, 60_000);
+
+const inUseOnce = (server: string) =>
+  writeFaults(faultsFile(world.folder), [
+    { method: 'remove', machine: `${server}-rehearsal`, error: 'PermanentError', message: 'in use', times: 1 },
+  ]);
+const abort = (handle: WorkflowHandle) =>
+  handle.executeUpdate(abortUpdate, { args: [{ reason: 'Wrong week', by: ines }] });
+const waitsAt = (handle: WorkflowHandle, step: string, name: string) =>
+  until(async () =>
+    ((await lookAt(handle)).waitingChildren ?? []).some((one) => one.name === name && one.step === step),
+  );
+
+test('one that was stuck in its undo before its plan is undone keeps what it depends on waiting no more', async () => {
+  const { order } = await planOfRehearsed(world, { base3: {}, left3: { powerOn: 'decision' } });
+  const servers = order.servers.map((one) => (one.name === 'left3' ? { ...one, after: ['base3'] } : one));
+  const plan = { ...order, servers };
+  await inUseOnce('left3');
+  const handle = await startPlan(world, plan);
+  await waitsAt(handle, 'power-on', 'left3');
+  const left = childOf(world, plan, 'left3');
+  await abort(left);
+  await waitsAt(handle, 'create-machine', 'left3');
+  await abort(handle);
+  expect(await childOf(world, plan, 'base3').result()).toMatchObject({ state: 'aborted' });
+  expect(await lookAt(handle)).toMatchObject({ state: 'undoing', waitingChildren: [{ name: 'left3' }] });
+  await decideAt(left, await parkedAt(left, 'create-machine'), 'retry');
+  expect(await handle.result()).toMatchObject({
+    state: 'aborted',
+    summary: 'Aborted: Wrong week. Everything was undone.',
+  });
+  await keepHistory(handle, 'undone-past-the-stuck-before');
+}, 60_000);
+
+test('nor does one in an included runbook, of which another one waited first', async () => {
+  const { order: inner } = await planOfRehearsed(world, {
+    ask4: { powerOn: 'decision' },
+    left4: { powerOn: 'decision' },
+  });
+  const { order: outer } = await planOfRehearsed(world, { base4: {} });
+  const parts = [{ name: 'network', after: ['base4'], order: inner }];
+  const plan = { ...outer, parts };
+  await inUseOnce('left4');
+  const handle = await startPlan(world, plan);
+  await waitsAt(handle, 'power-on', 'runbook network');
+  const part = world.client.workflow.getHandle(planWorkflowId(inner.tenantId, inner.runId));
+  await waitsAt(part, 'power-on', 'ask4');
+  await waitsAt(part, 'power-on', 'left4');
+  const left = childOf(world, inner, 'left4');
+  await abort(left);
+  const stuck = await parkedAt(left, 'create-machine');
+  await abort(handle);
+  expect(await childOf(world, plan, 'base4').result()).toMatchObject({ state: 'aborted' });
+  expect(await lookAt(handle)).toMatchObject({ state: 'undoing', waitingChildren: [{ name: 'runbook network' }] });
+  await decideAt(left, stuck, 'retry');
+  expect(await handle.result()).toMatchObject({ state: 'aborted' });
+  await keepHistory(part, 'tells-of-an-undo');
 }, 60_000);
