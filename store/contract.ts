@@ -236,8 +236,8 @@ export interface SitesSeen {
 
 /** Immutable versions. */
 export interface Runbooks {
-  /** The same text again is the version that it was. */
-  import(runbook: NewRunbook): Promise<{ runbook: StoredRunbook; seenBefore: boolean }>;
+  /** The newest text again is the version that it is; an earlier one becomes a new version, `sameAs` the last that had it. */
+  import(runbook: NewRunbook): Promise<{ runbook: StoredRunbook; seenBefore: boolean; sameAs: number | null }>;
   /** The newest version of each, by name. */
   latest(): Promise<StoredRunbook[]>;
   /** The same without their texts. */

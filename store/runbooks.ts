@@ -1,4 +1,4 @@
-/** Runbooks by name and version. What was imported once is answered again; nothing is changed or removed. */
+/** Runbooks by name and version: the newest is what runs. Nothing is changed or removed. */
 import type { Knex } from 'knex';
 import { sha256Hex } from '../record/canonical';
 import type { NewRunbook, Runbooks, RunbookVersion, StoredRunbook } from './contract';
@@ -54,18 +54,16 @@ const columnsBesideText = 'name, version, sha256, title, tier, includes, importe
 const columns = `${columnsBesideText}, text`;
 
 /** One after the other by name: two imports at once get two versions, or the same when they are the same. */
-async function add(
-  trx: Knex,
-  at: readonly string[],
-  runbook: NewRunbook,
-  now: Date,
-): Promise<{ runbook: StoredRunbook; seenBefore: boolean }> {
+async function add(trx: Knex, at: readonly string[], runbook: NewRunbook, now: Date): ReturnType<Runbooks['import']> {
   const { name, text, title, tier, includes, importedBy } = runbook;
   const sha256 = sha256Hex(text);
   await lockName(trx, `runbook ${[...at, name].join('/')}`);
-  const same = `select ${columns} from muster.runbooks where tenant_id = ? and core_id = ? and name = ? and sha256 = ?`;
-  const [before] = await select<RunbookRow>(trx, same, [...at, name, sha256]);
-  if (before) return { runbook: runbookOf(before), seenBefore: true };
+  const of = `from muster.runbooks where tenant_id = ? and core_id = ? and name = ?`;
+  const newestFirst = `select ${columns} ${of} order by version desc limit 1`;
+  const [newest] = await select<RunbookRow>(trx, newestFirst, [...at, name]);
+  if (newest?.sha256 === sha256) return { runbook: runbookOf(newest), seenBefore: true, sameAs: null };
+  const same = `select max(version) as version ${of} and sha256 = ?`;
+  const [before] = await select<{ version: number | null }>(trx, same, [...at, name, sha256]);
   const [row] = await select<RunbookRow>(
     trx,
     `insert into muster.runbooks (tenant_id, core_id, name, version, sha256, text, title, tier, includes, imported_by, imported_at)
@@ -73,7 +71,7 @@ async function add(
      where tenant_id = ? and core_id = ? and name = ? returning ${columns}`,
     [...at, name, sha256, text, title, tier, JSON.stringify(includes), importedBy, now, ...at, name],
   );
-  return { runbook: runbookOf(row!), seenBefore: false };
+  return { runbook: runbookOf(row!), seenBefore: false, sameAs: before!.version };
 }
 
 const versionOf = ({ imported_by, imported_at, includes, ...row }: Omit<RunbookRow, 'text'>): RunbookVersion => ({

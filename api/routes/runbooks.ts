@@ -52,9 +52,10 @@ export function runbookRoutes(register: Register, deps: ApiDeps, places: Runbook
       method: 'post',
       path: '/runbooks',
       summary: 'Import a runbook as a new version',
-      description: 'Versions are never changed or removed. The same text again is the version that it was.',
+      description:
+        'Versions are never changed or removed. The newest text again is the version that it is; an earlier one becomes a new version, and so the newest.',
       request: { body: body(runbookTextSchema) },
-      responses: { 200: json(importedSchema, 'Imported before'), 201: json(importedSchema, 'A new version') },
+      responses: { 200: json(importedSchema, 'It is the newest already'), 201: json(importedSchema, 'A new version') },
     },
     async (c) => {
       const imported = await importText(deps, c.req.valid('json').text, c.get('person'));

@@ -6,7 +6,7 @@ import { checkText, hasErrors, problemDocument, type CheckParts } from './check'
 import { noSuchRunbook, textRefused } from './refused';
 
 /**
- * The same text again is the version that it was.
+ * The newest text again is the version that it is; an earlier one comes back as a new version.
  *
  * @throws Problem `runbook-errors` with every problem that was found; `part-unavailable` while Postgres is down.
  */
@@ -19,11 +19,12 @@ export async function importText(
   if (file === undefined || hasErrors(problems)) throw textRefused('Nothing was imported', problems);
   if (asked?.inventory == null) throw new Problem('part-unavailable', `Nothing was imported: ${notChecked.join('; ')}`);
   const { name, title, tier, includes } = file;
-  const { runbook, seenBefore } = await deps.store.runbooks.import({
+  const { runbook, seenBefore, sameAs } = await deps.store.runbooks.import({
     ...{ name, text, title, tier, importedBy: person.name },
     includes: includes.map((one) => one.runbook),
   });
-  return { ...summary(runbook), seenBefore, warnings: problems.map(problemDocument), notChecked: [...notChecked] };
+  const warnings = problems.map(problemDocument);
+  return { ...summary(runbook), seenBefore, sameAs, warnings, notChecked: [...notChecked] };
 }
 
 export function summary({

@@ -28,17 +28,21 @@ export async function reconcileSchedules(deps: Deps): Promise<void> {
 }
 
 /**
- * After an import: at once, and if that fails by the next reconciliation. Never throws: why the schedule is not as the text has it;
- * null: it is.
+ * After an import: at once, and if that fails by the next reconciliation. Of two imports at once the one that is older here looks
+ * again, so that the newest has the last word. Never throws: why the schedule is not as the text has it; null: it is.
  */
 export async function scheduleImported(deps: Deps, runbook: string): Promise<string | null> {
+  const { runbooks } = deps.store;
   try {
-    const stored = await within(deps.config.storeDeadlineMs, deps.store.runbooks.find(runbook));
-    if (stored === undefined) return null;
-    const { schedule } = (await readStored(stored)).runbook.rehearsal;
-    if (schedule !== null) return await save(deps, runbook, schedule);
-    await deps.temporal.removeSchedule(deps.config.tenantId, runbook);
-    return null;
+    for (;;) {
+      const stored = await within(deps.config.storeDeadlineMs, runbooks.find(runbook));
+      if (stored === undefined) return null;
+      const { schedule } = (await readStored(stored)).runbook.rehearsal;
+      const because = schedule === null ? null : await save(deps, runbook, schedule);
+      if (schedule === null) await deps.temporal.removeSchedule(deps.config.tenantId, runbook);
+      const [newest] = await within(deps.config.storeDeadlineMs, runbooks.versions(runbook));
+      if (newest?.version === stored.version) return because;
+    }
   } catch (error) {
     deps.log.warn({ err: error, runbook }, 'The schedule of a runbook could not be changed; it is tried again');
     return `The schedule of ${runbook} could not be changed: ${wordsOf(error)}. It is tried again by itself; look at \`muster schedule list\``;

@@ -73,7 +73,8 @@ export type RunbookDocument = z.infer<typeof runbookSchema>;
 
 export const importedSchema = runbookSummarySchema
   .extend({
-    seenBefore: z.boolean().openapi({ description: 'This very text was imported before; nothing was added' }),
+    seenBefore: z.boolean().openapi({ description: 'This very text is the newest version already; nothing was added' }),
+    sameAs: z.int().nullable().openapi({ description: 'Of a new version: the last earlier one with this very text' }),
     warnings: z.array(runbookProblemSchema),
     notChecked: z.array(z.string()),
     notScheduled: z.string().nullable().openapi({

@@ -38,7 +38,7 @@ export function runbookCommands(program: Command): void {
     .action(async () => void process.stdout.write(await readFile(schemaFile)));
   runbook
     .command('import')
-    .description('store a runbook as a new version; the same text again is the version that it was')
+    .description('store a runbook as a new version; the newest text again is the version that it is')
     .argument('<file>', 'the runbook, YAML; - for standard input')
     .action(action(importFile));
   runbook
@@ -77,10 +77,11 @@ async function importFile({ client, out }: Context, _options: object, file: stri
   const { body: imported } = await client.call<ImportedDocument>('POST', '/runbooks', { body: { text } });
   if (out.json) return out.document(imported);
   sayProblems(out, file, { problems: imported.warnings, notChecked: imported.notChecked });
-  const { name, version, sha256, seenBefore } = imported;
+  const { name, version, sha256, seenBefore, sameAs } = imported;
+  const again = sameAs === null ? '' : `, the text of version ${sameAs} again`;
   const what = seenBefore
     ? `This very text is version ${version} of ${name} already`
-    : `Imported ${name}, version ${version}`;
+    : `Imported ${name}, version ${version}${again}`;
   for (const line of wrap(`${what} (SHA-256 ${sha256.slice(0, 12)}…).`, out.width)) out.line(line);
   if (imported.notScheduled !== null) out.error(`muster: ${imported.notScheduled}`);
 }

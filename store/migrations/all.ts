@@ -9,6 +9,7 @@ import { waiting } from './007-waiting';
 import { risks } from './008-risks';
 import { plans } from './009-plans';
 import { runTimes } from './010-run-times';
+import { textsAgain } from './011-texts-again';
 
 /** Every migration, in the order of its number. */
 export const migrations: readonly Migration[] = [
@@ -22,6 +23,7 @@ export const migrations: readonly Migration[] = [
   risks,
   plans,
   runTimes,
+  textsAgain,
 ];
 
 /** The schema that this version of Muster knows. */
