@@ -2,7 +2,7 @@
 import type { ReadinessAnswer } from '../../model/readiness/site-readiness';
 import type { ReplicaView } from '../../model/replica';
 import { certificateRisks, notAskedRisk, rehearsalRisks } from '../../model/readiness/plan-risks';
-import { replicationRisks } from '../../model/readiness/replication-risks';
+import { lagRisksOfRunbooks, replicationRisks } from '../../model/readiness/replication-risks';
 import { installationSource, siteSource, type RiskFound, type RiskSubject } from '../../model/readiness/risks';
 import { siteRisks, type AskedOrder } from '../../model/readiness/site-risks';
 import { isUnseen, unseenOf } from '../../model/readiness/unseen';
@@ -135,6 +135,7 @@ async function askSite(
       answer,
       found: [
         ...servers.flatMap((server) => replicationRisks(server, replicas.get(server.id), planned.has(server.name))),
+        ...lagRisksOfRunbooks(orders, servers, replicas, objectivesOf(gathered), includesOf(gathered)),
         ...siteRisks(siteId, servers, orders, answer, includesOf(gathered)),
         ...certificateRisks(answer.certificates ?? [], readinessOf(config).certificateMs, clock().getTime(), siteId),
       ],
@@ -182,6 +183,9 @@ const partsOf = ({ runbooks }: Gathered) =>
 
 const includesOf = ({ runbooks }: Gathered): ReadonlyMap<string, readonly string[]> =>
   new Map(runbooks.map(({ ready: { runbook } }) => [runbook.name, runbook.includes.map((one) => one.runbook)]));
+
+const objectivesOf = ({ runbooks }: Gathered): ReadonlyMap<string, Runbook['objectives']> =>
+  new Map(runbooks.map(({ ready: { runbook } }) => [runbook.name, runbook.objectives]));
 
 /** Of encrypted volumes, and of every program that a runbook runs with these servers, on whatever occasion. */
 function secretsOf(servers: readonly ServerSpec[], runbooks: Gathered['runbooks']): string[] {

@@ -1,8 +1,10 @@
-/** What is wrong with a server's replica. */
+/** What is wrong with a server's replica, by the inventory and by its runbooks. */
 import { formatDuration } from '../durations';
 import type { ReplicaView } from '../replica';
+import type { PlanObjectives } from '../runbook/runbook';
 import type { ServerSpec } from '../server';
 import { risk, siteSource, type RiskFound, type RiskWords, type Severity } from './risks';
+import { allWithin, type AskedOrder } from './site-risks';
 
 /** Behind by more than this times its objective, a disaster costs what nobody has agreed to. */
 const farBehind = 2;
@@ -68,12 +70,73 @@ function lagOf({ objectives }: ServerSpec, { points, lagMs, serverName }: Replic
     ];
   }
   if (lagMs <= objectives.rpoMs) return [];
-  return [
-    say(lagMs > farBehind * objectives.rpoMs ? 'critical' : 'warning', 'lag', {
-      found: `the newest point is ${formatDuration(lagMs)} old`,
-      needed: `at most ${formatDuration(objectives.rpoMs)} (RPO)`,
-      remedy: `Look at what keeps ${serverName} from replicating (\`muster replicas\`): its source, the line, the storage.`,
+  return [say(severityOf(lagMs, objectives.rpoMs), 'lag', lagWords(serverName, lagMs, objectives.rpoMs, 'RPO'))];
+}
+
+const severityOf = (lagMs: number, rpoMs: number): Severity => (lagMs > farBehind * rpoMs ? 'critical' : 'warning');
+
+const lagWords = (name: string, lagMs: number, rpoMs: number, whose: string): RiskWords => ({
+  found: `the newest point of ${name} is ${formatDuration(lagMs)} old`,
+  needed: `at most ${formatDuration(rpoMs)} (${whose})`,
+  remedy: `Look at what keeps ${name} from replicating (\`muster replicas\`): its source, the line, the storage.`,
+});
+
+/**
+ * Points that are older than a runbook itself allows: for the server, its tier or the whole. Not where it allows no less than the inventory
+ * or than a runbook within it: there the lag is told.
+ *
+ * @param servers as the inventory has them
+ * @param replicas by server id
+ * @param objectives of each runbook, by its name
+ * @param includes what each runbook includes, by its name
+ */
+export function lagRisksOfRunbooks(
+  asked: readonly AskedOrder[],
+  servers: readonly ServerSpec[],
+  replicas: ReadonlyMap<string, ReplicaView>,
+  objectives: ReadonlyMap<string, Pick<PlanObjectives, 'rpoMs' | 'tiers'>>,
+  includes: ReadonlyMap<string, readonly string[]>,
+): RiskFound[] {
+  const inventory = new Map(servers.map(({ id, objectives: { rpoMs } }) => [id, rpoMs]));
+  const within = new Map([...objectives.keys()].map((name) => [name, new Set(allWithin(name, includes))]));
+  const allows = (name: string, one: AskedOrder): Allowed => tightest(allowedBy(name, objectives.get(name), one));
+  return [...within].flatMap(([name, inside]) =>
+    asked.flatMap((one): RiskFound[] => {
+      const { server, target } = one.order;
+      const lagMs = replicas.get(server.id)?.lagMs ?? null;
+      if (lagMs === null || !inside.has(one.runbook)) return [];
+      const { rpoMs, whose } = allows(name, one);
+      const parts = [...inside].filter((part) => part !== name && within.get(part)?.has(one.runbook));
+      const told = [inventory.get(server.id) ?? Infinity, ...parts.map((part) => allows(part, one).rpoMs)];
+      if (lagMs <= rpoMs || rpoMs >= Math.min(...told)) return [];
+      const words = lagWords(server.name, lagMs, rpoMs, whose);
+      const about = `lag of ${server.name}`;
+      const subject = { kind: 'runbook', name } as const;
+      return [risk('replication', severityOf(lagMs, rpoMs), subject, about, siteSource(target.siteId), words)];
     }),
+  );
+}
+
+interface Allowed {
+  readonly rpoMs: number;
+  readonly whose: string;
+}
+
+const tightest = (all: readonly Allowed[]): Allowed =>
+  all.reduce((least, one) => (one.rpoMs < least.rpoMs ? one : least), { rpoMs: Infinity, whose: '' });
+
+/** What a runbook says of a server of its own, or of one within it. */
+function allowedBy(
+  name: string,
+  of: Pick<PlanObjectives, 'rpoMs' | 'tiers'> | undefined,
+  { runbook, order: { server } }: AskedOrder,
+): Allowed[] {
+  const said = (rpoMs: number | null | undefined, whose: string): Allowed[] =>
+    rpoMs == null ? [] : [{ rpoMs, whose }];
+  return [
+    ...said(of?.rpoMs, 'its RPO'),
+    ...said(of?.tiers[server.tier]?.rpoMs, `its RPO of tier ${server.tier}`),
+    ...(runbook === name ? said(server.objectives.rpoMs, `its RPO of ${server.name}`) : []),
   ];
 }
 

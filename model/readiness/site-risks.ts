@@ -162,7 +162,7 @@ function sourcesOf(servers: readonly ServerSpec[], seen: readonly SourceSeen[], 
 const wordsOf = (change: string): string => change.split(/ (?:is|has) /)[0]!;
 
 /** The runbook and all that it includes, each once. */
-function allWithin(name: string, includes: ReadonlyMap<string, readonly string[]>): string[] {
+export function allWithin(name: string, includes: ReadonlyMap<string, readonly string[]>): string[] {
   const within = new Set([name]);
   // A set is walked with what is added to it meanwhile.
   for (const one of within) includes.get(one)?.forEach((part) => within.add(part));

@@ -12,12 +12,16 @@ export interface Unseen {
   readonly servers: ReadonlySet<string>;
   /** Runbooks of such servers, and those that include one of them. */
   readonly runbooks: ReadonlySet<string>;
+  /** Runbooks that could not be planned. */
+  readonly unplanned: ReadonlySet<string>;
 }
 
 /** What only a look at a server's recovery tells, of the server or of all of its runbook. */
 const ofOrders: readonly RiskKind[] = ['space', 'memory', 'host', 'network', 'hardware', 'target', 'collision'];
 
 export function isUnseen(unseen: Unseen, { kind, subject: { kind: of, name } }: RiskFound): boolean {
+  // A runbook's servers are known where it was planned, and their lag whatever the site says of them.
+  if (of === 'runbook' && kind === 'replication') return unseen.unplanned.has(name);
   if (of === 'runbook') return ofOrders.includes(kind) && unseen.runbooks.has(name);
   if (of !== 'server') return false;
   return kind === 'changed-source' ? unseen.sources.has(name) : ofOrders.includes(kind) && unseen.servers.has(name);
@@ -49,7 +53,12 @@ export function unseenOf({ servers, asked, answers, unplanned, runbooks }: Looke
   );
   const lost = new Set([...unchecked, ...[...unplanned.values()].flat()]);
   const own = [...runbooks].flatMap(([name, one]) => (one.servers.some((server) => lost.has(server)) ? [name] : []));
-  return { sources: new Set(sources), servers: lost, runbooks: including(new Set(own), runbooks) };
+  return {
+    sources: new Set(sources),
+    servers: lost,
+    runbooks: including(new Set(own), runbooks),
+    unplanned: new Set(unplanned.keys()),
+  };
 }
 
 function including(names: ReadonlySet<string>, runbooks: Looked['runbooks']): ReadonlySet<string> {

@@ -184,6 +184,25 @@ test('a runbook is verified by a rehearsal of this text on these servers; an edi
   await stack.store.servers.save(db01);
 });
 
+test('a point that is older than the runbook itself promises is a risk of the runbook, also where the inventory asks for less', async () => {
+  const app01 = (await stack.store.servers.find('app01'))!;
+  await stack.store.servers.save({ ...app01, objectives: { ...app01.objectives, rpoMs: day } });
+  await call('POST', '/servers/app01/protection/pause', { body: { reason: 'storage is being moved' } });
+  await importText(
+    shop('{ lan: lan }', 'Promising').replace('{ name: app01 }', '{ name: app01, objectives: { rpo: 1s, rto: 9h } }'),
+  );
+  const lag = 'replication/runbook/shop/lag of app01';
+  await eventually(async () => (await risks('shop'))[lag]?.severity === 'critical');
+  const found = await risks('app01');
+  expect(found[lag]).toMatchObject({ needed: 'at most 1.0 s (its RPO of app01)' });
+  expect(found).not.toHaveProperty(['replication/server/app01/lag']);
+  await importText(shop('{ lan: lan }', 'Promising nothing'));
+  expect(await risks('shop')).not.toHaveProperty([lag]);
+  await stack.store.servers.save(app01);
+  await call('POST', '/servers/app01/protection/resume', { body: { reason: 'moved' } });
+  await eventually(async () => !((await risks('app01'))['replication/server/app01/state'] !== undefined));
+});
+
 test('asked about one server or runbook, a round leaves the risks of others as they were', async () => {
   const ask = async (path: string) => (await call('POST', path)).status;
   const withoutNetwork = async () =>

@@ -1,6 +1,7 @@
 /** What becomes a risk, how bad it is, and that its id stays while it lasts. */
 import { certificateRisks, collisionRisks, planRisks, rehearsalRisks } from '../../../model/readiness/plan-risks';
-import { replicationRisks } from '../../../model/readiness/replication-risks';
+import { lagRisksOfRunbooks, replicationRisks } from '../../../model/readiness/replication-risks';
+import { isUnseen, unseenOf } from '../../../model/readiness/unseen';
 import { byUrgency, worstOfEach } from '../../../model/readiness/risks';
 import { siteRisks, type AskedOrder } from '../../../model/readiness/site-risks';
 import type { Verification } from '../../../model/readiness/verified';
@@ -34,6 +35,55 @@ test('a replica is at risk by its lag against the objective, its state and its e
 
 const order = makeOrder({ server, runId: 'r-1' });
 const asked: AskedOrder = { runbook: 'shop', order, rehearsal: {} };
+
+test('a lag that breaks what a runbook itself promises is a risk of that runbook, where nothing below promises as much', () => {
+  const book = (rpoMs: number | null, tier1: number | null, ...includes: string[]) => ({
+    objectives: { rpoMs, rtoMs: null, tiers: { [server.tier]: { rpoMs: tier1, rtoMs: null } } },
+    includes,
+  });
+  const lags = (books: Record<string, ReturnType<typeof book>>, lagMs: number | null, ownMs = 60_000) => {
+    const here = { ...asked, order: { ...order, server: { ...server, objectives: { rpoMs: ownMs, rtoMs: 1 } } } };
+    const replica = view(lagMs === null ? { points: [], lagMs } : { lagMs });
+    const of = <K extends 'objectives' | 'includes'>(what: K) =>
+      new Map(Object.entries(books).map(([name, one]) => [name, one[what]]));
+    return lagRisksOfRunbooks([here], [server], new Map([[server.id, replica]]), of('objectives'), of('includes'));
+  };
+  const brief = (...given: Parameters<typeof lags>) =>
+    lags(...given).map(({ id, severity, needed }) => `${severity} ${id}: ${needed}`);
+  const id = 'replication/runbook/shop/lag of app01';
+  expect(brief({ shop: book(null, null) }, 61_000)).toEqual([]);
+  expect(brief({ shop: book(20_000, 30_000) }, 20_000)).toEqual([]);
+  expect(brief({ shop: book(20_000, 30_000) }, 20_001)).toEqual([`warning ${id}: at most 20.0 s (its RPO)`]);
+  expect(brief({ shop: book(null, 30_000) }, 60_001)).toEqual([
+    `critical ${id}: at most 30.0 s (its RPO of tier ${server.tier})`,
+  ]);
+  expect(brief({ shop: book(20_000, 30_000) }, 15_000, 10_000)).toEqual([
+    `warning ${id}: at most 10.0 s (its RPO of app01)`,
+  ]);
+  // The server's own objective says it; and that there is no point at all.
+  expect(brief({ shop: book(60_000, 90_000) }, 600_000)).toEqual([]);
+  expect(brief({ shop: book(20_000, null) }, null)).toEqual([]);
+  const within = (outer: number) => ({
+    ...{ shop: book(20_000, null), all: book(outer, null, 'shop'), none: book(1, null) },
+    ...{ other: book(null, null, 'all') },
+  });
+  expect(lags(within(30_000), 25_000).map((one) => one.id)).toEqual([id]);
+  expect(lags(within(10_000), 15_000).map((one) => one.id)).toEqual(['replication/runbook/all/lag of app01']);
+  expect(lags(within(10_000), 25_000).map((one) => one.id)).toEqual([id, 'replication/runbook/all/lag of app01']);
+});
+
+test('while no plan can be made of a runbook, what was known of its lags stays', () => {
+  const runbooks = new Map([
+    ['shop', { servers: ['app01'], includes: [] }],
+    ['mail', { servers: [], includes: [] }],
+  ]);
+  const unseen = unseenOf({ servers: [], asked: [], answers: [], unplanned: new Map([['shop', ['app01']]]), runbooks });
+  const stays = (name: string, kind: 'runbook' | 'server') =>
+    isUnseen(unseen, { ...lagging!, subject: { kind, name } });
+  const [lagging] = replicationRisks(server, view({ lagMs: 61_000 }), true);
+  expect([stays('shop', 'runbook'), stays('mail', 'runbook'), stays('app01', 'server')]).toEqual([true, false, false]);
+});
+
 const answer = (changes: Partial<ReadinessAnswer> = {}): ReadinessAnswer => ({
   ...{ freeBytes: 1e12, memoryFreeBytes: 1e12, networks: [], host: [], orders: [], secrets: [], sources: [] },
   ...changes,
