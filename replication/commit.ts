@@ -7,7 +7,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
-import { OperatorError } from '../model/errors';
+import { OperatorError, TransientError } from '../model/errors';
 import { readDocument, removeDurably, writeDurably } from './durable';
 import { assertNotHeldByAnother } from './hold';
 import { givenLayers } from './given';
@@ -27,7 +27,7 @@ export async function readCommit(place: ReplicaPlace): Promise<CommitRecord | un
   return readDocument(place.commit, commitRecord);
 }
 
-/** Repeated: continues and returns the same. @throws OperatorError when another run stands on the replica. */
+/** Repeated: continues and returns the same. @throws TransientError while another run stands on the replica. */
 export async function beginCommit(place: ReplicaPlace, runId: string): Promise<CommitRecord['disks']> {
   const record = (await readCommit(place)) ?? (await startCommit(place, runId));
   if (record.runId !== runId) throw givenAway(place, record);
@@ -40,13 +40,22 @@ export async function beginCommit(place: ReplicaPlace, runId: string): Promise<C
 async function startCommit(place: ReplicaPlace, runId: string): Promise<CommitRecord> {
   await assertNotHeldByAnother(place, runId);
   const run = await readRun(place, runId);
-  const others = (await runsOnPoints(place)).filter((other) => other.runId !== runId);
-  if (run === undefined || others.length > 0) {
+  const [other] = (await runsOnPoints(place)).filter((one) => one.runId !== runId);
+  if (run === undefined) {
     throw new OperatorError({
       what: `run ${runId} cannot make its recovery of server ${place.serverId} final`,
-      found: run === undefined ? 'no disks taken by this run' : `also in use by run ${others[0]!.runId}`,
-      needed: 'disks of this run, and no other run on the replica',
-      remedy: run === undefined ? 'Abort the run.' : `Finish or abort run ${others[0]!.runId} first.`,
+      found: 'no disks taken by this run',
+      needed: 'disks of this run',
+      remedy: 'Abort the run.',
+    });
+  }
+  if (other !== undefined) {
+    // A rehearsal that gives way may just be cleaning up.
+    throw new TransientError({
+      what: `run ${runId} cannot make its recovery of server ${place.serverId} final yet`,
+      found: `also in use by run ${other.runId}`,
+      needed: 'no other run on the replica',
+      remedy: `Let run ${other.runId} end, or abort it (\`muster abort ${other.runId} --reason …\`), then retry.`,
     });
   }
   const set = await readPoints(place);

@@ -140,6 +140,18 @@ test('a committed recovery leaves the base to the machine and ends the replica',
   expect(await Promise.all(merges.map(({ basePath }) => sh('sha256sum', basePath)))).toEqual(asLeft);
 });
 
+test('a commit beside disks of another run, which may be a rehearsal that cleans up, says whose they are and is tried again', async () => {
+  await take('rehearsal');
+  await site.replicas.take(site.server, point.pointId, 'destructive', 'run-1');
+  await expect(site.replicas.beginCommit(id, 'run-1')).rejects.toMatchObject({
+    family: 'TransientError',
+    message: expect.stringMatching(/also in use by run rehearsal.*`muster abort rehearsal --reason …`/),
+  });
+  expect(await site.replicas.points(id)).toHaveLength(2);
+  await site.replicas.drop(id, 'rehearsal');
+  expect(await site.replicas.beginCommit(id, 'run-1')).toHaveLength(2);
+});
+
 test('an unknown point and a replica held by another run are refused with what to do', async () => {
   await expect(take('run-1', 'no-such-point')).rejects.toMatchObject({
     family: 'OperatorError',
