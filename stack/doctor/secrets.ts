@@ -11,7 +11,7 @@ import { asProblem, type Check } from './check';
 import type { Place } from './place';
 import { ok, problem, warning, type Finding } from './report';
 
-/** Resolves as a worker does that runs in this environment as this user. */
+/** Resolves as a worker or an API does that runs in this environment as this user. */
 export function secretsOf({ configuration, env }: Place): Secrets {
   return createSecrets({ folder: configuration.secretsFolder, environment: { ...env, ...takeSecretVariables() } });
 }
@@ -33,17 +33,22 @@ export function secretChecks(place: Place): Check[] {
   ];
 }
 
-/** Reference -> what it is for; of the sites that this machine's worker works at. */
+/** Reference -> what it is for; of the sites that this machine's worker works at, and of the notifications that its API sends. */
 function configuredReferences({ configuration }: Place): Map<string, string[]> {
+  const { sites, worker, api, notifications } = configuration;
   const found = new Map<string, string[]>();
-  for (const { id, machines } of configuration.sites) {
-    if (!configuration.worker.sites.includes(id)) continue;
+  const add = (reference: string, use: string): void =>
+    void found.set(reference, [...(found.get(reference) ?? []), use]);
+  for (const { id, machines } of sites) {
+    if (!worker.sites.includes(id)) continue;
     for (const { name, power } of machines) {
-      if (!('redfish' in power)) continue;
-      const { password } = power.redfish;
-      found.set(password, [...(found.get(password) ?? []), `the password of ${name}'s controller`]);
+      if ('redfish' in power) add(power.redfish.password, `the password of ${name}'s controller`);
     }
   }
+  if (!api.enabled) return found;
+  const { mail, webhooks } = notifications;
+  if (mail?.password != null) add(describeSecretRef(mail.password), 'the password of the mail server');
+  for (const { name, secret } of webhooks) add(describeSecretRef(secret), `the secret of webhook ${name}`);
   return found;
 }
 
@@ -66,7 +71,7 @@ async function lookAtFolder(path: string, references: number): Promise<Finding> 
 }
 
 async function lookAtReference(place: Place, ref: SecretRef): Promise<Finding> {
-  const needed = 'a secret that the worker can read and others cannot';
+  const needed = 'a secret that Muster can read and others cannot';
   const failure = await failureOf(place, ref);
   if (failure === undefined) return ok('there', needed);
   return { ...failure, needed: failure.needed || needed };
@@ -81,7 +86,8 @@ async function failureOf(place: Place, ref: SecretRef): Promise<Finding | undefi
     const finding = asProblem(error);
     const remedy = finding.remedy.replace(/,? then decide "retry"\.$/, '.');
     if (ref.from === 'environment') {
-      const elsewhere = 'Or look in the environment of the worker itself: this is only the one of this command.';
+      const elsewhere =
+        'Or look in the environment of the worker or the API itself: this is only the one of this command.';
       return { ...finding, state: 'warning', remedy: `${remedy} ${elsewhere}` };
     }
     const owner = await ownerOf(place.configuration.secretsFolder);

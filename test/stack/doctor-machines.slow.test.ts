@@ -178,6 +178,35 @@ test('a folder of secrets that others can enter or change, a secret that is miss
   });
 }, 60_000);
 
+test('secrets of the mail server and of webhooks are resolved where the API runs, and nowhere else', async () => {
+  const mail = { host: '127.0.0.1', security: 'none', user: 'muster', password: 'file:smtp' };
+  const webhooks = [{ name: 'chat', url: 'https://chat.example/hook', secret: 'environment:MUSTER_SECRET_CHAT' }];
+  writeFileSync(
+    join(folder, 'muster.yaml'),
+    JSON.stringify({ sites: [{ id: 'dr', kind: 'simulated' }], mail, webhooks }),
+  );
+  const elsewhere = (await examine({ env })).checks.map(({ id }) => id);
+  expect(elsewhere).not.toContain('secrets.file:smtp');
+  env['MUSTER_API_ENABLED'] = 'true';
+  const broken = await examine({ env });
+  expect(at(broken, 'secrets.file:smtp')).toMatchObject({
+    state: 'problem',
+    title: 'file:smtp, the password of the mail server',
+    found: expect.stringContaining('no file'),
+  });
+  expect(at(broken, 'secrets.environment:MUSTER_SECRET_CHAT')).toMatchObject({
+    state: 'warning',
+    title: 'environment:MUSTER_SECRET_CHAT, the secret of webhook chat',
+    remedy: expect.stringContaining('this is only the one of this command'),
+  });
+  keep('smtp', 'cAnArY-word');
+  env['MUSTER_SECRET_CHAT'] = 'cAnArY-word';
+  const right = await examine({ env });
+  for (const id of ['secrets.file:smtp', 'secrets.environment:MUSTER_SECRET_CHAT'])
+    expect(at(right, id)).toMatchObject({ state: 'ok' });
+  expect(JSON.stringify(right)).not.toContain('cAnArY-word');
+}, 60_000);
+
 test('keys that servers refer to are resolved, and none is asked for while Postgres is away', async () => {
   await withStore(async (store, url) => {
     keep('postgres-url', url);
