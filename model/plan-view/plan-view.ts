@@ -115,7 +115,7 @@ export const everyServer = ({ waves, parts }: Pick<PlanView, 'waves' | 'parts'>)
   ...parts.flatMap(serversWithin),
 ];
 
-/** Servers that people look at first: stuck, waiting, failed, then what runs. */
+/** Servers that people look at first: stuck, waiting, failed (also optional ones, without which the plan went on), then what runs. */
 export function busyServers(plan: Pick<PlanView, 'waves' | 'parts'>): ServerOfPlanView[] {
-  return everyServer(plan).filter((one) => one.stage !== 'pending' && !isDone(one));
+  return everyServer(plan).filter((one) => one.stage === 'failed' || (one.stage !== 'pending' && !isDone(one)));
 }

@@ -38,6 +38,7 @@ test('says how far each wave is, who is stuck, who waits for what, and what is h
   expect(text).toMatch(/^application +0\/1 +░{12} +38\.0 s +1 stuck$/m);
   expect(text).toMatch(/^web +0\/2 .*waits for application$/m);
   expect(text).toMatch(/^app01 +application +STUCK +take-disks/m);
+  expect(text).toMatch(/^db02 +data +failed/m);
   expect(text).toMatch(/^pending +web01, web02 wait for application$/m);
   expect(text).toMatch(/held +wave web since .* by Tomáš Lindqvist: Wait\n +for the network team/);
 });
