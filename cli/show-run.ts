@@ -83,7 +83,8 @@ export function waitingLines(out: Pick<Output, 'width'>, parking: ParkingView, r
   ];
 }
 
-type StandingShown = Omit<Standing, 'half'> & { readonly half?: Omit<HalfDecision, 'from' | 'input'> | null };
+type HalfShown = Omit<HalfDecision, 'input'> & { readonly input?: unknown };
+type StandingShown = Omit<Standing, 'half'> & { readonly half?: HalfShown | null };
 
 /** Who has taken it, who has agreed so far, and what waits for a second pair of eyes. */
 export function standingLines(
@@ -104,8 +105,26 @@ export function standingLines(
         ]),
     ...(half == null
       ? []
-      : [paragraph(out, '  1 of 2', `${half.decision} by ${half.by.name}: ${half.reason}; a second person is needed`)]),
+      : [
+          paragraph(
+            out,
+            '  1 of 2',
+            `${halfWords(half)} by ${half.by.name}: ${half.reason}; a second person is needed`,
+          ),
+        ]),
   ];
+}
+
+/** As it is typed, for the second person has to give the same: `retry --from inoculate --set inoculate=false`. */
+function halfWords({ decision, from, input }: HalfShown): string {
+  const typed = (value: unknown): string =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.entries(value)
+          .map((pair) => pair.join('='))
+          .join(',')
+      : String(value);
+  const corrections = Object.entries(input ?? {}).map(([field, value]) => ` --set ${field}=${typed(value)}`);
+  return `${decision}${from === null ? '' : ` --from ${from}`}${corrections.join('')}`;
 }
 
 /** The command that answers, as it is typed; `at`: where the run waits, for who has not looked at the run. */

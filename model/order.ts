@@ -198,6 +198,10 @@ export function correctionProblem(field: CorrectableField, value: unknown): stri
   }
 }
 
+/** Whether the correction takes a step out of the order that is in it: as good as a skip. */
+export const waivesStep = (order: Pick<Partial<RecoveryOrder>, 'inoculate'>, input: CorrectableInput | null): boolean =>
+  order.inoculate === true && input?.inoculate === false;
+
 /** The order with a decision's corrections in it. */
 export function correctOrder(order: RecoveryOrder, input: CorrectableInput): RecoveryOrder {
   const { point, inoculate, heartbeatTimeoutMs, verify, unlockKeys, ...target } = input;

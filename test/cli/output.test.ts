@@ -1,6 +1,7 @@
 /** Tables and bars on narrow terminals. */
 import { execFileSync } from 'node:child_process';
 import { commandLines, table, wrap } from '../../cli/output';
+import { standingLines } from '../../cli/show-run';
 import { progressLine } from '../../cli/watch/progress';
 import { longestLine } from './muster';
 
@@ -55,4 +56,15 @@ test('a bar says share, amounts, rate and time left, and drops amounts before it
   );
   expect(progressLine(full, 70)).toBe('  Copying disk0 ██████████░░░░░░░░░░ 50 %, 1 MiB/s, 15.0 s left');
   for (const width of [40, 60, 80]) expect(longestLine(progressLine(full, width))).toBeLessThanOrEqual(width);
+});
+
+test('the first of two decisions stands there as the second has to type it', () => {
+  const input = { inoculate: false, networks: { lan: 'dr-lan', dmz: 'dr-dmz' } };
+  const half = { by: { id: 'a', name: 'Anna' }, at: '', reason: 'has the drivers', decision: 'retry' as const };
+  expect(standingLines({ width: 200 }, { half: { ...half, from: 'inoculate', input } }).join(' ')).toContain(
+    'retry --from inoculate --set inoculate=false --set networks=lan=dr-lan,dmz=dr-dmz by Anna: has the drivers;',
+  );
+  expect(standingLines({ width: 200 }, { half: { ...half, from: null, input: null } }).join(' ')).toContain(
+    'retry by Anna',
+  );
 });

@@ -1,22 +1,25 @@
 /** Decisions on one server's run that a runbook lets only some people take, or only two together; and claims. */
 import type { Provenance, RecoveryOrder } from '../../model/order';
 import type { FourEyesAct } from '../../model/runbook/runbook';
+import { writeFaults } from '../../platforms/faults';
 import { abortUpdate } from '../../workflows/messages';
 import { ines } from '../support/order';
 import { known, refusalOf, until } from '../support/people';
 import { decide, live, openWorld, parked, type RunHandle, type World } from '../support/world';
+import { faultsFile, faulty } from '../support/world-worker';
 
 let world: World;
 let anna: Provenance;
 let ben: Provenance;
 let cora: Provenance;
 beforeAll(async () => {
-  world = await openWorld();
+  world = await openWorld({ recoverySite: faulty });
   anna = (await known(world.store, 'Anna', 'operator')).by;
   ben = (await known(world.store, 'Ben', 'operator')).by;
   cora = (await known(world.store, 'Cora', 'coordinator')).by;
 }, 60_000);
 afterAll(async () => world?.close());
+afterEach(() => writeFaults(faultsFile(world.folder), []));
 
 async function run(name: string, fourEyes: FourEyesAct[], changes: Partial<RecoveryOrder> = {}): Promise<RunHandle> {
   const server = await world.server(name);
@@ -55,6 +58,42 @@ test('a skip takes effect when a second person wants it, and what is said otherw
     ['approved', 'Ben'],
     ['decided', 'Cora'],
   ]);
+}, 60_000);
+
+test('a correction that does without a step needs two where a skip does, at the step and on the way back to it', async () => {
+  await writeFaults(faultsFile(world.folder), [
+    { method: 'inoculate', error: 'OperatorError', times: 1 },
+    { method: 'find', machine: 'waived-recovered', error: 'OperatorError', after: 2, times: 1 },
+  ]);
+  const handle = await run('waived', ['skip']);
+  const waive = { from: null, input: { inoculate: false } };
+  const stuck = await parked(handle);
+  expect(stuck.step).toBe('inoculate');
+  const half = { standing: expect.stringContaining('1 of 2') };
+  expect(await decide(handle, stuck, 'provide', { ...waive, by: anna })).toMatchObject(half);
+  expect(await refusalOf(decide(handle, stuck, 'provide', { ...waive, by: anna }))).toEqual([
+    'AlreadyDecided',
+    expect.stringContaining('second person'),
+  ]);
+  expect((await parked(handle)).half).toMatchObject({ decision: 'provide', by: { name: 'Anna' } });
+  await decide(handle, stuck, 'retry', { by: anna });
+  const unproven = await until(async () => (await live(handle)).parkings.find(({ epoch }) => epoch > stuck.epoch));
+  expect(unproven.step).toBe('prove-boot');
+  const back = { from: 'inoculate', input: { inoculate: false } };
+  expect(await decide(handle, unproven, 'retry', { ...back, by: ben })).toMatchObject(half);
+  expect(await decide(handle, unproven, 'retry', { ...back, by: cora })).toMatchObject({ standing: null });
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+}, 60_000);
+
+test('a correction that leaves out what the order leaves out already needs one', async () => {
+  const handle = await run('without', ['skip'], { inoculate: false });
+  const unproven = await parked(handle);
+  const back = { from: 'inoculate', input: { inoculate: false }, by: anna };
+  expect(await decide(handle, unproven, 'retry', back)).toMatchObject({ standing: null });
+  const again = await until(async () => (await live(handle)).parkings.find(({ epoch }) => epoch > unproven.epoch));
+  const mended = { ...back, input: { inoculate: true } };
+  expect(await decide(handle, again, 'retry', mended)).toMatchObject({ standing: null });
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
 }, 60_000);
 
 test('a destructive recovery is committed by two; a roll-back is the other answer to the same question', async () => {

@@ -2,24 +2,26 @@
  * Four eyes: a decision that a runbook wants to see twice takes effect when a second person gives the same at the same
  * place, and the first still may. The first stays open and can be withdrawn; at 3 a.m. with one person there it waits, and everybody can see it.
  */
+import { waivesStep } from '../../model/order';
 import type { FourEyesAct } from '../../model/runbook/runbook';
-import type { DecisionKind } from '../../model/steps';
 import type { HalfDecision } from '../../model/waiting';
 import type { DecisionRequest } from '../messages';
-import type { RunRules } from './access';
 import { refuse } from './parkings';
 import { peopleNow, whyNot } from './people-now';
 import type { Run, RunOrder } from './run';
 
 type Decided = Pick<DecisionRequest, 'decision' | 'reason' | 'from' | 'input' | 'by'>;
 
-/** Whether the decision at this step has to be seen by two. Roll-back is the other answer to the question of the commit. */
-export function needsFourEyes({ fourEyes }: RunRules, decision: DecisionKind, step: string | null): boolean {
-  const act = actOf(decision, step);
-  return act !== null && fourEyes.includes(act);
+/** Whether the decision has to be seen by two. Roll-back is the other answer to the question of the commit. */
+export function needsFourEyes<O extends RunOrder>(
+  { rules, order }: Pick<Run<O>, 'rules' | 'order'>,
+  decided: Pick<DecisionRequest, 'decision' | 'step' | 'input'>,
+): boolean {
+  const act = actOf(decided) ?? (waivesStep(order, decided.input) ? 'skip' : null);
+  return act !== null && rules.fourEyes.includes(act);
 }
 
-function actOf(decision: DecisionKind, step: string | null): FourEyesAct | null {
+function actOf({ decision, step }: Pick<DecisionRequest, 'decision' | 'step'>): FourEyesAct | null {
   switch (decision) {
     case 'skip':
       return 'skip';

@@ -40,7 +40,8 @@ export type RunOrder = Pick<
   | 'reminderMs'
   | 'partOf'
   | 'giveUpAfterMs'
->;
+> &
+  Pick<Partial<RecoveryOrder>, 'inoculate'>;
 
 /** What one attempt of an effect gets: its name and the order as corrected so far. */
 export interface Input<O> {
