@@ -69,15 +69,17 @@ export function createCleanUpEffects(deps: ActivityDeps): EffectsOf<CleanUpEffec
       });
     },
 
-    async proveClean({ order, before, during }, attempt) {
+    async proveClean({ order, before, during, gaveWay = false }, attempt) {
       const { site, onReplica } = workAt(deps, order, attempt);
       const run = surveyedRun(order);
       const seen = await onReplica(() => readSurvey(site, order, attempt, deps.now));
       const rows = compareSurveys(before, seen, run);
       const rowsWith = (after: ReplicationSeen): ReplicationRow[] =>
         replicationRows({ before: before?.replication ?? null, during, after }, lagLimitMs(order));
+      const isLeft = ({ moment, heldBy }: ReplicationRow): boolean =>
+        !gaveWay || (moment === 'after' && heldBy === run.runId);
       const goesOn = (after: ReplicationSeen): boolean =>
-        stoppedReplication(rowsWith(after), run).every(({ moment }) => moment !== 'after');
+        !stoppedReplication(rowsWith(after), run).some((row) => row.moment === 'after' && isLeft(row));
       const look = () => replicationSeen(site, order, deps.now);
       const looked = await replicationAfter(seen.replication, goesOn, look, order, attempt.signal);
       const after = { ...seen, replication: looked };
@@ -87,10 +89,12 @@ export function createCleanUpEffects(deps: ActivityDeps): EffectsOf<CleanUpEffec
       });
       const left = rows.filter(isDifference);
       const stopped = stoppedReplication(replication, run);
-      if (left.length + stopped.length > 0) throw leftBehind(order, left, stopped);
+      const standing = stopped.filter(isLeft);
+      if (left.length + standing.length > 0) throw leftBehind(order, left, standing);
       return {
         ...{ before: before?.at ?? null, after: after.at, rows, others: after.others, evidence: [evidence] },
         replication,
+        ...(stopped.length === 0 ? {} : { noted: notedWords(stopped) }),
       };
     },
   };
@@ -150,6 +154,9 @@ function leftBehind(order: RecoveryOrder, left: CleanProof['rows'], stopped: rea
     detail: JSON.stringify([...left, ...stopped], null, 2),
   });
 }
+
+const notedWords = (stopped: readonly ReplicationRow[]): string =>
+  `Nobody is asked about replication that stands still, because the rehearsal gave way to a recovery: ${stopped.map(wordsOf).join('; ')}.`;
 
 const whenWas = { before: 'before', during: 'while its machine stood', after: 'now' } as const;
 

@@ -34,6 +34,8 @@ export interface CleanProof {
   readonly others: Readonly<Record<string, number>>;
   readonly replication: readonly ReplicationRow[];
   readonly evidence: readonly EvidenceRef[];
+  /** What is not as before, in words, where nobody is asked about it. Absent: nothing. */
+  readonly noted?: string;
 }
 
 export interface RehearsalActivities {
@@ -51,9 +53,14 @@ export interface RehearsalActivities {
   forgetDisks(input: Input): Promise<void>;
   /**
    * Compares; @throws OperatorError that names what is left, each with its remedy. Replication that ran before and did not go on is
-   * among it; it is looked at again for a moment.
+   * among it; it is looked at again for a moment. `gaveWay`: to a recovery. Then a replica that this run does not hold itself is
+   * noted as it is: its source may be what was lost.
    */
   proveClean(
-    input: Input & { readonly before: Survey | null; readonly during: ReplicationSeen | null },
+    input: Input & {
+      readonly before: Survey | null;
+      readonly during: ReplicationSeen | null;
+      readonly gaveWay?: boolean;
+    },
   ): Promise<CleanProof>;
 }

@@ -20,7 +20,7 @@ export interface CleanFacts {
   readonly items: number | null;
   /** What was not as before, item by item, where the failure names it. */
   readonly left: readonly Pick<SurveyRow, 'kind' | 'name' | 'before' | 'after' | 'verdict'>[];
-  /** Why it is not clean, or could not be compared; null: it is clean. */
+  /** Why it is not clean, or could not be compared; of a clean one what was noted all the same. null: nothing. */
   readonly because: string | null;
 }
 
@@ -67,7 +67,9 @@ function isolationOf(result: unknown, at: string): RehearsedFacts['isolation'] {
 
 function cleanOf(result: unknown, at: string): CleanFacts | null {
   const rows = listOf(result, 'rows');
-  return rows && { verdict: 'clean', at, items: rows.length, left: [], because: null };
+  if (rows === null) return null;
+  const noted = textOf((result as Fields)['noted']).slice(0, longestBecause);
+  return { verdict: 'clean', at, items: rows.length, left: [], because: noted === '' ? null : noted };
 }
 
 function notClean({ message, detail }: Failure, at: string): CleanFacts {

@@ -54,7 +54,8 @@ function cleanCell(clean: CleanFacts | null, closed: boolean): { clean: Chip; co
   if (clean === null) return { clean: missing(closed), compared: '' };
   const at = formatTime(clean.at);
   if (clean.verdict === 'clean') {
-    const compared = `${clean.items ?? 0} ${clean.items === 1 ? 'item' : 'items'} compared, at ${at}`;
+    const noted = clean.because === null ? '' : `. ${clean.because}`;
+    const compared = `${clean.items ?? 0} ${clean.items === 1 ? 'item' : 'items'} compared, at ${at}${noted}`;
     return { clean: { text: 'nothing left', tone: 'good' }, compared };
   }
   return { clean: { text: 'not proven clean', tone: 'bad' }, compared: `${clean.because ?? ''} (${at})` };

@@ -154,6 +154,8 @@ export interface Verdict {
   readonly verdict: 'commit' | 'clean-up' | 'roll-back';
   readonly reason: string;
   readonly by: Provenance;
+  /** With roll-back: the whole rehearsal gives way to a recovery. */
+  readonly gaveWay?: true;
 }
 export const verdictSignal = defineSignal<[Verdict]>('verdict');
 

@@ -172,12 +172,12 @@ export class ChildRuns {
     return startsHeld === undefined ? {} : { startsHeld };
   }
 
-  /** Tells the run to undo, and waits until it has; says what it left by decision. */
-  async undo(id: NodeId): Promise<Outcome<LeftBehind>> {
+  /** Tells the run to undo, and whether for a recovery; waits until it has; says what it left by decision. */
+  async undo(id: NodeId, gaveWay: boolean): Promise<Outcome<LeftBehind>> {
     const startedMs = Date.now();
     const child = this.latest.get(id);
     if (child === undefined) return recorded({ left: [] }, id, startedMs);
-    await this.tell(child, 'roll-back', 'The plan that it belongs to is undone.');
+    await this.tell(child, 'roll-back', 'The plan that it belongs to is undone.', gaveWay ? { gaveWay } : {});
     await child.over.promise;
     // A rehearsal that ended well has cleaned up: there is nothing of it to undo.
     if (this.order.mode === 'recovery' && child.outcome!.state.startsWith('succeeded')) {
@@ -260,13 +260,18 @@ export class ChildRuns {
     return { actor, authMethod: 'internal', requestId: requestedBy.requestId, address: '' };
   }
 
-  private async tell(child: Child, verdict: Verdict['verdict'], reason: string): Promise<void> {
+  private async tell(
+    child: Child,
+    verdict: Verdict['verdict'],
+    reason: string,
+    why: Pick<Verdict, 'gaveWay'> = {},
+  ): Promise<void> {
     const by = this.self;
     await this.signals.take(async () => {
       if (child.outcome !== null) return;
       // One that has just ended cannot be told any more; that it has ended is seen by who waits for it.
       await getExternalWorkflowHandle(child.workflowId)
-        .signal(verdictSignal, { verdict, reason, by })
+        .signal(verdictSignal, { verdict, reason, by, ...why })
         .catch(() => undefined);
     });
   }

@@ -124,7 +124,7 @@ async function recover(
   const place = placeOfNode(`${kind === 'include' ? 'include' : 'server'}:${name}`);
   const act = ({ effect }: Input<PlanOrder>) => children.recover(orderOf(effect.attempt === 1));
   await steps.item<Recovered | null, PlanOrder>(run, place, act, {
-    undo: () => children.undo(nodeOf(place)),
+    undo: () => children.undo(nodeOf(place), run.hasGivenWay),
     whenSkipped: null,
     isException: (recovered) => recovered?.state === 'failed',
   });

@@ -48,13 +48,13 @@ export async function survey(run: Run, site: Site): Promise<Rehearsal> {
   const rehearsal: Rehearsal = { before: null, during: null };
   const { step } = words(run, site, false);
   rehearsal.before = await step('survey', (input) => site.surveySite(input), {
-    undo: proveClean(site, rehearsal),
+    undo: proveClean(run, site, rehearsal),
   });
   return rehearsal;
 }
 
-const proveClean = (site: Site, rehearsal: Rehearsal) => (input: Input<RecoveryOrder>) =>
-  site.proveClean({ ...input, ...rehearsal });
+const proveClean = (run: Run, site: Site, rehearsal: Rehearsal) => (input: Input<RecoveryOrder>) =>
+  site.proveClean({ ...input, ...rehearsal, ...(run.hasGivenWay ? { gaveWay: true } : {}) });
 
 export async function makeNetworks(run: Run, site: Site): Promise<void> {
   if (!makesNetworks(run.order)) return;
@@ -113,7 +113,7 @@ export async function cleanUp(run: Run, site: Site, rehearsal: Rehearsal): Promi
     await step<unknown>('remove-networks', (input) => site.removeNetworks(input), { whenSkipped: null });
     done('remove-networks');
   }
-  await step<unknown>('prove-clean', proveClean(site, rehearsal), { whenSkipped: null });
+  await step<unknown>('prove-clean', proveClean(run, site, rehearsal), { whenSkipped: null });
   done('prove-clean');
   return `${run.order.server.name} was rehearsed as ${run.order.target.machineName} and cleaned up.`;
 }

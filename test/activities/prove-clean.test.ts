@@ -28,7 +28,15 @@ const seen = ({ state, heldBy, lagMs }: ReplicaView): ReplicationSeen => ({
 });
 
 /** `after`: what is seen from one look to the next; the last stays. */
-async function prove(before: ReplicaView | null, during: ReplicaView | null, ...after: readonly ReplicaView[]) {
+const prove = (before: ReplicaView | null, during: ReplicaView | null, ...after: readonly ReplicaView[]) =>
+  proveAs({}, before, during, after);
+
+async function proveAs(
+  why: { gaveWay?: true },
+  before: ReplicaView | null,
+  during: ReplicaView | null,
+  after: readonly ReplicaView[],
+) {
   const { recovery } = openSites(folder);
   const views = [...after];
   const view = () => Promise.resolve(views.length > 1 ? views.shift() : views[0]);
@@ -54,7 +62,8 @@ async function prove(before: ReplicaView | null, during: ReplicaView | null, ...
     Promise.resolve({ sha256: '', sizeBytes: bytes.length, name, mediaType });
   const attempt = { effect, signal: new AbortController().signal, progress: () => undefined, keep };
   const survey = (one: ReplicaView): Survey => ({ at: '', items: [], others: {}, replication: seen(one) });
-  return proveClean({ effect, order, before: before && survey(before), during: during && seen(during) }, attempt);
+  const then = { before: before && survey(before), during: during && seen(during) };
+  return proveClean({ effect, order, ...then, ...why }, attempt);
 }
 
 const left = (words: RegExp) =>
@@ -89,4 +98,18 @@ test.each([
 ])('a replica that %s is none of the rehearsal’s', async (_, before, during, after) => {
   const { replication } = await prove(before, during, after);
   expect(replication.at(-1)).toMatchObject({ moment: 'after', ok: false });
+});
+
+test('a rehearsal that gave way to a recovery asks nobody about replication that stands still, and says so', async () => {
+  const proof = await proveAs({ gaveWay: true }, running, behind, [behind]);
+  expect(proof.replication.map(({ moment, ok }) => [moment, ok])).toEqual([
+    ['before', true],
+    ['during', false],
+    ['after', false],
+  ]);
+  expect(proof.noted).toMatch(/gave way.*while its machine stood: replicating, 1 h.*now: replicating, 1 h/);
+  const well = await proveAs({ gaveWay: true }, running, running, [running]);
+  expect(well).not.toHaveProperty('noted');
+  // What it still holds itself is left behind all the same.
+  await expect(proveAs({ gaveWay: true }, running, running, [held])).rejects.toEqual(left(/now: frozen, held by run/));
 });

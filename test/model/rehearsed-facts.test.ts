@@ -7,6 +7,13 @@ const succeeded = (step: string, item: string | null, result: unknown, undo = fa
   event('attempt-succeeded', { token: 1, undo, result, durationMs: 1 }, { step, item });
 const failure = { family: 'OperatorError' as const, message: 'it said no', remedy: null, detail: null };
 
+test('what the comparison notes without asking anybody is kept beside its verdict', () => {
+  const noted = 'Nobody is asked about replication that stands still.';
+  const compared = nextRehearsed(nothing, succeeded('survey', null, { rows: [], noted }, true));
+  expect(compared.clean).toMatchObject({ verdict: 'clean', because: noted });
+  expect(nextRehearsed(nothing, succeeded('survey', null, { rows: [] }, true)).clean?.because).toBeNull();
+});
+
 test('a script beside the comparison is not the comparison, whether it works or not', () => {
   const compared = nextRehearsed(nothing, succeeded('prove-clean', null, { rows: [] }));
   expect(compared.clean).toMatchObject({ verdict: 'clean', items: 0 });

@@ -75,6 +75,9 @@ test('a rehearsal sums up isolation and clean-up by server, what is left item by
   expect(row('lab01')).toMatch(/>not shown<\/span> .*>not shown</);
   expect(section).toMatch(/frankfurt: muster-lab — gone; the platform was asked again at/);
   expect(section).not.toContain('class="absent"');
+  const noted = JSON.parse(JSON.stringify(children).replaceAll('"because":null', '"because":"Replication stands."')) as typeof children;
+  const withNote = renderPlanReportHtml(planReport(events, declarationOfPlan(order), { ...context, children: noted }));
+  expect(withNote).toMatch(/>nothing left<\/span> 12 items compared, at [^<]*\. Replication stands\.</);
   const unproven = events.filter(({ step }) => step !== 'remove-networks');
   expect(renderPlanReportHtml(planReport(unproven, declarationOfPlan(order), context))).toContain(
     '<p class="absent">Made for this run: muster-lab. The record does not show that these are gone: muster-lab.</p>',

@@ -1,5 +1,6 @@
 /** The rehearsal of a runbook: its servers share networks that are the plan's, and with its end nothing is left of any. */
 import { v7 } from 'uuid';
+import type { RecoveryOrder } from '../../model/order';
 import type { PlanOrder, ServerOfPlan } from '../../model/plan';
 import { planReport } from '../../model/plan-report';
 import { declarationOfPlan } from '../../workflows/plan.steps';
@@ -119,3 +120,34 @@ test.each([
   },
   60_000,
 );
+
+test('where the source is lost for all, the rehearsal gives way and nobody is asked why replication of the others stands still', async () => {
+  const { order } = await planOfRehearsed(world, { z1: {}, z2: { powerOn: 'decision' } });
+  const [first, second] = order.servers.map(({ order: one }) => one) as [RecoveryOrder, RecoveryOrder];
+  const { replicas } = world.recovery;
+  const server = { ...second.server, objectives: { ...second.server.objectives, rpoMs: 2_000 } };
+  const handle = await startPlan({
+    ...order,
+    servers: order.servers.map((one) => (one.name === 'z2' ? { ...one, order: { ...second, server } } : one)),
+  });
+  const other = world.client.workflow.getHandle(lockOf(second));
+  const eventsOf = async (one: typeof other) => (await one.query(liveRunQuery).catch(() => undefined))?.events ?? [];
+  while (!(await eventsOf(other)).some(({ kind, step }) => kind === 'step-done' && step === 'survey')) {
+    await replicas.cycle(server);
+    await rest();
+  }
+  await parkedAt(order.servers[1]!);
+  while (!(await isOn('z1-rehearsal'))) await rest();
+  while (((await replicas.view(server.id))?.lagMs ?? 0) <= 2_000) await rest();
+
+  await world.production.platform.power({ name: 'z1', owner: null }, 'off');
+  const recovery = await world.start(world.order(first.server, { finalCycle: 'never' }));
+  expect(await handle.result()).toMatchObject({ state: 'aborted' });
+  expect(await recovery.result()).toMatchObject({ state: 'succeeded' });
+  const events = await eventsOf(other);
+  expect(events.filter(({ kind, data }) => kind === 'parked' && (data as { undo: boolean }).undo)).toEqual([]);
+  const noted = expect.stringMatching(/gave way.*before: running, now: replicating/) as string;
+  expect(events).toContainEqual(expect.objectContaining({ kind: 'noted', step: 'survey', data: { message: noted } }));
+  const { facts } = (await world.store.runs.below(order.runId)).find(({ serverName }) => serverName === 'z2')!;
+  expect(facts?.server?.rehearsed?.clean).toMatchObject({ verdict: 'clean', because: noted });
+}, 60_000);

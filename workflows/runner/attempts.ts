@@ -168,13 +168,13 @@ type Question = Pick<Parking, 'kind' | 'undo' | 'cause' | 'remedy' | 'allowed'> 
 
 /** How long the answer is waited for. A recovery gives up neither what is undone, but its scripts, nor a gate. */
 function patience<O extends RunOrder>(
-  { order: { giveUpAfterMs, mode }, interrupt }: Run<O>,
+  { order: { giveUpAfterMs, mode }, hasGivenWay }: Run<O>,
   { item }: Place,
   epoch: number,
   { kind, undo, watched, patienceMs = Infinity }: Question,
 ): number {
   // A recovery waits for disks that this rehearsal still has, and for no program.
-  if (undo && isScriptItem(item) && interrupt?.kind === 'abort' && interrupt.gaveWay === true) return 0;
+  if (undo && isScriptItem(item) && hasGivenWay) return 0;
   const isUndo = undo && !isScriptItem(item);
   if (giveUpAfterMs === undefined || (isUndo && mode !== 'rehearsal')) return Infinity;
   if (isUndo) return patched(`tried-again-at-${epoch}`) ? patienceMs : Infinity;

@@ -239,6 +239,8 @@ async function unwind<O extends RunOrder>(
   await inOrder(run.order, undos, async (undo) => {
     if (around !== null) given.push(...(await around.before(undo)));
     const settled = await settle(run, undo, undo.act, true);
+    const { noted } = (settled.skipped ? {} : (settled.value ?? {})) as { readonly noted?: string };
+    if (noted !== undefined) run.emit('noted', { message: noted }, { step: undo.step, item: undo.item ?? undefined });
     run.undos.splice(run.undos.indexOf(undo), 1);
     given.push(...leftBy(settled).map((words) => `${undo.step}${undo.item === null ? '' : `/${undo.item}`}: ${words}`));
     run.emit('step-undone', {}, { step: undo.step, item: undo.item ?? undefined });

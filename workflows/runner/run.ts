@@ -224,6 +224,11 @@ export class Run<O extends RunOrder = RecoveryOrder> {
     return this.phase === 'forward' && this.interrupt?.kind !== 'abort' && !this.irrevocable;
   }
 
+  /** A rehearsal that is undone for a recovery, of its server or of another of its plan: nobody is asked what does not matter now. */
+  get hasGivenWay(): boolean {
+    return this.interrupt?.kind === 'abort' && this.interrupt.gaveWay === true;
+  }
+
   abort(reason: string, by: Provenance, why: { readonly gaveWay?: true } = {}): void {
     this.checkAbort(reason);
     this.emit('decided', { epoch: 0, decision: 'abort', reason, from: null, input: null }, { by });

@@ -33,7 +33,8 @@ function listen<O extends RunOrder>(run: Run<O>, plan: PartOf, shown: () => Show
   const talks = patched('talks-with-its-plan');
   setHandler(verdictSignal, (verdict) => {
     if (verdict.verdict !== 'roll-back') committed = verdict;
-    else if (run.canAbort && run.noWayBackFrom === null) run.abort(verdict.reason, verdict.by);
+    else if (run.canAbort && run.noWayBackFrom === null)
+      run.abort(verdict.reason, verdict.by, verdict.gaveWay === true ? { gaveWay: true } : {});
     else
       run.emit('noted', {
         message: 'The plan wanted this undone; it is being undone or cleaned up, final or over already.',
