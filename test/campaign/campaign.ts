@@ -61,7 +61,7 @@ export async function runCampaign(options: CampaignOptions): Promise<NightReport
     const took = `${Math.round((performance.now() - begun) / 1000)} s`;
     const name = seeds.length === 1 ? `seed ${seed}` : `seeds ${seed} to ${seeds.at(-1)}`;
     say(
-      `${subject.name}, ${name}: ${report.findings.length === 0 ? 'same ends' : `${report.findings.length} findings`}, ${report.killed} parts killed, ${took}`,
+      `${subject.name}, ${name}: ${report.findings.length === 0 ? 'same ends' : `${report.findings.length} findings`}, ${report.killed.length} parts killed, ${took}`,
     );
     if (report.findings.length > 0) say(describeNight(report, options));
     reports.push(report);

@@ -29,10 +29,10 @@ async function main(): Promise<number> {
   for (const subject of subjects.filter(({ name }) => asked.of === undefined || asked.of === name)) {
     const { count = subject.count, abreast = subject.abreast, seed: firstSeed } = asked;
     const reports = await runCampaign({ subject, firstSeed, count, abreast, say });
-    const killed = reports.reduce((sum, report) => sum + report.killed, 0);
+    const killed = reports.flatMap((report) => report.killed);
     const bad = reports.filter((report) => report.findings.length > 0).length;
     say(
-      `${subject.name}: ${count} seeds in ${reports.length} nights, ${killed} parts killed, ${bad} nights with findings`,
+      `${subject.name}: ${count} seeds in ${reports.length} nights, ${killed.length} parts killed, ${bad} nights with findings`,
     );
     all.push(...reports);
   }

@@ -49,7 +49,7 @@ async function playStorm(night: Night, site: SitePair, plans: readonly Plan[]): 
   try {
     return await playSite(night, site, plans, (plan) => storm.listenersOf(plan));
   } finally {
-    night.killed += await storm.calmDown();
+    night.killed.push(...(await storm.calmDown()));
   }
 }
 

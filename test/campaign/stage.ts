@@ -5,9 +5,11 @@ import { apiClient, until, type ApiClient } from './api-client';
 import { lastLines } from './killable-part';
 import { processesOf, startKillableStack, type KillableStack, type StackOptions } from './killable-stack';
 import { openWorkflows } from './leftovers';
+import type { PartName } from './plan';
 
 export interface NightEnd {
-  readonly killed: number;
+  /** Once for each time. */
+  readonly killed: readonly PartName[];
   readonly findings: readonly string[];
   /** Kills and starts, oldest first. */
   readonly diary: readonly string[];
@@ -21,8 +23,8 @@ export interface Night {
   readonly deadline: AbortSignal;
   /** Site and seed -> what its person saw last. */
   readonly seen: Map<string, string>;
-  /** Parts that were killed so far. */
-  killed: number;
+  /** Parts that were killed so far, once for each time. */
+  readonly killed: PartName[];
 }
 
 /** Never throws: what goes wrong is a finding, with what the stack was doing. `play` resolves with what it found. */
@@ -32,10 +34,10 @@ export async function holdNight(
   options: StackOptions = {},
 ): Promise<NightEnd> {
   const stack = await startKillableStack(options).catch((error: Error) => error);
-  if (stack instanceof Error) return { killed: 0, findings: [stack.message], diary: [], folder: null };
+  if (stack instanceof Error) return { killed: [], findings: [stack.message], diary: [], folder: null };
   const over = new AbortController();
   const deadline = AbortSignal.any([AbortSignal.timeout(limitMs), over.signal]);
-  const night: Night = { stack, deadline, api: apiClient(stack, deadline), seen: new Map(), killed: 0 };
+  const night: Night = { stack, deadline, api: apiClient(stack, deadline), seen: new Map(), killed: [] };
   const findings: string[] = [];
   try {
     findings.push(...(await play(night)));

@@ -13,8 +13,8 @@ export type Killing = Pick<Plan, 'seed' | 'kills'>;
 export interface Storm {
   /** What the person of this seed reports, so that kills can wait for it. */
   listenersOf(plan: Killing): Omit<Listeners, 'onLook'>;
-  /** No more kills from now on. Resolves with how many parts were killed. */
-  calmDown(): Promise<number>;
+  /** No more kills from now on. Resolves with the parts that were killed, once for each time. */
+  calmDown(): Promise<readonly PartName[]>;
 }
 
 const lookEveryMs = 40;
@@ -65,7 +65,7 @@ export async function setFaults(pair: SitePair, rules: readonly FaultRule[]): Pr
 /** Begins to listen; kills come only from what the persons report and what the runs change. */
 export function raiseStorm(stack: KillableStack, pair: SitePair): Storm {
   let over = false;
-  let killed = 0;
+  const killed: PartName[] = [];
   const timers = new Set<NodeJS.Timeout>();
   /** Of the log of effects; -1: there is somebody new who waits for some of it. */
   let seenBytes = -1;
@@ -74,7 +74,7 @@ export function raiseStorm(stack: KillableStack, pair: SitePair): Storm {
   function strike(plan: Killing, { parts, downMs }: Kill, why: string): void {
     if (over) return;
     const hit = parts.filter((name: PartName) => stack.parts[name].kill(downMs));
-    killed += hit.length;
+    killed.push(...hit);
     const missed = parts.filter((name) => !hit.includes(name));
     const also = missed.length > 0 ? ` (down already: ${missed.join(', ')})` : '';
     stack.note(`seed ${plan.seed} kills ${hit.join(' and ') || 'nobody'}${also}, ${why}, for ${downMs} ms`);
@@ -137,7 +137,9 @@ export function raiseStorm(stack: KillableStack, pair: SitePair): Storm {
       for (const timer of timers) clearTimeout(timer);
       await watching;
       const rules = await readFaults(faultsFile(pair.recovery.site.folder));
-      return killed + rules.filter((rule) => rule.kill === true && rule.fired > 0).length;
+      // A call kills the worker that makes it, whichever that is.
+      const calls = rules.filter((rule) => rule.kill === true && rule.fired > 0);
+      return [...killed, ...calls.map((): PartName => 'worker')];
     },
   };
 }

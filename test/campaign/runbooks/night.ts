@@ -49,7 +49,7 @@ async function play(night: Night, seeds: readonly RunbookSeed[], told: Tell): Pr
   try {
     played = await Promise.all(seeds.map((seed) => playOne(night, stormSite, people, seed, serversOfRunbook, storm)));
   } finally {
-    night.killed += await storm.calmDown();
+    night.killed.push(...(await storm.calmDown()));
   }
   await stack.allUp(deadline);
   await rest(night, stormSite, played.flatMap(rested));
