@@ -74,7 +74,7 @@ function ofServer({ name, stage, runId, skipped, skips }: ServerOfPlanView, look
   });
   if (stage === 'failed' || stage === 'aborted') {
     const failed = 'It was stuck for as long as the runbook gives it, and was undone.';
-    const reason = stage === 'failed' ? failed : 'Its own run was aborted.';
+    const reason = stage === 'failed' ? (skip?.reason ?? failed) : 'Its own run was aborted.';
     return [{ ...all, kind: 'failed', reason, ...by }, ...notUndone];
   }
   const forward = skips.filter(({ undo }) => !undo);

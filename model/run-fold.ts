@@ -8,6 +8,7 @@ import { millisecondsBetween } from './durations';
 import type { DecisionView, EvidenceView, NoteView, ParkingView, RefusalView } from './run-view';
 import { endUnfinishedStep, evidenceView, newStep, setState, takeStepEvent } from './step-fold';
 import type { Mutable, Of, StepFold } from './step-fold';
+import { isGivenUp } from './skips';
 import type { HalfDecision } from './waiting';
 import { foldStanding } from './waiting-fold';
 
@@ -144,7 +145,8 @@ function takeDecision(run: RunFold, event: Of<'decided'>): void {
   if (parking === undefined || !endsParking[decision]) return;
   const parked = stepOf(run, parking.step);
   if (decision === 'skip' && parking.undo) parked.leftBehind.add(parking.item);
-  if (decision === 'skip' && !parking.undo && parking.item !== null) parked.items.set(parking.item, 'skipped');
+  if (decision === 'skip' && !parking.undo && parking.item !== null)
+    parked.items.set(parking.item, isGivenUp(event) ? 'failed' : 'skipped');
   else if (decision !== 'abort' && decision !== 'roll-back') setState(parked, parking.item, 'running');
 }
 

@@ -13,6 +13,9 @@ export interface Skip {
   readonly at: string;
 }
 
+/** Nobody decided so: the run went on without it when its time was over. */
+export const isGivenUp = ({ by }: Pick<Skip, 'by'>): boolean => by.actor.kind === 'workflow';
+
 /** A row of a list is no record: the whole reason stands there. */
 const longestReason = 500;
 

@@ -92,7 +92,7 @@ export function setState(step: StepFold, item: string | null, state: StepState):
   else step.items.set(item, state);
 }
 
-const finished: readonly StepState[] = ['done', 'not-applicable', 'skipped', 'undone'];
+const finished: readonly StepState[] = ['done', 'not-applicable', 'skipped', 'failed', 'undone'];
 
 /** The end of the whole step ends its items too; items that have an end of their own keep it, except when undone. */
 function end(step: StepFold, item: string | null, state: StepState, at: string, because: string | null): void {

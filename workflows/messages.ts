@@ -143,6 +143,9 @@ export interface WaitingChild extends ChildWaits {
   readonly runId: string;
 }
 
+/** From a server's run to its plan: people were waited for as long as it may wait, and it is undone now. */
+export const childGaveUpSignal = defineSignal<[{ readonly runId: string }]>('childGaveUp');
+
 /** From a server's run to its plan, when something of it begins to wait for people, also to be undone, and when nothing does any more. */
 export const childWaitsSignal =
   defineSignal<[{ readonly runId: string; readonly waits: ChildWaits | null }]>('childWaits');

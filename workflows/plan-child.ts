@@ -6,6 +6,8 @@ import type { Wake } from './wake';
 
 export interface Child extends Pick<ChildOrder, 'id' | 'name' | 'runId' | 'workflowId'> {
   proven: boolean;
+  /** It has given up; while it has no outcome it is being undone. */
+  gaveUp: boolean;
   /** How well; null: not proven, or told by an earlier version. */
   shown: Shown | null;
   /** Null while it runs. */
@@ -14,13 +16,16 @@ export interface Child extends Pick<ChildOrder, 'id' | 'name' | 'runId' | 'workf
   waits: ChildWaits | null;
   /** Resolves when it is proven or over; and when it is over. No condition for each: all are asked after every event. */
   readonly provenOrOver: Wake;
+  /** Resolves when it has given up. */
+  readonly givesUp: Wake;
   readonly over: Wake;
   /** The next time that something of it begins to wait for people. */
   nextWait: Wake;
 }
 
 export interface Recovered {
-  readonly runId: string;
+  /** null: none was started, or people ended it. */
+  readonly runId: string | null;
   readonly state: RunOutcome['state'] | 'proven';
 }
 

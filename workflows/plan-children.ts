@@ -16,6 +16,7 @@ import type { Provenance } from '../model/order';
 import type { PlanHeld, PlanOrder } from '../model/plan';
 import type { NodeId } from '../model/runbook/graph';
 import {
+  childGaveUpSignal,
   childProvenSignal,
   childWaitsSignal,
   planHeldSignal,
@@ -65,6 +66,12 @@ export class ChildRuns {
       child.proven = true;
       child.shown = shown;
       child.provenOrOver.wake();
+    });
+    setHandler(childGaveUpSignal, ({ runId }) => {
+      const child = this.byRunId.get(runId);
+      if (child === undefined) return;
+      child.gaveUp = true;
+      child.givesUp.wake();
     });
     setHandler(childWaitsSignal, ({ runId, waits }) => {
       const child = this.byRunId.get(runId);
@@ -118,13 +125,24 @@ export class ChildRuns {
     return Object.fromEntries(over);
   }
 
-  /** One attempt: a run of its own, until it is proven. What is optional may fail; that is a result, too. */
+  /**
+   * One attempt: a run of its own, until it is proven. What can be done without may fail; that is a result, too, and its undo is not waited
+   * for: it may be stuck.
+   */
   async recover(child: ChildOrder): Promise<Outcome<Recovered>> {
     const startedMs = Date.now();
     const run = this.stillOpen(child.id) ?? (await this.start(child));
-    await Promise.race([run.provenOrOver.promise, CancellationScope.current().cancelRequested]);
+    const ends = [run.provenOrOver.promise, CancellationScope.current().cancelRequested];
+    await Promise.race(child.dispensableMs === null ? ends : [...ends, run.givesUp.promise]);
+    if (run.gaveUp && run.outcome === null && !run.proven) {
+      if (patched(`goes-on-without-${run.runId}`))
+        return recorded({ runId: run.runId, state: 'failed' }, run.workflowId, startedMs);
+      // Histories of earlier versions wait until it is over.
+      await Promise.race(ends);
+    }
     const state = run.outcome?.state ?? 'proven';
-    if (run.outcome !== null && !(state === 'failed' && child.isOptional)) throw this.ended(child, run.outcome);
+    if (run.outcome !== null && !(state === 'failed' && child.dispensableMs !== null))
+      throw this.ended(child, run.outcome);
     return recorded({ runId: run.runId, state }, run.workflowId, startedMs);
   }
 
@@ -136,11 +154,12 @@ export class ChildRuns {
   }
 
   /** What cannot be gone without has ended. Where it gave up, people have been waited for: nobody is asked a second time. */
-  private ended({ id, name }: ChildOrder, { runId, state, summary, gaveUp }: RunOutcome): ApplicationFailure {
+  private ended(order: ChildOrder, { runId, state, summary, gaveUp }: RunOutcome): ApplicationFailure {
+    const { id, name } = order;
     const { giveUpAfterMs } = this.order;
-    if (state !== 'failed' || giveUpAfterMs === undefined) return endedBadly(name, { runId, state, summary });
+    if (state !== 'failed' || giveUpAfterMs === undefined) return endedBadly(order, { runId, state, summary });
     this.onGaveUp(id, name, gaveUp ?? { afterMs: giveUpAfterMs, cause: summary });
-    return endedBadly(name, { runId, state, summary }, 'then rehearse again.');
+    return endedBadly(order, { runId, state, summary }, 'then rehearse again.');
   }
 
   /** Whether it runs and is not proven yet. */
@@ -232,8 +251,8 @@ export class ChildRuns {
     const handle = await startChild(workflowType, options).catch(async (error: unknown) => {
       throw error instanceof WorkflowExecutionAlreadyStartedError ? await occupied(order) : error;
     });
-    const wakes = { provenOrOver: new Wake(), over: new Wake(), nextWait: new Wake() };
-    const fresh = { proven: false, shown: null, outcome: null, waits: null };
+    const wakes = { provenOrOver: new Wake(), givesUp: new Wake(), over: new Wake(), nextWait: new Wake() };
+    const fresh = { proven: false, gaveUp: false, shown: null, outcome: null, waits: null };
     const child: Child = { id, name, runId, workflowId, ...fresh, ...wakes };
     this.latest.set(id, child);
     this.byRunId.set(runId, child);

@@ -13,8 +13,8 @@ export interface ChildOrder {
   readonly id: NodeId;
   /** As people know it: `app01`, `runbook shop`. */
   readonly name: string;
-  /** Given up and undone, it counts as failed, and the plan goes on. */
-  readonly isOptional: boolean;
+  /** The plan can do without it: how long people are waited for before it counts as failed. null: it cannot. */
+  readonly dispensableMs: number | null;
   readonly workflowType: string;
   readonly workflowId: string;
   /** Absent: as long as Temporal gives any task. */
@@ -25,13 +25,17 @@ export interface ChildOrder {
   readonly memo: Readonly<Record<string, string>>;
 }
 
-export function orderOfServer(plan: PlanOrder, { name, failure, order }: ServerOfPlan, isFirst: boolean): ChildOrder {
+/** In a rehearsal the order may say less than the runbook says of the server. */
+export const dispensableMsOf = ({ failure, order: { giveUpAfterMs = Infinity } }: ServerOfPlan): number | null =>
+  failure.kind === 'optional' ? Math.min(failure.giveUpAfterMs, giveUpAfterMs) : null;
+
+export function orderOfServer(plan: PlanOrder, server: ServerOfPlan, isFirst: boolean): ChildOrder {
+  const { name, order } = server;
   const runId = isFirst ? order.runId : newRunId();
-  // In a rehearsal the order may say less.
-  const { giveUpAfterMs: most = Infinity } = order;
-  const giveUp = failure.kind === 'optional' ? { giveUpAfterMs: Math.min(failure.giveUpAfterMs, most) } : {};
+  const dispensableMs = dispensableMsOf(server);
+  const giveUp = dispensableMs === null ? {} : { giveUpAfterMs: dispensableMs };
   return {
-    ...{ id: `server:${name}`, name, isOptional: failure.kind === 'optional', runId },
+    ...{ id: `server:${name}`, name, dispensableMs, runId },
     workflowType: recoveryWorkflowType,
     workflowId: lockOf(order),
     args: [{ ...order, runId, partOf: partOf(plan), ...giveUp }],
@@ -44,7 +48,7 @@ export function orderOfPart(plan: PlanOrder, { name, order }: PartOfPlan, isFirs
   const part = { ...own, partOf: partOf(plan), ...placesFrom(plan, name, own.runId) };
   const { runId, tenantId, requestedBy } = part;
   return {
-    ...{ id: `include:${name}`, name: `runbook ${name}`, isOptional: false, runId },
+    ...{ id: `include:${name}`, name: `runbook ${name}`, dispensableMs: null, runId },
     workflowType: planWorkflowType,
     workflowId: planWorkflowId(tenantId, runId),
     workflowTaskTimeout: planTaskTimeoutMs(part),

@@ -75,8 +75,10 @@ function standingOfOne(
 ): Shown & { readonly proven: boolean } {
   const recovered = remembered?.value as Recovered | null | undefined;
   if (remembered?.exception === true) {
-    const which = recovered?.state === 'failed' ? { givenUp: [name] } : { leftOut: [name] };
-    return { ...nothing, ...which, proven: false };
+    if (recovered?.state !== 'failed') return { ...nothing, leftOut: [name], proven: false };
+    if (child?.state === 'failed') return { ...nothing, givenUp: [name], proven: false };
+    const notYet = child !== null && child.state === null ? ', not undone yet' : '';
+    return { ...nothing, exceptions: [`${name} (given up${notYet})`], proven: false };
   }
   if (child === null || !child.proven) return { ...nothing, proven: false };
   const { shown, state } = child;

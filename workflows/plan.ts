@@ -6,13 +6,13 @@
  * Ending this workflow from outside ends none of them: each then asks people for itself.
  */
 import { patched } from '@temporalio/workflow';
-import { planHeader, withoutServersOfParts, type PlanHeader, type PlanOrder } from '../model/plan';
-import type { PlanNode } from '../model/runbook/graph';
+import { planHeader, withoutServersOfParts, type PlanHeader, type PlanOrder, type ServerOfPlan } from '../model/plan';
+import type { NodeId, PlanNode } from '../model/runbook/graph';
 import type { Recovered } from './plan-child';
 import { ChildRuns } from './plan-children';
 import { commitPlan } from './plan-commit';
 import { HeldPlaces } from './plan-holds';
-import { orderOfPart, orderOfServer, type ChildOrder } from './plan-orders';
+import { dispensableMsOf, orderOfPart, orderOfServer, type ChildOrder } from './plan-orders';
 import { PlacesAbove } from './plan-places-above';
 import { PlacesHere, type RoomOfPlan } from './plan-places';
 import { cleanUp, makeNetworks, tryOut } from './plan-rehearsal';
@@ -100,9 +100,9 @@ async function recoverAll(run: Run<PlanOrder>, children: ChildRuns, held: HeldPl
   await walk(run, children, held, room, async (node: PlanNode) => {
     switch (node.kind) {
       case 'server':
-        return recover(run, children, node, (isFirst) => orderOfServer(order, servers.get(node.name)!, isFirst));
+        return recoverServer(run, children, servers.get(node.name)!);
       case 'include':
-        return recover(run, children, node, (isFirst) => orderOfPart(order, parts.get(node.name)!, isFirst));
+        return recover(run, children, node.id, (isFirst) => orderOfPart(order, parts.get(node.name)!, isFirst));
       case 'open':
         await passWave(run, children, node.name);
         return scriptsOfWave(run, node.name, 'before');
@@ -115,18 +115,26 @@ async function recoverAll(run: Run<PlanOrder>, children: ChildRuns, held: HeldPl
   scriptsOfWavesDone(run);
 }
 
+function recoverServer(run: Run<PlanOrder>, children: ChildRuns, server: ServerOfPlan): Promise<void> {
+  const orderOf = (isFirst: boolean) => orderOfServer(run.order, server, isFirst);
+  return recover(run, children, `server:${server.name}`, orderOf, dispensableMsOf(server));
+}
+
 async function recover(
   run: Run<PlanOrder>,
   children: ChildRuns,
-  { kind, name }: PlanNode,
+  id: NodeId,
   orderOf: (isFirst: boolean) => ChildOrder,
+  dispensableMs: number | null = null,
 ): Promise<void> {
-  const place = placeOfNode(`${kind === 'include' ? 'include' : 'server'}:${name}`);
+  const place = placeOfNode(id);
+  const given: Recovered = { runId: null, state: 'failed' };
   const act = ({ effect }: Input<PlanOrder>) => children.recover(orderOf(effect.attempt === 1));
   await steps.item<Recovered | null, PlanOrder>(run, place, act, {
     undo: () => children.undo(nodeOf(place), run.hasGivenWay),
     whenSkipped: null,
     isException: (recovered) => recovered?.state === 'failed',
+    dispensable: dispensableMs === null ? undefined : { afterMs: dispensableMs, value: given },
   });
 }
 

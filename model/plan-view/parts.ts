@@ -3,7 +3,7 @@
  * of an earlier version does not name their servers: then those are known whose run has begun, and how many there are.
  */
 import type { PartOfHeader, ServerOfHeader } from '../plan';
-import type { Skip } from '../skips';
+import { isGivenUp, type Skip } from '../skips';
 import type { StepState } from '../steps';
 import type { ChildRun } from './child-run';
 import { groupBy } from './group-by';
@@ -55,8 +55,10 @@ export function partView(part: PartOfHeader, context: PartContext): PartView {
   );
   const skips = run === undefined ? null : (run.facts?.skips ?? null);
   const skipped = item === 'skipped';
-  const itemOf = (step: string, name: string): StepState | undefined =>
-    skips?.some((one) => one.step === step && one.item === name && !one.undo) === true ? 'skipped' : undefined;
+  const itemOf = (step: string, name: string): StepState | undefined => {
+    const skip = skips?.find((one) => one.step === step && one.item === name && !one.undo);
+    return skip && (isGivenUp(skip) ? 'failed' : 'skipped');
+  };
   const servers = (part.servers ?? serversOf(runsOf)).map((server): ServerOfPlanView => {
     const context = { item: itemOf('recover', server.name), runs: runsOf.get(server.name) ?? [], now };
     const view = serverView(server, context);

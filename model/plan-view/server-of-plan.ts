@@ -69,7 +69,7 @@ export function serverView(server: ServerOfHeader, context: ServerContext): Omit
   const { runs, now } = context;
   const last = runs.at(-1);
   const facts = last?.facts?.server;
-  const stage = stageOf(context);
+  const stage = stageOf(context, server);
   return {
     ...server,
     runId: last?.runId ?? null,
@@ -96,8 +96,10 @@ function provenAt(run: ChildRun | undefined): string | null {
   return objectives && objectives.undoneBecause === null ? (objectives.proof?.provenAt ?? null) : null;
 }
 
-function stageOf({ item, runs }: ServerContext): ServerStage {
+function stageOf({ item, runs }: ServerContext, { failure }: Pick<ServerOfHeader, 'failure'>): ServerStage {
   const last = runs.at(-1);
+  // The plan went on without it, whether it had a run or not.
+  if (item === 'failed' && failure.kind === 'optional') return 'failed';
   if (item === 'skipped' || item === 'undone' || item === 'stuck') return item;
   if (last === undefined)
     return item === undefined || item === 'pending' ? 'pending' : item === 'done' ? 'proven' : 'running';

@@ -118,7 +118,8 @@ function whatWaits(facts: PlanFacts, servers: readonly Omit<ServerOfPlanView, 'w
   const ownEnd = (node: PlanNode): boolean => {
     switch (node.kind) {
       case 'server':
-        return isDone(byName.get(node.name)!);
+        // One that has given up, and is not undone yet, is done for the plan.
+        return isDone(byName.get(node.name)!) || items['recover']?.get(node.name) === 'done';
       case 'include':
         return items['include']?.get(node.name) === 'done';
       case 'open':

@@ -13,12 +13,21 @@ import { laterReminder } from './reminders';
 import { Interrupted } from './run';
 import type { Act, Place, Run, RunOrder } from './run';
 
+/** `byItself`: nobody decided so, the run went on without it. */
 export type Settled<T> =
-  { readonly skipped: false; readonly value: T } | { readonly skipped: true; readonly reason: string };
+  | { readonly skipped: false; readonly value: T }
+  | { readonly skipped: true; readonly reason: string; readonly byItself: boolean };
+
+export interface Patience<O extends RunOrder> {
+  readonly waived?: Waived<O> | undefined;
+  readonly retry?: RetryPolicy;
+  /** How long people are waited for at what can be done without: then the run goes on without it. */
+  readonly dispensableMs?: number | undefined;
+}
 
 /**
  * Attempts until it works, a person skips it, or a person's correction at this very step waives it (`waived`, asked of the
- * order as corrected): then that decision's reason is the reason of the skip.
+ * order as corrected): then that decision's reason is the reason of the skip. What can be done without is skipped by itself in the end.
  *
  * @throws Interrupted when the run is aborted or sent back meanwhile; never for an undo, which nothing interrupts.
  */
@@ -27,8 +36,7 @@ export async function settle<T, O extends RunOrder>(
   place: Place,
   act: Act<T, O>,
   undo: boolean,
-  waived?: Waived<O>,
-  retry: RetryPolicy = run.order.retry,
+  { waived, retry = run.order.retry, dispensableMs }: Patience<O> = {},
 ): Promise<Settled<T>> {
   let patienceMs = run.order.giveUpAfterMs ?? Infinity;
   for (let budget = newBudget(); ;) {
@@ -41,13 +49,12 @@ export async function settle<T, O extends RunOrder>(
       await pause(run, delayMs, undo);
       continue;
     }
-    const answer = await park(run, place, outcome.failure, undo, patienceMs);
+    const answer = await park(run, place, outcome.failure, undo, { patienceMs, dispensableMs });
     patienceMs = laterReminder(patienceMs);
-    if (answer.decision === 'skip') return { skipped: true, reason: answer.reason };
+    const skipped = { skipped: true as const, reason: answer.reason, byItself: answer.by === run.self };
+    if (answer.decision === 'skip') return skipped;
     // Histories of earlier versions go on with an attempt here. By parking, because one run may have done both.
-    if (waived?.(run.order) === true && patched(`waived-at-${answer.epoch}`)) {
-      return { skipped: true, reason: answer.reason };
-    }
+    if (waived?.(run.order) === true && patched(`waived-at-${answer.epoch}`)) return skipped;
     budget = newBudget();
   }
 }
@@ -130,13 +137,13 @@ function park<O extends RunOrder>(
   place: Place,
   failure: AttemptFailure,
   undo: boolean,
-  patienceMs: number,
+  limits: Pick<Question, 'patienceMs' | 'dispensableMs'>,
 ): Promise<DecisionRequest> {
   const step = run.declaredAt(place);
   const allowed = allowedWhenStuck(step, undo, run.irrevocable);
   const remedy = failure.remedy ?? step.remedy;
   const { family, message, detail } = failure;
-  return waitForPeople(run, place, { kind: 'stuck', undo, cause: message, remedy, allowed, patienceMs }, (epoch) =>
+  return waitForPeople(run, place, { kind: 'stuck', undo, cause: message, remedy, allowed, ...limits }, (epoch) =>
     run.emit(
       'parked',
       { epoch, undo, failure: { family, message, remedy: failure.remedy, detail }, allowed, remedy },
@@ -164,6 +171,7 @@ type Question = Pick<Parking, 'kind' | 'undo' | 'cause' | 'remedy' | 'allowed'> 
   readonly watched?: boolean;
   /** Of an undo of a rehearsal: how long until it is tried again by itself. */
   readonly patienceMs?: number;
+  readonly dispensableMs?: number | undefined;
 };
 
 /** How long the answer is waited for. A recovery gives up neither what is undone, but its scripts, nor a gate. */
@@ -193,8 +201,10 @@ async function waitForPeople<O extends RunOrder>(
   const step = run.declaredAt(place);
   const epoch = run.parkings.nextEpoch();
   const since = new Date();
-  let giveUpMs = patience(run, place, epoch, question);
-  const { kind, undo, cause, remedy, allowed } = question;
+  const { kind, undo, cause, remedy, allowed, dispensableMs } = question;
+  // Histories of earlier versions wait on. By parking, because one run may have done both.
+  const leavesOut = dispensableMs !== undefined && patched(`left-out-at-${epoch}`);
+  let giveUpMs = leavesOut ? dispensableMs : patience(run, place, epoch, question);
   const parked = run.parkings.add({
     epoch,
     ...place,
@@ -215,7 +225,9 @@ async function waitForPeople<O extends RunOrder>(
         continue;
       }
       if (waitedMs() >= giveUpMs) {
-        if (undo) return answerByItself(run, parked, giveUpMs);
+        if (leavesOut)
+          return answerByItself(run, parked, 'skip', `Given up after ${formatDuration(giveUpMs)}: ${cause}`);
+        if (undo) return answerUndo(run, parked, giveUpMs);
         run.giveUp(place, epoch, giveUpMs, kind === 'stuck' ? cause : `nobody answered: ${cause}`);
         break;
       }
@@ -229,19 +241,29 @@ async function waitForPeople<O extends RunOrder>(
 }
 
 /**
- * Recorded as the run's own decision. A script is left out: what is undone goes on, and its end names it. What the rehearsal made is
- * tried once more, as long as it is there: it is never left behind unseen. One that went back to an earlier step gives up as a whole.
+ * A script is left out: what is undone goes on, and its end names it. What the rehearsal made is tried once more, as long as it is
+ * there: it is never left behind unseen. One that went back to an earlier step gives up as a whole.
  */
-function answerByItself<O extends RunOrder>(run: Run<O>, parked: Parked, afterMs: number): DecisionRequest {
+function answerUndo<O extends RunOrder>(run: Run<O>, parked: Parked, afterMs: number): DecisionRequest {
   const { step, item, epoch, cause } = parked.parking;
   const isScript = isScriptItem(item);
   if (!isScript && run.canAbort) run.giveUp({ step, item }, epoch, afterMs, cause);
   const nobody = `nobody decided within ${formatDuration(afterMs)}`;
   const skipped = afterMs === 0 ? 'a recovery is not kept waiting for it' : nobody;
-  const answer = isScript
-    ? { decision: 'skip' as const, reason: skipped }
-    : { decision: 'retry' as const, reason: `${nobody}: tried again` };
-  const decided = { epoch, ...answer, from: null, input: null };
+  return isScript
+    ? answerByItself(run, parked, 'skip', skipped)
+    : answerByItself(run, parked, 'retry', `${nobody}: tried again`);
+}
+
+/** Recorded as the run's own decision. */
+function answerByItself<O extends RunOrder>(
+  run: Run<O>,
+  parked: Parked,
+  decision: 'skip' | 'retry',
+  reason: string,
+): DecisionRequest {
+  const { step, item, epoch } = parked.parking;
+  const decided = { epoch, decision, reason, from: null, input: null };
   const request = { ...decided, step, item, by: run.self };
   run.parkings.settle(parked, request);
   run.emit('decided', decided, { step, item: item ?? undefined, by: run.self });

@@ -121,7 +121,7 @@ export function conductAny<O extends RunOrder>(
     const summary = await runThrough(run, procedure, inOrder);
     if (summary !== null) return close(run, run.hasExceptions ? 'succeeded-with-exceptions' : 'succeeded', summary);
     const undone = await undoAll(run, kind, inOrder);
-    const outcome = await close(run, gaveUp(run) ? 'failed' : 'aborted', undone.summary);
+    const outcome = await close(run, run.hasGivenUp ? 'failed' : 'aborted', undone.summary);
     return undone.left.length === 0 ? outcome : { ...outcome, left: undone.left };
   });
 }
@@ -207,9 +207,6 @@ async function runThrough<O extends RunOrder>(
   }
 }
 
-const gaveUp = ({ interrupt }: { readonly interrupt: Interrupt | null }): boolean =>
-  interrupt?.kind === 'abort' && interrupt.gaveUp !== undefined;
-
 const isAborted = (run: { readonly interrupt: Interrupt | null }): boolean => run.interrupt?.kind === 'abort';
 
 async function rewind<O extends RunOrder>(
@@ -265,7 +262,7 @@ async function undoAll<O extends RunOrder>(run: Run<O>, kind: OrderKind<O>, inOr
   run.phase = 'undoing';
   run.emit('undo-started', { because: reason });
   const left = await unwind(run, () => true, inOrder, kind.aroundUndo?.(run) ?? null);
-  const words = gaveUp(run) ? reason : `Aborted: ${reason}`;
+  const words = run.hasGivenUp ? reason : `Aborted: ${reason}`;
   // Most people give a reason as a phrase.
   const base = /[.!?]$/.test(words) ? words : `${words}.`;
   const end = left.length === 0 ? 'Everything was undone.' : `Not undone, by decision: ${left.join('; ')}.`;

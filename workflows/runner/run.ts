@@ -220,6 +220,10 @@ export class Run<O extends RunOrder = RecoveryOrder> {
     });
   }
 
+  get hasGivenUp(): boolean {
+    return this.interrupt?.kind === 'abort' && this.interrupt.gaveUp !== undefined;
+  }
+
   get canAbort(): boolean {
     return this.phase === 'forward' && this.interrupt?.kind !== 'abort' && !this.irrevocable;
   }

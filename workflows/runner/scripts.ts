@@ -118,7 +118,7 @@ async function runOne<O extends RunOrder>(
     sayAgain(run, input, script);
     return act(input);
   };
-  const settled = await settle(run, place, again, undo, undefined, { ...retry, maxAttempts: script.attempts });
+  const settled = await settle(run, place, again, undo, { retry: { ...retry, maxAttempts: script.attempts } });
   const warned = !settled.skipped && settled.value.meaning === 'warning';
   run.memory.set(keyOf(place), { value: null, exception: settled.skipped || warned });
   if (warned) run.emit('noted', { message: `Script ${script.name} ended with a warning.` }, place);

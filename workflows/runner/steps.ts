@@ -103,12 +103,18 @@ export async function eachDisk<D extends DiskItem, T, O extends RunOrder>(
   return all.map((result) => (result as PromiseFulfilledResult<T>).value);
 }
 
+export interface ItemOptions<T, O> extends Pick<StepOptions<T, O>, 'undo' | 'whenSkipped'> {
+  readonly isException?: (value: T) => boolean;
+  /** What can be done without, when people were waited for as long as that. */
+  readonly dispensable?: { readonly afterMs: number; readonly value: T } | undefined;
+}
+
 /** One item of a step whose items come and go by themselves; the caller says when the step is done. */
 export async function item<T, O extends RunOrder>(
   run: Run<O>,
   place: Place,
   act: Act<T, O>,
-  options: Pick<StepOptions<T, O>, 'undo' | 'whenSkipped'> & { readonly isException?: (value: T) => boolean },
+  options: ItemOptions<T, O>,
 ): Promise<T> {
   const remembered = run.memory.get(keyOf(place));
   if (remembered !== undefined) return remembered.value as T;
@@ -166,11 +172,12 @@ async function settleWithUndo<T, O extends RunOrder>(
   run: Run<O>,
   place: Place,
   act: Act<T, O>,
-  options: Pick<StepOptions<T, O>, 'undo' | 'whenSkipped' | 'waived'>,
+  { undo, whenSkipped, waived, dispensable }: Pick<StepOptions<T, O>, 'waived'> & ItemOptions<T, O>,
 ): Promise<SettledStep<T>> {
-  registerUndo(run, place, options.undo);
-  const settled = await settle(run, place, act, false, options.waived);
-  const value = settled.skipped ? (options.whenSkipped as T) : settled.value;
+  registerUndo(run, place, undo);
+  const settled = await settle(run, place, act, false, { waived, dispensableMs: dispensable?.afterMs });
+  const without = settled.skipped && settled.byItself && dispensable !== undefined ? dispensable.value : whenSkipped;
+  const value = settled.skipped ? (without as T) : settled.value;
   run.memory.set(keyOf(place), { value, exception: settled.skipped });
   return settled.skipped ? { skipped: true, value, reason: settled.reason } : { skipped: false, value };
 }

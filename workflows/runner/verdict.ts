@@ -2,6 +2,7 @@
 import { condition, getExternalWorkflowHandle, patched, setHandler } from '@temporalio/workflow';
 import type { PartOf } from '../../model/order';
 import {
+  childGaveUpSignal,
   childProvenSignal,
   childWaitsSignal,
   verdictSignal,
@@ -40,7 +41,10 @@ function listen<O extends RunOrder>(run: Run<O>, plan: PartOf, shown: () => Show
         message: 'The plan wanted this undone; it is being undone or cleaned up, final or over already.',
       });
   });
-  if (talks) void tellWhatWaits(run, plan.workflowId);
+  if (talks) {
+    void tellWhatWaits(run, plan.workflowId);
+    void tellThatItGaveUp(run, plan.workflowId);
+  }
   return {
     async commit(step) {
       if (run.memory.has(step)) return;
@@ -86,6 +90,13 @@ async function tellWhatWaits<O extends RunOrder>(run: Run<O>, workflowId: string
     const signal = () => getExternalWorkflowHandle(workflowId).signal(childWaitsSignal, { runId, waits });
     if (!(await tell(signal))) return;
   }
+}
+
+async function tellThatItGaveUp<O extends RunOrder>(run: Run<O>, workflowId: string): Promise<void> {
+  await condition(() => run.hasGivenUp);
+  if (!patched('tells-that-it-gave-up')) return;
+  const { runId } = run.order;
+  await tell(() => getExternalWorkflowHandle(workflowId).signal(childGaveUpSignal, { runId }));
 }
 
 const longestCause = 300;

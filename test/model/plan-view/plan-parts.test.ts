@@ -5,6 +5,7 @@ import { declarationOfPlan } from '../../../workflows/plan.steps';
 import { at } from '../../support/plan-story';
 import {
   closed,
+  evacuation,
   itemDone,
   partsStory,
   proven,
@@ -93,6 +94,23 @@ test('a server that an included runbook went on without is one, and so is one th
     ['files01', 'failed', ['office'], expect.stringContaining('undone')],
   ]);
   expect(report.tiers[0]!.rto.because).toMatch(/^Not recovered: mail01 \(skipped\), files01 \(failed\)\./);
+});
+
+test('what an included runbook gave up that never had a run of its own has failed, said with the cause', () => {
+  const order = evacuation();
+  const optional = { kind: 'optional' as const, giveUpAfterMs: 900_000 };
+  const parts = order.parts.map((one) => {
+    const servers = one.order.servers.map((server) => ({ ...server, failure: optional }));
+    return { ...one, order: { ...one.order, servers } };
+  });
+  const { mail01: _mail, ...begun } = all;
+  const reason = 'Given up after 15 min: mail01 is held by another run';
+  const itself = { actor: { kind: 'workflow' as const, id: 'plan-office', name: 'plan' } };
+  const given = skipped('recover', 90, reason, 'mail01').map((one) => ({ ...one, by: { ...one.by, ...itself } }));
+  const happened = { ...begun, ...withExceptions, office: [...given, ...withExceptions.office] };
+  const report = reportOf(partsStory(happened, [...own, ...endedWith], { ...order, parts }));
+  expect(report.exceptions).toMatchObject([{ what: 'mail01', kind: 'failed', within: ['office'], reason }]);
+  expect(report).toMatchObject({ done: 4, counts: { failed: 1, succeeded: 3 } });
 });
 
 test('a runbook that was skipped, and a script of the plan itself', () => {
