@@ -5,7 +5,7 @@
 import type { Provenance } from './order';
 import type { PartView } from './plan-view/parts';
 import type { PlanView } from './plan-view/plan-view';
-import type { ServerOfPlanView } from './plan-view/server-of-plan';
+import type { LeftByRun, ServerOfPlanView } from './plan-view/server-of-plan';
 import type { Skip } from './skips';
 
 export interface PlanException {
@@ -61,17 +61,13 @@ function within(looked: Looked, titles: ReadonlyMap<string, string>): PlanExcept
   ];
 }
 
-function ofServer({ name, stage, runId, skipped, skips }: ServerOfPlanView, looked: Looked): PlanException[] {
+function ofServer({ name, stage, runId, skipped, skips, left }: ServerOfPlanView, looked: Looked): PlanException[] {
   const skip = looked.skips.findLast((one) => one.step === 'recover' && one.item === name && !one.undo);
   const by = { by: skip?.by ?? null, at: skip?.at ?? null, runId };
   const all = { what: name, within: looked.within };
+  const notUndone = left.map((one) => ofLeft(one, looked.within));
   if (stage === 'skipped')
-    return [{ ...all, kind: 'skipped', reason: skip?.reason ?? 'Its own record says why.', ...by }];
-  const left = skips.filter(({ undo }) => undo);
-  const notUndone = left.map(({ step, item, reason, ...whoWhen }): PlanException => {
-    const place = item === null ? step : `${step}/${item}`;
-    return { ...all, kind: 'not-undone', reason: `${place}: ${reason}`, by: whoWhen.by, at: whoWhen.at, runId };
-  });
+    return [{ ...all, kind: 'skipped', reason: skip?.reason ?? 'Its own record says why.', ...by }, ...notUndone];
   if (stage === 'failed' || stage === 'aborted') {
     const failed = 'It was stuck for as long as the runbook gives it, and was undone.';
     const reason = stage === 'failed' ? (skip?.reason ?? failed) : 'Its own run was aborted.';
@@ -79,7 +75,7 @@ function ofServer({ name, stage, runId, skipped, skips }: ServerOfPlanView, look
   }
   const forward = skips.filter(({ undo }) => !undo);
   // A step whose undo was skipped reads as skipped in its own run, too.
-  const own = skipped.filter((step) => !left.some((one) => one.step === step));
+  const own = skipped.filter((step) => !left.some((one) => one.step === step && one.runId === runId));
   const steps = [...new Set([...own, ...forward.map(({ step }) => step)])];
   if (steps.length > 0) {
     const last = forward.at(-1);
@@ -90,7 +86,13 @@ function ofServer({ name, stage, runId, skipped, skips }: ServerOfPlanView, look
   if (stage !== 'succeeded-with-exceptions') return notUndone;
   return [
     { ...all, kind: 'step-skipped', reason: 'Its own record says what was not done, or ended with a warning.', ...by },
+    ...notUndone,
   ];
+}
+
+function ofLeft({ of, step, item, reason, by, at, runId }: LeftByRun, path: readonly string[]): PlanException {
+  const place = item === null ? step : `${step}/${item}`;
+  return { what: of, kind: 'not-undone', within: path, reason: `${place}: ${reason}`, by, at, runId };
 }
 
 function stepWords(step: string, skips: readonly Skip[]): string {
@@ -100,8 +102,12 @@ function stepWords(step: string, skips: readonly Skip[]): string {
 }
 
 function ofPart(part: PartView, looked: Looked, titles: ReadonlyMap<string, string>): PlanException[] {
-  const { name, runId, state, servers, parts, skips } = part;
-  const inside = within({ within: [...looked.within, name], runId, servers, parts, skips: skips ?? [] }, titles);
+  const { name, runId, state, servers, parts, skips, left } = part;
+  const path = [...looked.within, name];
+  const inside = [
+    ...within({ within: path, runId, servers, parts, skips: skips ?? [] }, titles),
+    ...left.map((one) => ofLeft(one, path)),
+  ];
   const skip = looked.skips.findLast((one) => one.step === 'include' && one.item === name && !one.undo);
   const by = { by: skip?.by ?? null, at: skip?.at ?? null, runId };
   const all = { what: `Runbook ${name}`, within: looked.within, ...by };

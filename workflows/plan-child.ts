@@ -1,6 +1,7 @@
 /** One run that a plan has started, and what of all of them goes into its steps' results. */
 import type { Shown, ChildWaits } from './messages';
 import type { ChildOrder } from './plan-orders';
+import { placeOfNode } from './plan-undo';
 import type { RunOutcome } from './runner/conduct';
 import type { Wake } from './wake';
 
@@ -21,6 +22,12 @@ export interface Child extends Pick<ChildOrder, 'id' | 'name' | 'runId' | 'workf
   readonly over: Wake;
   /** The next time that something of it begins to wait for people. */
   nextWait: Wake;
+}
+
+/** What it left by decision, in words, as its undo in the plan would say it. */
+export function leftBy({ id, outcome }: Child): string[] {
+  const { step, item } = placeOfNode(id);
+  return (outcome?.left ?? []).map((words) => `${step}/${item}: ${words}`);
 }
 
 export interface Recovered {

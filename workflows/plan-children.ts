@@ -27,7 +27,7 @@ import {
   type WaitingChild,
 } from './messages';
 import { aborted, endedBadly, failed, occupied, recorded } from './plan-failures';
-import type { Child, ChildStanding, Finished, Recovered } from './plan-child';
+import { leftBy, type Child, type ChildStanding, type Finished, type Recovered } from './plan-child';
 import type { ChildOrder } from './plan-orders';
 import type { LeftBehind, RunOutcome } from './runner/conduct';
 import type { GaveUp } from './runner/run';
@@ -206,6 +206,11 @@ export class ChildRuns {
       );
     }
     return recorded({ left: child.outcome!.left ?? [] }, child.workflowId, startedMs);
+  }
+
+  /** What any run left by decision, also one that was started again since, or that the plan went on without. */
+  left(): string[] {
+    return [...this.byRunId.values()].flatMap(leftBy);
   }
 
   /** Tells all that are open, and waits until they are over. */

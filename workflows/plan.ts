@@ -59,6 +59,7 @@ async function runPlan(run: Run<PlanOrder>, children: ChildRuns, held: HeldPlace
   run.waitingChildren = () => children.waiting();
   run.stillWaiting = () => children.waitingStill();
   run.childHashes = () => children.hashes();
+  run.leftByRuns = () => children.left();
   children.onWaits = (name, runId, waits) => {
     if (waits === null) return run.emit('child-goes-on', { runId }, { item: name });
     const { step, kind, cause } = waits;

@@ -7,7 +7,15 @@ import { isGivenUp, type Skip } from '../skips';
 import type { StepState } from '../steps';
 import type { ChildRun } from './child-run';
 import { groupBy } from './group-by';
-import { isDone, serverStages, serverView, type ServerOfPlanView, type ServerStage } from './server-of-plan';
+import {
+  isDone,
+  leftOf,
+  serverStages,
+  serverView,
+  type LeftByRun,
+  type ServerOfPlanView,
+  type ServerStage,
+} from './server-of-plan';
 
 export type StageCounts = Readonly<Partial<Record<ServerStage, number>>>;
 
@@ -29,6 +37,8 @@ export interface PartView extends Pick<
   /** Servers of which neither the plan's record nor a run tells anything: a record of an earlier version. */
   readonly unseen: number;
   readonly waitsFor: readonly string[];
+  /** What runs of it that were started again since left by decision, and the runs in them. */
+  readonly left: readonly LeftByRun[];
   /** What people skipped in its own run: null in rows of earlier versions, and before it was started. */
   readonly skips: readonly Skip[] | null;
 }
@@ -46,7 +56,11 @@ export interface PartContext {
 
 export function partView(part: PartOfHeader, context: PartContext): PartView {
   const { item, byParent, now, parentRunId } = context;
-  const run = byParent.get(parentRunId)?.findLast((one) => one.procedure === 'plan' && one.serverName === part.name);
+  const own = (byParent.get(parentRunId) ?? []).filter(
+    (one) => one.procedure === 'plan' && one.serverName === part.name,
+  );
+  const run = own.at(-1);
+  const earlier = own.slice(0, -1).flatMap((one) => [one, ...allBelow(one, byParent)]);
   const below =
     run === undefined ? [] : part.servers === undefined ? allBelow(run, byParent) : childrenOf(run, byParent);
   const runsOf = groupBy(
@@ -75,7 +89,15 @@ export function partView(part: PartOfHeader, context: PartContext): PartView {
   const { name, after, version, sha256, serverCount, runId } = part;
   return {
     ...{ name, after, version, sha256, serverCount, runId: run?.runId ?? runId, state: run?.state ?? null },
-    ...{ skipped, servers, parts, skips, counts: countStages(all), done: all.filter(isDone).length },
+    ...{
+      skipped,
+      servers,
+      parts,
+      skips,
+      left: leftOf(earlier),
+      counts: countStages(all),
+      done: all.filter(isDone).length,
+    },
     unseen: Math.max(0, serverCount - all.length),
     waitsFor: run ? [] : context.waitsFor,
   };

@@ -52,8 +52,16 @@ export interface ServerOfPlanView extends Omit<ServerOfHeader, 'runId'> {
   readonly skipped: readonly string[];
   /** The same with who and why; empty where its row is of an earlier version. */
   readonly skips: readonly Skip[];
+  /** What any of its runs left by decision: undos that were skipped. */
+  readonly left: readonly LeftByRun[];
   /** What its rehearsal showed of isolation and clean-up; null: none, or a row of an earlier version. */
   readonly rehearsed: RehearsedFacts | null;
+}
+
+/** `of`: the server, or the included runbook. */
+export interface LeftByRun extends Skip {
+  readonly runId: string;
+  readonly of: string;
 }
 
 /** Of the plan, at the moment it is shown. */
@@ -86,9 +94,15 @@ export function serverView(server: ServerOfHeader, context: ServerContext): Omit
     pointId: facts?.objectives.point?.pointId ?? null,
     skipped: last?.facts?.skipped ?? [],
     skips: last?.facts?.skips ?? [],
+    left: leftOf(runs),
     rehearsed: facts?.rehearsed ?? null,
   };
 }
+
+export const leftOf = (runs: readonly ChildRun[]): LeftByRun[] =>
+  runs.flatMap(({ runId, serverName, facts }) =>
+    (facts?.skips ?? []).flatMap((skip) => (skip.undo ? [{ ...skip, runId, of: serverName }] : [])),
+  );
 
 /** null: not proven, or undone since. */
 function provenAt(run: ChildRun | undefined): string | null {

@@ -152,6 +152,56 @@ test('a plan whose server left something behind by decision does not say that ev
   expect(exceptions).toMatchObject([{ what: 'l1', kind: 'not-undone' }]);
 }, 60_000);
 
+/** A server whose own run is aborted, and leaves its disks by decision; then its plan asks. */
+async function leavesItsDisks(name: string) {
+  const order = await planOfLost(world, { [name]: { wave: 'one', order: { powerOn: 'decision' } } });
+  const handle = await startPlan(world, order);
+  await until(async () => (await lookAt(handle)).waitingChildren?.[0]?.name === name);
+  const child = childOf(world, order, name);
+  const asked = await parkedAt(child, 'power-on');
+  await writeFaults(faultsFile(world.folder), [{ method: 'drop', error: 'OperatorError', times: 1 }]);
+  await decideAt(child, asked, 'abort');
+  await decideAt(child, await parkedAt(child, 'take-disks'), 'skip');
+  await child.result();
+  const { runId } = order.servers[0]!.order;
+  const left = { what: name, kind: 'not-undone', runId, reason: 'take-disks: as the test says' };
+  return { order, handle, child, stuck: await parkedAt(handle, 'recover'), left };
+}
+const leftWords = (name: string) => `Not undone, by decision: recover/${name}: take-disks: as the test says.`;
+
+test.each(['commit', 'roll-back'] as const)(
+  'what an earlier run of a server left by decision is named at the end of its plan: %s',
+  async (decision) => {
+    const name = `again-${decision}`;
+    const { order, handle, child, stuck, left } = await leavesItsDisks(name);
+    await decideAt(handle, stuck, 'retry');
+    await until(async () => (await lookAt(child)).runId !== left.runId);
+    await decideAt(child, await parkedAt(child, 'power-on'), 'approve');
+    await decideAt(handle, await parkedAt(handle, 'commit'), decision);
+    const isGood = decision === 'commit';
+    expect(await handle.result()).toMatchObject({
+      state: isGood ? 'succeeded-with-exceptions' : 'aborted',
+      summary: expect.stringContaining(leftWords(name)),
+    });
+    const { headline, exceptions } = await reportOf(order);
+    expect(headline.title).toBe(isGood ? 'Recovered, with 1 exception' : 'Aborted, not wholly undone');
+    expect(exceptions).toMatchObject([left]);
+  },
+  60_000,
+);
+
+test('so is what the run of a server left that the plan went on without', async () => {
+  const { order, handle, stuck, left } = await leavesItsDisks('without');
+  await decideAt(handle, stuck, 'skip');
+  await decideAt(handle, await parkedAt(handle, 'commit'), 'commit');
+  expect(await handle.result()).toMatchObject({
+    state: 'succeeded-with-exceptions',
+    summary: `Web shop: 0 of 1 servers recovered. ${leftWords('without')}`,
+  });
+  const { exceptions } = await reportOf(order);
+  expect(exceptions).toMatchObject([{ what: 'without', kind: 'skipped' }, left]);
+}, 60_000);
+
 test('a planned recovery that is rolled back starts the source that it had stopped, also after replication went on', async () => {
   const planned = { intent: 'planned' as const, option: 'backup-and-recover' as const, sourceDeadlineMs: 20_000 };
   const order = await planOfLost(world, { s1: { wave: 'one', order: planned } });

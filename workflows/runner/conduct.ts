@@ -119,10 +119,14 @@ export function conductAny<O extends RunOrder>(
     root.cancelRequested.catch(() => cancelFromOutside(run));
     const inOrder = kind.unwind ?? lastFirst;
     const summary = await runThrough(run, procedure, inOrder);
-    if (summary !== null) return close(run, run.hasExceptions ? 'succeeded-with-exceptions' : 'succeeded', summary);
-    const undone = await undoAll(run, kind, inOrder);
-    const outcome = await close(run, run.hasGivenUp ? 'failed' : 'aborted', undone.summary);
-    return undone.left.length === 0 ? outcome : { ...outcome, left: undone.left };
+    if (summary === null) {
+      const undone = await undoAll(run, kind, inOrder);
+      return close(run, run.hasGivenUp ? 'failed' : 'aborted', undone);
+    }
+    const left = run.leftByRuns();
+    const isGood = !run.hasExceptions && left.length === 0;
+    const words = [summary, ...leftWords(left)].join(' ');
+    return close(run, isGood ? 'succeeded' : 'succeeded-with-exceptions', { summary: words, left });
   });
 }
 
@@ -253,29 +257,35 @@ function leftBy(settled: Settled<unknown>): readonly string[] {
   return Array.isArray(left) ? left : [];
 }
 
-interface Undone extends LeftBehind {
+interface Ended extends LeftBehind {
   readonly summary: string;
 }
 
-async function undoAll<O extends RunOrder>(run: Run<O>, kind: OrderKind<O>, inOrder: Unwind<O>): Promise<Undone> {
+async function undoAll<O extends RunOrder>(run: Run<O>, kind: OrderKind<O>, inOrder: Unwind<O>): Promise<Ended> {
   const reason = run.interrupt?.kind === 'abort' ? run.interrupt.reason : 'unknown';
   run.phase = 'undoing';
   run.emit('undo-started', { because: reason });
-  const left = await unwind(run, () => true, inOrder, kind.aroundUndo?.(run) ?? null);
+  const given = await unwind(run, () => true, inOrder, kind.aroundUndo?.(run) ?? null);
+  // Of a server that was started again only the last run is undone.
+  const left = [...new Set([...given, ...run.leftByRuns()])];
   const words = run.hasGivenUp ? reason : `Aborted: ${reason}`;
   // Most people give a reason as a phrase.
   const base = /[.!?]$/.test(words) ? words : `${words}.`;
-  const end = left.length === 0 ? 'Everything was undone.' : `Not undone, by decision: ${left.join('; ')}.`;
+  const [end = 'Everything was undone.'] = leftWords(left);
   return { summary: `${base} ${end}`, left };
 }
 
-async function close<O extends RunOrder>(run: Run<O>, state: RunState, summary: string): Promise<RunOutcome> {
+const leftWords = (left: readonly string[]): string[] =>
+  left.length === 0 ? [] : [`Not undone, by decision: ${left.join('; ')}.`];
+
+async function close<O extends RunOrder>(run: Run<O>, state: RunState, { summary, left }: Ended): Promise<RunOutcome> {
   run.phase = 'closed';
   run.closedAs = state;
   run.emit('run-closed', { state, summary, childHashes: run.childHashes() });
   await run.journal.close();
   await condition(allHandlersFinished);
-  return { runId: run.order.runId, state, summary, headHash: run.journal.headHash, ...whyEnded(run) };
+  const outcome = { runId: run.order.runId, state, summary, headHash: run.journal.headHash, ...whyEnded(run) };
+  return left.length === 0 ? outcome : { ...outcome, left };
 }
 
 function whyEnded({ interrupt }: { readonly interrupt: Interrupt | null }): Pick<RunOutcome, 'gaveWay' | 'gaveUp'> {

@@ -100,6 +100,8 @@ export class Run<O extends RunOrder = RecoveryOrder> {
   isHeld: () => boolean = () => false;
   waitingChildren: () => WaitingChild[] = () => [];
   childHashes: () => Record<string, string> = () => ({});
+  /** Of a plan: what any of its runs left by decision, in words. */
+  leftByRuns: () => readonly string[] = () => [];
   /** Of a plan: its runs that go on waiting for people when it is aborted now. */
   stillWaiting: () => WaitingChild[] = () => [];
   /** As part of a plan: what it hears of it (verdict.ts). */

@@ -2,6 +2,7 @@
 import { planReport, type PlanReport } from '../../../model/plan-report';
 import { withoutServersOfParts } from '../../../model/plan';
 import { declarationOfPlan } from '../../../workflows/plan.steps';
+import { tomas } from '../../support/order';
 import { at } from '../../support/plan-story';
 import {
   closed,
@@ -111,6 +112,25 @@ test('what an included runbook gave up that never had a run of its own has faile
   const report = reportOf(partsStory(happened, [...own, ...endedWith], { ...order, parts }));
   expect(report.exceptions).toMatchObject([{ what: 'mail01', kind: 'failed', within: ['office'], reason }]);
   expect(report).toMatchObject({ done: 4, counts: { failed: 1, succeeded: 3 } });
+});
+
+test('what an earlier run of an included runbook left is an exception, though it was started again and ended well', () => {
+  const story = partsStory(all, [...own, ...endedWith]);
+  const rowOf = (name: string) => story.children.find(({ serverName }) => serverName === name)!;
+  const before = { startedAt: at(0), state: 'aborted' as const };
+  const skip = { step: 'take-disks', item: null, undo: true, reason: 'As it is.', by: tomas, at: at(40) };
+  const { facts, ...mail01 } = rowOf('mail01');
+  const children = [
+    { ...rowOf('office'), ...before, runId: 'plan-office-0' },
+    { ...mail01, ...before, runId: 'run-office-0', parentRunId: 'plan-office-0', facts: { ...facts!, skips: [skip] } },
+    ...story.children,
+  ];
+  expect(reportOf({ ...story, children }).exceptions).toMatchObject([
+    {
+      ...{ what: 'mail01', kind: 'not-undone', within: ['office'], runId: 'run-office-0' },
+      reason: 'take-disks: As it is.',
+    },
+  ]);
 });
 
 test('a runbook that was skipped, and a script of the plan itself', () => {
