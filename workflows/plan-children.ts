@@ -196,7 +196,7 @@ export class ChildRuns {
     const startedMs = Date.now();
     const child = this.latest.get(id);
     if (child === undefined) return recorded({ left: [] }, id, startedMs);
-    await this.tell(child, 'roll-back', 'The plan that it belongs to is undone.', gaveWay ? { gaveWay } : {});
+    await this.tell(child, 'roll-back', 'The plan that it belongs to is undone.', gaveWay);
     await child.over.promise;
     // A rehearsal that ended well has cleaned up: there is nothing of it to undo.
     if (this.order.mode === 'recovery' && child.outcome!.state.startsWith('succeeded')) {
@@ -284,18 +284,13 @@ export class ChildRuns {
     return { actor, authMethod: 'internal', requestId: requestedBy.requestId, address: '' };
   }
 
-  private async tell(
-    child: Child,
-    verdict: Verdict['verdict'],
-    reason: string,
-    why: Pick<Verdict, 'gaveWay'> = {},
-  ): Promise<void> {
+  private async tell(child: Child, verdict: Verdict['verdict'], reason: string, gaveWay = false): Promise<void> {
     const by = this.self;
     await this.signals.take(async () => {
       if (child.outcome !== null) return;
       // One that has just ended cannot be told any more; that it has ended is seen by who waits for it.
       await getExternalWorkflowHandle(child.workflowId)
-        .signal(verdictSignal, { verdict, reason, by, ...why })
+        .signal(verdictSignal, { verdict, reason, by, ...(gaveWay ? { gaveWay } : {}) })
         .catch(() => undefined);
     });
   }

@@ -5,8 +5,7 @@
  * Muster and recorded as such.
  */
 import { allHandlersFinished, CancellationScope, condition, setHandler } from '@temporalio/workflow';
-import { correctOrder } from '../../model/order';
-import type { CorrectableInput, Provenance, RecoveryOrder } from '../../model/order';
+import { correctOrder, type CorrectableInput, type Provenance, type RecoveryOrder } from '../../model/order';
 import type { ProcedureDeclaration, RunState } from '../../model/steps';
 import { abortUpdate, decideUpdate, holdUpdate, liveRunQuery } from '../messages';
 import { rulesOfRecovery, type RunRules } from './access';
@@ -20,9 +19,8 @@ import {
   withdrawAbort,
   type Taken,
 } from './decisions';
-import { Interrupted, Run } from './run';
 import { refuse } from './parkings';
-import type { GaveUp, Interrupt, RunOrder, Undo } from './run';
+import { Interrupted, Run, type GaveUp, type Interrupt, type RunOrder, type Undo } from './run';
 
 export interface RunOutcome {
   readonly runId: string;
