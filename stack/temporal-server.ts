@@ -27,6 +27,11 @@ export const dynamicConfig: Readonly<Record<string, string>> = {
   'matching.numTaskqueueWritePartitions': '1',
   // A plan has a child workflow for each server; 2,000 is the default, and the command beyond it fails for good.
   'limit.numPendingChildExecutions.error': '5000',
+  // A server costs it 20 events, and up to 20 more and two signals each time that it waits for people by itself (docs/scale.md).
+  // The defaults are 51,200 events, 50 MB and 10,000 signals; beyond them Temporal ends the plan, or refuses to tell it anything.
+  'limit.historyCount.error': '204800',
+  'limit.historySize.error': '209715200',
+  'history.maximumSignalsPerExecution': '100000',
 };
 
 export function temporalArgs(options: Omit<TemporalOptions, 'binary' | 'logFile'>): string[] {
