@@ -177,7 +177,7 @@ describe('a start is refused', () => {
 
   test.each([
     ['a runbook that is not there', () => start('shopp', {}), 404, /Perhaps you meant shop/],
-    ['a version that is not there', () => start('shop', { version: 9 }), 404, /no version 9. It has 2, 1/],
+    ['a version that is not there', () => start('shop', { version: 9 }), 404, /no version 9. It has 3, 2, 1/],
     ['no mode', () => start('shop', { mode: undefined }), 400, /mode/],
     ['a stranger’s point', () => start('shop', { points: { mail01: 'p-1' } }), 422, /mail01/],
     ['a text of another name', () => start('shop', { text: shop('other') }), 400, /of runbook "other", not of "shop"/],
