@@ -19,12 +19,27 @@ export interface Register {
   readonly parts: readonly Trace[];
 }
 
-/** Notes a process that was just started; it replaces the part's former one. */
-export async function registerParts(file: string, parts: readonly { name: string; pid: number }[]): Promise<void> {
-  const traces = await Promise.all(
-    parts.map(async ({ name, pid }) => ({ name, pid, startTicks: (await startTicks(pid)) ?? '' })),
+interface Started {
+  readonly name: string;
+  readonly pid: number;
+}
+
+/** Notes a process that was just started; it replaces the part's former one. One after the other, for parts start at the same time. */
+export function openRegister(file: string): (started: Started) => Promise<void> {
+  const running = new Map<string, Started>();
+  let last = Promise.resolve();
+  return ({ name, pid }) => {
+    running.set(name, { name, pid });
+    last = last.catch(() => undefined).then(() => writeRegister(file, [...running.values()]));
+    return last;
+  };
+}
+
+async function writeRegister(file: string, running: readonly Started[]): Promise<void> {
+  const parts = await Promise.all(
+    running.map(async ({ name, pid }) => ({ name, pid, startTicks: (await startTicks(pid)) ?? '' })),
   );
-  const register: Register = { upPid: process.pid, since: new Date().toISOString(), parts: traces };
+  const register: Register = { upPid: process.pid, since: new Date().toISOString(), parts };
   await writePrivately(file, `${JSON.stringify(register, null, 2)}\n`);
 }
 

@@ -2,9 +2,8 @@
 import { join } from 'node:path';
 import type { Configuration } from '../config/configuration';
 import { openDataFolder, type DataFolder } from './data-folder';
-import { endLeftovers, readRegister, registerParts } from './leftovers';
+import { endLeftovers, openRegister, readRegister } from './leftovers';
 import { lockFolder } from './lock';
-import type { Part } from './part';
 import { apiPart, apiUrl, postgresPart, temporalPart, workerPart, type PartsContext } from './parts';
 import { requireFreePort } from './ports';
 import { prepareDatabase } from './prepare';
@@ -68,11 +67,7 @@ async function bringUp(
     env: options.env ?? process.env,
     ownProcess: options.ownProcess ?? ((name) => [process.execPath, join(__dirname, '..', 'bin', 'muster'), name]),
   };
-  const running = new Map<string, Part>();
-  const onStarted = async (part: Part): Promise<void> => {
-    running.set(part.name, part);
-    await registerParts(folder.partsFile, [...running.values()]);
-  };
+  const onStarted = openRegister(folder.partsFile);
   const add = async (part: SupervisedPart): Promise<Supervised> => {
     options.signal?.throwIfAborted();
     return supervise(part, say, onStarted, { backOff: options.backOff, signal: options.signal });
