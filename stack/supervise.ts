@@ -28,7 +28,7 @@ export const standardBackOff: BackOff = { firstMs: 500, maxMs: 30_000, calmMs: 6
 /**
  * Starts the part and looks after it. `signal` ends the wait for the first start.
  *
- * @throws what `start` throws at the first start; later failures only lead to the next try.
+ * @throws what `start` or `onStarted` throws at the first start, when the part has ended again; later failures only lead to the next try.
  */
 export async function supervise(
   what: SupervisedPart,
@@ -39,7 +39,10 @@ export async function supervise(
   const backOff = options.backOff ?? standardBackOff;
   const stopping = new AbortController();
   let part = await what.start(options.signal ?? stopping.signal);
-  await onStarted(part);
+  await onStarted(part).catch(async (error: unknown) => {
+    await what.end(part);
+    throw error;
+  });
 
   let pauseMs = backOff.firstMs;
   /** Tries until it runs or is to stop. */
@@ -51,12 +54,15 @@ export async function supervise(
       pauseMs = Math.min(pauseMs * 2, backOff.maxMs);
       try {
         part = await what.start(stopping.signal);
-        await onStarted(part);
+        // A part that runs is worth more than the note of it, on a full disk for example.
+        await onStarted(part).catch((error: unknown) =>
+          say(`${what.name} runs without a note of it: ${wordsOf(error)}`),
+        );
         say(`${what.name} runs again.`);
         return true;
       } catch (error) {
         if (stopping.signal.aborted) return false;
-        say(error instanceof Error ? error.message : String(error));
+        say(wordsOf(error));
       }
     }
   };
@@ -81,3 +87,5 @@ export async function supervise(
     },
   };
 }
+
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
