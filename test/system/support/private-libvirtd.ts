@@ -46,7 +46,8 @@ export async function openPrivateLibvirtd(folder: string): Promise<PrivateLibvir
     await eventually(
       'the private libvirtd answers',
       60_000,
-      async () => (await exitCodeOf('virsh', '-c', uri, 'version')) === 0 || undefined,
+      // A daemon that hangs answers nothing, and virsh waits for it without end.
+      async () => (await exitCodeOf('timeout', '10', 'virsh', '-c', uri, 'version')) === 0 || undefined,
     );
   }
 
