@@ -133,6 +133,18 @@ test('whom the runbook does not let start it starts no rehearsal of it by its sc
   await importText(`${shop('', 'guarded')}# without\n`);
 });
 
+/** It does not start, and says that this recovery has the server, which is over then. */
+async function skippedFor(runId: string): Promise<void> {
+  await runNow();
+  const held = await eventually(async () => {
+    const seen = await last('shop');
+    return seen?.skipped?.includes(runId) && seen;
+  }, 60_000);
+  expect(held).toMatchObject({ runId: null, skipped: `run ${runId} (recovery) has db01` });
+  await call('POST', `/runs/${runId}/abort`, { body: { reason: 'the test goes on' } });
+  await tools.closed(runId);
+}
+
 test('a start while another run has the server, or while replication is behind, is skipped, recorded and told', async () => {
   const db01 = (await stack.store.servers.find('db01'))!;
   await stack.store.servers.save({ ...db01, objectives: { ...db01.objectives, rpoMs: 1 } });
@@ -143,14 +155,7 @@ test('a start while another run has the server, or while replication is behind, 
 
   const { runId } = (await tools.push('db01', { powerOn: 'decision' })).body;
   await eventually(async () => (await stack.store.runs.get(runId)) !== undefined);
-  await runNow();
-  const held = await eventually(async () => {
-    const seen = await last('shop');
-    return seen?.skipped?.includes(runId) && seen;
-  }, 60_000);
-  expect(held).toMatchObject({ runId: null, skipped: `run ${runId} (recovery) has db01` });
-  await call('POST', `/runs/${runId}/abort`, { body: { reason: 'the test goes on' } });
-  await tools.closed(runId);
+  await skippedFor(runId);
 
   const rows = await stack.refusedRows();
   const said = rows.map(eventOfRow).flatMap((event) => (event.kind === 'noted' ? [event.data.message] : []));
@@ -173,14 +178,7 @@ test('a plan that waits before its first server has that server, too', async () 
   const { runId } = started.body;
   await eventually(async () => (await stack.store.runs.get(runId))?.state === 'waiting');
   expect(await stack.store.runs.below(runId)).toEqual([]);
-  await runNow();
-  const held = await eventually(async () => {
-    const seen = await last('shop');
-    return seen?.skipped?.includes(runId) && seen;
-  }, 60_000);
-  expect(held).toMatchObject({ runId: null, skipped: `run ${runId} (recovery) has db01` });
-  await call('POST', `/runs/${runId}/abort`, { body: { reason: 'the test goes on' } });
-  await tools.closed(runId);
+  await skippedFor(runId);
 }, 120_000);
 
 test('what could not be prepared in time, because nothing was there to prepare it, is skipped', async () => {

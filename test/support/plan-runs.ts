@@ -1,7 +1,9 @@
 /** Acting on plans that run, and on the servers' runs in them, as people do. */
 import type { WorkflowHandle } from '@temporalio/client';
 import type { HoldPlace, PlanOrder } from '../../model/plan';
+import { planReport, type PlanReport } from '../../model/plan-report';
 import type { DecisionKind } from '../../model/steps';
+import { eventOfRow } from '../../record/row';
 import {
   decideUpdate,
   holdUpdate,
@@ -12,6 +14,7 @@ import {
   type LiveRun,
   type Parking,
 } from '../../workflows/messages';
+import { declarationOfPlan } from '../../workflows/plan.steps';
 import { ines } from './order';
 import { pauses } from './pauses';
 import { describeEvents, type World } from './world';
@@ -68,4 +71,12 @@ export async function refusal(update: Promise<unknown>): Promise<string> {
 export async function until(fits: () => Promise<boolean>): Promise<void> {
   const pause = pauses(50);
   while (!(await fits())) await pause();
+}
+
+/** What people read of a plan that is over. */
+export async function reportOfPlan({ store }: World, order: PlanOrder): Promise<PlanReport> {
+  const events = (await store.journal.rows(order.runId, 0, 1000)).map(eventOfRow);
+  const context = { generatedAt: new Date().toISOString(), headHash: null, versions: {}, past: [], text: null };
+  const children = await store.runs.below(order.runId);
+  return planReport(events, declarationOfPlan(order), { ...context, children });
 }

@@ -1,15 +1,11 @@
 /** How plans and their runs end: what is final, what was left, and what comes too late. */
 import { Client as Postgres } from 'pg';
 import { writeFaults } from '../../platforms/faults';
-import { planReport } from '../../model/plan-report';
-import { declarationOfPlan } from '../../workflows/plan.steps';
 import { abortUpdate, lockOf, verdictSignal, yieldToSignal } from '../../workflows/messages';
-import { eventOfRow } from '../../record/row';
-import type { PlanOrder } from '../../model/plan';
 import { ines } from '../support/order';
 import { known } from '../support/people';
 import { planOfLost, planOfRehearsed } from '../support/plan';
-import { childOf, decideAt, lookAt, parkedAt, startPlan, until } from '../support/plan-runs';
+import { childOf, decideAt, lookAt, parkedAt, reportOfPlan, startPlan, until } from '../support/plan-runs';
 import { openWorld, type World } from '../support/world';
 import { faultsFile, faulty } from '../support/world-worker';
 
@@ -23,16 +19,6 @@ afterEach(() => writeFaults(faultsFile(world.folder), []));
 const stateOf = async (name: string) => (await world.recovery.platform.find(`${name}-recovered`))?.power;
 const automatic = { commit: { kind: 'automatic' as const, act: 'commit' as const, afterMs: 1 } };
 const abort = (reason: string) => ({ args: [{ reason, by: ines }] as [{ reason: string; by: typeof ines }] });
-
-/** What people read of a plan that is over. */
-async function reportOf(order: PlanOrder) {
-  const events = (await world.store.journal.rows(order.runId, 0, 1000)).map(eventOfRow);
-  const context = { generatedAt: new Date().toISOString(), headHash: null, versions: {}, past: [], text: null };
-  return planReport(events, declarationOfPlan(order), {
-    ...context,
-    children: await world.store.runs.below(order.runId),
-  });
-}
 
 /** The end of every run is two seconds on its way into the record. */
 async function whileEndsAreSlow(work: () => Promise<void>): Promise<void> {
@@ -127,7 +113,7 @@ test('a server whose run was aborted after its proof is no success of the plan',
   await child.result();
   await decideAt(handle, gate, 'commit');
   expect(await handle.result()).toMatchObject({ state: 'succeeded-with-exceptions' });
-  const { headline, exceptions } = await reportOf(order);
+  const { headline, exceptions } = await reportOfPlan(world, order);
   expect(headline).toMatchObject({ tone: 'warning', title: 'Recovered, with 1 exception' });
   expect(exceptions).toMatchObject([{ what: 'h1', kind: 'failed', reason: 'Its own run was aborted.' }]);
 }, 60_000);
@@ -147,7 +133,7 @@ test('a plan whose server left something behind by decision does not say that ev
   expect((outcome as { summary: string }).summary).toBe(
     'Aborted: Wrong site. Not undone, by decision: recover/l1: create-machine: as the test says.',
   );
-  const { headline, exceptions } = await reportOf(order);
+  const { headline, exceptions } = await reportOfPlan(world, order);
   expect(headline.title).toBe('Aborted, not wholly undone');
   expect(exceptions).toMatchObject([{ what: 'l1', kind: 'not-undone' }]);
 }, 60_000);
@@ -183,7 +169,7 @@ test.each(['commit', 'roll-back'] as const)(
       state: isGood ? 'succeeded-with-exceptions' : 'aborted',
       summary: expect.stringContaining(leftWords(name)),
     });
-    const { headline, exceptions } = await reportOf(order);
+    const { headline, exceptions } = await reportOfPlan(world, order);
     expect(headline.title).toBe(isGood ? 'Recovered, with 1 exception' : 'Aborted, not wholly undone');
     expect(exceptions).toMatchObject([left]);
   },
@@ -198,7 +184,7 @@ test('so is what the run of a server left that the plan went on without', async 
     state: 'succeeded-with-exceptions',
     summary: `Web shop: 0 of 1 servers recovered. ${leftWords('without')}`,
   });
-  const { exceptions } = await reportOf(order);
+  const { exceptions } = await reportOfPlan(world, order);
   expect(exceptions).toMatchObject([{ what: 'without', kind: 'skipped' }, left]);
 }, 60_000);
 

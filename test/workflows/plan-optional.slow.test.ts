@@ -2,14 +2,11 @@
 import { v7 } from 'uuid';
 import { isolatedNetworkName } from '../../model/orders/isolated-networks';
 import type { PlanOrder } from '../../model/plan';
-import { planReport } from '../../model/plan-report';
 import { writeFaults } from '../../platforms/faults';
-import { eventOfRow } from '../../record/row';
-import { declarationOfPlan } from '../../workflows/plan.steps';
 import { abortUpdate, lockOf, workflowQueue } from '../../workflows/messages';
 import { ines } from '../support/order';
 import { planOfLost, planOfRehearsed } from '../support/plan';
-import { childOf, decideAt, lookAt, parkedAt, startPlan, until } from '../support/plan-runs';
+import { childOf, decideAt, lookAt, parkedAt, reportOfPlan, startPlan, until } from '../support/plan-runs';
 import { keepHistory, openWorld, type World } from '../support/world';
 import { faultsFile, faulty } from '../support/world-worker';
 
@@ -29,13 +26,6 @@ const stateOf = async (name: string) => (await world.recovery.platform.find(`${n
 const planOf = (name: string, after: string): Promise<PlanOrder> =>
   planOfLost(world, { [name]: { wave: 'one', failure: optional, order: asks }, [after]: { wave: 'two' } });
 
-async function reportOf(order: PlanOrder) {
-  const events = (await world.store.journal.rows(order.runId, 0, 1000)).map(eventOfRow);
-  const context = { generatedAt: new Date().toISOString(), headHash: null, versions: {}, past: [], text: null };
-  const children = await world.store.runs.below(order.runId);
-  return planReport(events, declarationOfPlan(order), { ...context, children });
-}
-
 test('one that another run holds is given up, said with the cause, and what comes after it goes on', async () => {
   const order = await planOf('a1', 'a2');
   const held = order.servers[0]!.order;
@@ -54,7 +44,7 @@ test('one that another run holds is given up, said with the cause, and what come
     summary: 'Web shop: 1 of 2 servers recovered.',
   });
   await keepHistory(handle, 'left-out');
-  const { exceptions, waves, headline } = await reportOf(order);
+  const { exceptions, waves, headline } = await reportOfPlan(world, order);
   expect(headline.title).toBe('Recovered, with 1 exception');
   expect(waves[0]).toMatchObject({ done: 1, servers: [{ name: 'a1', stage: 'failed' }] });
   expect(exceptions).toMatchObject([
@@ -110,7 +100,7 @@ test('one that has given up keeps nobody waiting while its undo is stuck; the pl
   await keepHistory(handle, 'gone-on-without');
   await keepHistory(child, 'told-that-it-gave-up');
   expect([await stateOf('c1'), await stateOf('c2')]).toEqual([undefined, 'on']);
-  expect((await reportOf(order)).exceptions).toMatchObject([{ what: 'c1', kind: 'failed' }]);
+  expect((await reportOfPlan(world, order)).exceptions).toMatchObject([{ what: 'c1', kind: 'failed' }]);
 }, 60_000);
 
 test('one whose own run was aborted parks the plan for as long as it is waited for, and no longer', async () => {
@@ -122,7 +112,7 @@ test('one whose own run was aborted parks the plan for as long as it is waited f
   expect(gate.cause).toBe('1 of 2 servers are proven. Not all of it was done: d1 (given up).');
   await decideAt(handle, gate, 'commit');
   expect(await handle.result()).toMatchObject({ state: 'succeeded-with-exceptions' });
-  expect((await reportOf(order)).exceptions).toMatchObject([
+  expect((await reportOfPlan(world, order)).exceptions).toMatchObject([
     {
       what: 'd1',
       kind: 'failed',

@@ -2,8 +2,6 @@
 import { v7 } from 'uuid';
 import type { RecoveryOrder } from '../../model/order';
 import type { PlanOrder, ServerOfPlan } from '../../model/plan';
-import { planReport } from '../../model/plan-report';
-import { declarationOfPlan } from '../../workflows/plan.steps';
 import {
   decideUpdate,
   liveRunQuery,
@@ -14,6 +12,7 @@ import {
 } from '../../workflows/messages';
 import { ines } from '../support/order';
 import { planOfRehearsed } from '../support/plan';
+import { reportOfPlan } from '../support/plan-runs';
 import { filesOfSite } from '../support/rehearsal';
 import { keepHistory, openWorld, type World } from '../support/world';
 
@@ -61,11 +60,7 @@ test('two servers are rehearsed in one network of the plan, which goes with its 
   await keepHistory(second, 'rehearsed-in-plan');
   expect(await filesOfSite(world)).toEqual(before);
   expect(await world.recovery.platform.networks()).toEqual([]);
-  const { events } = await handle.query(liveRunQuery);
-  const report = planReport(events, declarationOfPlan(order), {
-    ...{ generatedAt: new Date().toISOString(), headHash: null, versions: {}, past: [], text: null },
-    children: await world.store.runs.below(runId),
-  });
+  const report = await reportOfPlan(world, order);
   expect(report.headline.title).toBe('Rehearsed and proven');
   expect(report.rehearsed).toMatchObject({
     servers: servers.map(({ name }) => ({
