@@ -61,10 +61,10 @@ async function prepare(deps: ScheduleDeps, input: PrepareRehearsal): Promise<Pre
   return { kind: 'ready', order: built.ok, servers: used, catchUpMs: schedule?.catchUpMs ?? null };
 }
 
-function contextOf({ now }: ScheduleDeps, { tenantId, coreId, requestedBy }: PrepareRehearsal): PlanContext {
+function contextOf({ now }: ScheduleDeps, { tenantId, coreId, requestedBy, asked }: PrepareRehearsal): PlanContext {
   return {
     ...{ tenantId, coreId, mode: 'rehearsal', intent: 'disaster', points: {}, lostAt: null, requestedBy },
-    ...{ requestedAt: new Date(now()).toISOString(), reason: 'scheduled rehearsal' },
+    ...{ requestedAt: new Date(now()).toISOString(), reason: asked?.reason ?? 'scheduled rehearsal' },
     ...{ runId: uuidv7(), newRunId: uuidv7 },
   };
 }

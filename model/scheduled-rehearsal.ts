@@ -9,6 +9,14 @@ export interface ScheduledRehearsal {
   readonly tenantId: string;
   readonly coreId: string;
   readonly runbook: string;
+  /** Absent: its time has come. */
+  readonly asked?: AskedRehearsal;
+}
+
+/** By whom a rehearsal is started out of its turn, and why: it is theirs then, and they do not approve what they asked for. */
+export interface AskedRehearsal {
+  readonly by: Provenance;
+  readonly reason: string;
 }
 
 /** A server that the rehearsal would use. */
@@ -50,6 +58,9 @@ export const scheduleId = (tenantId: string, runbook: string): string => `${tena
 export const scheduledWorkflowType = 'scheduledRehearsal';
 export const scheduledWorkflowId = (tenantId: string, runbook: string): string =>
   `${tenantId}/scheduled-rehearsal/${runbook}`;
+/** Temporal itself appends the time to the id of what a schedule starts, so no schedule comes to this one. */
+export const askedWorkflowId = (tenantId: string, runbook: string): string =>
+  `${scheduledWorkflowId(tenantId, runbook)}/asked`;
 
 /** Why it may not start any more, or null: what kept its preparation (no Postgres, no worker) makes no rehearsal by day of one by night. */
 export function lateBecause(lateMs: number, catchUpMs: number | null): string | null {

@@ -20,7 +20,7 @@ import { viewReplicas } from './site-questions';
 const journal = proxyActivities<ScheduleActivities>({ taskQueue: journalQueue, startToCloseTimeout: '60s' });
 
 export async function scheduledRehearsal(input: ScheduledRehearsal): Promise<ScheduledOutcome> {
-  const by = schedule(input);
+  const by = input.asked?.by ?? schedule(input);
   const prepared = await journal.prepareRehearsal({ ...input, requestedBy: by });
   const because = prepared.kind === 'skipped' ? prepared.because : await notNow(prepared);
   if (prepared.kind === 'skipped' || because !== null) {

@@ -1,7 +1,7 @@
 /** Schedules of rehearsals: when each comes next, and pausing, resuming and starting one by a person. */
 import type { ApiDeps } from '../deps';
 import { refuseStranger } from '../plans/start';
-import { notFound } from '../problems';
+import { notFound, Problem } from '../problems';
 import type { Refusals } from '../refusals';
 import { body, json, plain, type Register } from '../register';
 import type { RunbookPlaces } from '../runbooks/places';
@@ -18,7 +18,7 @@ import { within } from '../within';
 
 export function scheduleRoutes(register: Register, deps: ApiDeps, places: RunbookPlaces, refusals: Refusals): void {
   const { temporal, config, store, clock } = deps;
-  const { tenantId } = config;
+  const { tenantId, coreId } = config;
 
   register(
     'listSchedules',
@@ -45,7 +45,7 @@ export function scheduleRoutes(register: Register, deps: ApiDeps, places: Runboo
       path: '/schedules/{name}/acts',
       summary: 'Pause, resume or start a scheduled rehearsal',
       description:
-        'Recorded in the chain of the installation. A rehearsal that is started here is decided on as a scheduled one is: skipped while replication is behind or another run has a server.',
+        'Recorded in the chain of the installation. A rehearsal that is started here is decided on as a scheduled one is: skipped while replication is behind or another run has a server. It is a run of who started it, with their reason; 409 while one that somebody started before is being decided.',
       request: { params: scheduleActParam, body: body(scheduleActSchema) },
       responses: { 200: json(scheduleSchema, 'The schedule afterwards') },
     },
@@ -64,10 +64,23 @@ export function scheduleRoutes(register: Register, deps: ApiDeps, places: Runboo
       const message = `Schedule of runbook ${runbook}: ${act}. ${reason}`;
       const event = { kind: 'noted', at: clock().toISOString(), by, step: null, item: null, attempt: null } as const;
       await within(config.storeDeadlineMs, store.journal.note({ ...event, data: { message } }));
-      await temporal.actOnSchedule(tenantId, runbook, act, `${by.actor.name}: ${reason}`);
+      if (act !== 'run-now') {
+        await temporal.actOnSchedule(tenantId, runbook, act, `${by.actor.name}: ${reason}`);
+      } else if (!(await temporal.rehearseNow({ tenantId, coreId, runbook, asked: { by, reason } }))) {
+        const problem = beingDecided(runbook);
+        refusals.note(`start of runbook ${runbook}`, problem.message, by);
+        throw problem;
+      }
       const after = await temporal.viewSchedule(tenantId, runbook);
       if (after === undefined) throw notFound('schedule of runbook', runbook, []);
       return c.json(plain<ScheduleDocument>(after), 200);
     },
   );
 }
+
+const beingDecided = (runbook: string): Problem =>
+  new Problem(
+    'refused',
+    `Somebody asked for a rehearsal of ${runbook} a moment ago, and whether it may run is being decided. \`muster schedule list\` shows what becomes of it; start another when it has ended`,
+    { refusal: 'BeingDecided' },
+  );

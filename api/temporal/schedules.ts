@@ -1,18 +1,25 @@
 /** Schedules of rehearsals, in Temporal: made, changed and removed, and acted on by people. */
-import { ScheduleAlreadyRunning, ScheduleNotFoundError, ScheduleOverlapPolicy } from '@temporalio/client';
-import type { ScheduleUpdateOptions } from '@temporalio/client';
+import {
+  ScheduleAlreadyRunning,
+  ScheduleNotFoundError,
+  ScheduleOverlapPolicy,
+  WorkflowExecutionAlreadyStartedError,
+} from '@temporalio/client';
+import type { ScheduleDescription, ScheduleUpdateOptions } from '@temporalio/client';
 import type { Schedule } from '../../model/runbook/runbook';
 import {
+  askedWorkflowId,
   scheduledWorkflowId,
   scheduledWorkflowType,
   scheduleId,
   scheduleSpec,
+  type AskedRehearsal,
   type ScheduledOutcome,
   type ScheduledRehearsal,
 } from '../../model/scheduled-rehearsal';
 import { workflowQueue } from '../../workflows/messages';
 import type { TemporalContext } from '../temporal';
-import { callTemporal } from './errors';
+import { callTemporal, isNotFound } from './errors';
 
 export interface ScheduleSeen {
   readonly runbook: string;
@@ -21,7 +28,15 @@ export interface ScheduleSeen {
   readonly note: string | null;
   readonly next: readonly string[];
   readonly missed: number;
+  /** By its time, or by a person. */
   readonly last: (ScheduledOutcome & { readonly at: string }) | null;
+}
+
+/** One start of it. */
+interface Decision {
+  readonly at: Date;
+  readonly workflowId: string;
+  readonly firstExecutionRunId: string;
 }
 
 export interface ScheduleCalls {
@@ -33,12 +48,9 @@ export interface ScheduleCalls {
   scheduledRunbooks(tenantId: string): Promise<string[]>;
   viewSchedule(tenantId: string, runbook: string): Promise<ScheduleSeen | undefined>;
   /** undefined: there is none. */
-  actOnSchedule(
-    tenantId: string,
-    runbook: string,
-    act: 'pause' | 'resume' | 'run-now',
-    note: string,
-  ): Promise<true | undefined>;
+  actOnSchedule(tenantId: string, runbook: string, act: 'pause' | 'resume', note: string): Promise<true | undefined>;
+  /** Lets it be decided now. false: what somebody asked for before is being decided. */
+  rehearseNow(of: ScheduledRehearsal & { readonly asked: AskedRehearsal }): Promise<boolean>;
 }
 
 export function scheduleCalls(context: TemporalContext): ScheduleCalls {
@@ -81,13 +93,13 @@ export function scheduleCalls(context: TemporalContext): ScheduleCalls {
       const seen = await known(() => handleOf(tenantId, runbook).describe());
       if (seen === undefined) return undefined;
       const { paused, note } = seen.state;
-      const { nextActionTimes, numActionsMissedCatchupWindow: missed, recentActions } = seen.info;
-      const [last] = recentActions.slice(-1);
-      const outcome = last && (await outcomeOf(context, last.action));
+      const { nextActionTimes, numActionsMissedCatchupWindow: missed } = seen.info;
+      const last = latestOf(byItself(seen), await askedFor(context, tenantId, runbook));
+      const outcome = last && (await outcomeOf(context, last));
       return {
         ...{ runbook, paused, missed, note: note ?? null },
         next: nextActionTimes.slice(0, 3).map((at) => at.toISOString()),
-        last: last === undefined ? null : { at: last.takenAt.toISOString(), ...(outcome ?? nothingYet) },
+        last: last === undefined ? null : { at: last.at.toISOString(), ...(outcome ?? nothingYet) },
       };
     },
 
@@ -95,21 +107,59 @@ export function scheduleCalls(context: TemporalContext): ScheduleCalls {
       known(async () => {
         const handle = handleOf(tenantId, runbook);
         if (act === 'pause') await handle.pause(note);
-        else if (act === 'resume') await handle.unpause(note);
-        else await handle.trigger(ScheduleOverlapPolicy.SKIP);
+        else await handle.unpause(note);
         return true as const;
       }),
+
+    async rehearseNow(of) {
+      try {
+        await callTemporal(context, () =>
+          client.workflow.start(scheduledWorkflowType, {
+            workflowId: askedWorkflowId(of.tenantId, of.runbook),
+            taskQueue: workflowQueue,
+            args: [of],
+            workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+            workflowIdConflictPolicy: 'FAIL',
+          }),
+        );
+        return true;
+      } catch (error) {
+        if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
+        throw error;
+      }
+    },
   };
 }
 
 const nothingYet: ScheduledOutcome = { runId: null, skipped: null };
 
+function byItself({ info }: ScheduleDescription): Decision | undefined {
+  const [last] = info.recentActions.slice(-1);
+  return last && { at: last.takenAt, ...last.action.workflow };
+}
+
+async function askedFor(context: TemporalContext, tenantId: string, runbook: string): Promise<Decision | undefined> {
+  const workflowId = askedWorkflowId(tenantId, runbook);
+  try {
+    const { startTime, runId } = await callTemporal(context, () =>
+      context.client.workflow.getHandle(workflowId).describe(),
+    );
+    return { at: startTime, workflowId, firstExecutionRunId: runId };
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+const latestOf = (one: Decision | undefined, other: Decision | undefined): Decision | undefined =>
+  one === undefined || (other !== undefined && other.at > one.at) ? other : one;
+
 /** undefined: it is still deciding, or its history is gone. */
 async function outcomeOf(
   { client, queryDeadlineMs }: TemporalContext,
-  { workflow }: { readonly workflow: { readonly workflowId: string; readonly firstExecutionRunId: string } },
+  { workflowId, firstExecutionRunId }: Decision,
 ): Promise<ScheduledOutcome | undefined> {
-  const handle = client.workflow.getHandle(workflow.workflowId, workflow.firstExecutionRunId);
+  const handle = client.workflow.getHandle(workflowId, firstExecutionRunId);
   return client
     .withDeadline(Date.now() + queryDeadlineMs, () => handle.result() as Promise<ScheduledOutcome>)
     .catch(() => undefined);

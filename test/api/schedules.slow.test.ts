@@ -71,8 +71,16 @@ async function listed(...expected: readonly object[]): Promise<void> {
   await eventually(fits).catch(() => Promise.reject(instead as Error));
 }
 
-const runNow = (runbook = 'shop') =>
-  call('POST', `/schedules/${runbook}/acts`, { body: { act: 'run-now', reason: 'before the audit' } });
+const runNow = (runbook = 'shop', token = stack.tokens.admin) =>
+  call('POST', `/schedules/${runbook}/acts`, { body: { act: 'run-now', reason: 'before the audit' }, token });
+const caughtUp = () =>
+  eventually(async () => ((await call('GET', '/servers/db01/replica')).body.lagMs ?? Infinity) < 10_000, 60_000);
+/** The run that the schedule started last, another than these. */
+const startedRun = (...others: string[]): Promise<string> =>
+  eventually(async () => {
+    const runId = (await last('shop'))?.runId ?? null;
+    return runId !== null && !others.includes(runId) && runId;
+  }, 60_000);
 
 test('an import makes the schedule, in its zone over the end of summer time, without the excepted days; another changes it', async () => {
   const daily = "schedule: { cron: '30 3 * * *', timezone: Europe/Berlin, except: [2027-10-29], catchUp: 7m }";
@@ -182,7 +190,7 @@ test('a plan that waits before its first server has that server, too', async () 
 }, 120_000);
 
 test('what could not be prepared in time, because nothing was there to prepare it, is skipped', async () => {
-  await eventually(async () => ((await call('GET', '/servers/db01/replica')).body.lagMs ?? Infinity) < 10_000);
+  await caughtUp();
   await importText(shop(never.replace('}', ', catchUp: 1s }'), 'late'));
   const started = await client().workflow.start(scheduledWorkflowType, {
     ...{ taskQueue: workflowQueue, workflowId: 'late', startDelay: '2s' },
@@ -200,15 +208,9 @@ test('one to which nobody comes gives up after the time of its runbook, and does
   await importText(`${gated}gates: { open: { ${gate} } }\n`);
   const started: string[] = [];
   while (started.length < 2) {
-    await eventually(
-      async () => ((await call('GET', '/servers/db01/replica')).body.lagMs ?? Infinity) < 10_000,
-      60_000,
-    );
+    await caughtUp();
     await runNow();
-    const runId = await eventually(async () => {
-      const seen = (await last('shop'))?.runId ?? null;
-      return seen !== null && !started.includes(seen) && seen;
-    }, 60_000);
+    const runId = await startedRun(...started);
     const { body } = await eventually(async () => {
       const answer = await call('GET', `/runs/${runId}`);
       return answer.body.view?.closedAt != null && answer;
@@ -220,22 +222,59 @@ test('one to which nobody comes gives up after the time of its runbook, and does
 }, 120_000);
 
 test('otherwise it starts the rehearsal as a run of its own, by the schedule, with the limits of its runbook', async () => {
-  await eventually(async () => ((await call('GET', '/servers/db01/replica')).body.lagMs ?? Infinity) < 10_000);
-  await runNow();
-  const { runId } = await eventually(async () => {
-    const seen = await last('shop');
-    return seen?.runId !== null && seen;
-  }, 60_000);
-  const row = await eventually(() => stack.store.runs.get(runId!));
+  const before = (await last('shop'))?.runId ?? '';
+  await caughtUp();
+  // What Temporal does when the time has come.
+  await client().schedule.getHandle(scheduleId('main', 'shop')).trigger();
+  const runId = await startedRun(before);
+  const row = await eventually(() => stack.store.runs.get(runId));
   expect(row).toMatchObject({
     procedure: 'plan',
     mode: 'rehearsal',
     serverName: 'shop',
     requestedBy: 'schedule of shop',
   });
-  const { priority } = await client().workflow.getHandle(planWorkflowId('main', runId!)).describe();
+  const { priority } = await client().workflow.getHandle(planWorkflowId('main', runId)).describe();
   expect(priority?.priorityKey).toBe(4);
-  const [first] = await stack.store.journal.rows(runId!);
+  const [first] = await stack.store.journal.rows(runId);
   const event = eventOfRow(first!);
   expect(event).toMatchObject({ data: { order: { plan: { rehearsal: { giveUpAfterMs: 3_600_000 } } } } });
+}, 120_000);
+
+test('what a person starts is theirs, with their reason: they do not approve it', async () => {
+  const before = (await last('shop'))?.runId ?? '';
+  if (before !== '') {
+    await call('POST', `/runs/${before}/abort`, { body: { reason: 'the next one comes' } });
+    await tools.closed(before);
+  }
+  const gate = 'title: Open, question: Shall it begin?, approvers: { roles: [coordinator] }, in: [rehearsal]';
+  await importText(`${shop(never).replace('servers:', 'gate: open, servers:')}gates: { open: { ${gate} } }\n`);
+  await caughtUp();
+  const { coordinator } = stack.tokens;
+  const asked = await muster(['schedule', 'run-now', 'shop', '--reason', 'Before the audit'], {
+    ...{ MUSTER_URL: served.url, MUSTER_TOKEN: coordinator },
+  });
+  expect([asked.exitCode, asked.stderr]).toEqual([0, '']);
+  const runId = await startedRun(before);
+  const { body } = await eventually(async () => {
+    const answer = await call('GET', `/runs/${runId}`);
+    return answer.body.view?.state === 'waiting' && answer;
+  }, 60_000);
+  expect(body.view.order).toMatchObject({
+    ...{ requestedBy: { actor: { name: 'coordinator' } }, reason: 'Before the audit' },
+  });
+  const approve = (token: string) =>
+    call('POST', `/runs/${runId}/decisions`, { body: { step: 'gate', decision: 'approve', reason: 'Yes.' }, token });
+  expect((await approve(coordinator)).body.detail).toMatch(/asked for/);
+  const { token: other } = await stack.store.tokens.issue({ name: 'other', role: 'coordinator' }, null);
+  expect((await approve(other)).body).toMatchObject({ state: 'accepted' });
+}, 120_000);
+
+test('while one is being decided, another is refused and says so', async () => {
+  await stack.stopWorkers();
+  const [first, second] = [await runNow(), await runNow()];
+  expect([first.status, first.body.last]).toEqual([200, { at: expect.any(String), runId: null, skipped: null }]);
+  expect([second.status, second.body.detail]).toEqual([409, expect.stringContaining('being decided')]);
+  await stack.startWorkers();
+  await eventually(() => last('shop'), 60_000);
 }, 120_000);
