@@ -32,7 +32,7 @@ const mostNamed = 5;
  * of replicas is let go; closed already, that alone is done again.
  *
  * @throws Problem `not-found`; `refused` for a run that has ended by itself, and for one that Temporal still runs, or of which it runs a
- * part; `part-unavailable` where Temporal or Postgres does not answer: nothing is closed then.
+ * part; `part-unavailable` where Temporal or Postgres does not answer: what is closed by then stays so, and the same call goes on.
  */
 export async function closeRun({ deps, refusals, by, reason }: Closing, runId: string): Promise<ClosedRuns> {
   const { store, config } = deps;
@@ -56,7 +56,8 @@ export async function closeRun({ deps, refusals, by, reason }: Closing, runId: s
   }
   // Who ended otherwise has let go by itself; of those that were closed before, a site may not have answered then.
   const lost = all.filter(({ closedAt, state }) => closedAt === null || state === 'failed');
-  const held = await fewAtOnce(lost, atOnce, (run) => endHold(deps, run));
+  const away = new Map<string, string>();
+  const held = await fewAtOnce(lost, atOnce, (run) => endHold(deps, run, away));
   return {
     runId,
     closed: closed.map((run) => ({ runId: run.runId, serverName: run.serverName })),
@@ -64,18 +65,33 @@ export async function closeRun({ deps, refusals, by, reason }: Closing, runId: s
   };
 }
 
-/** Nobody else ever could: a hold is ended by its own run. */
-async function endHold(deps: ApiDeps, { runId, procedure, serverName }: Lost): Promise<ClosedRuns['stillHeld']> {
+/**
+ * Nobody else ever could: a hold is ended by its own run. What a site said that has no worker stands in `away` from then on, and it is
+ * not asked again: each question would wait out its deadline.
+ */
+async function endHold(
+  { store, temporal, config }: ApiDeps,
+  { runId, procedure, serverName }: Lost,
+  away: Map<string, string>,
+): Promise<ClosedRuns['stillHeld']> {
   if (procedure === 'plan') return [];
-  const order = await within(deps.config.storeDeadlineMs, deps.store.order(runId));
-  if (order === undefined || order.cleansUp !== undefined) return [];
-  const { server, target } = order;
+  const still = (because: string): ClosedRuns['stillHeld'] => [{ runId, serverName, because }];
   try {
-    await deps.temporal.endHold({ siteId: target.siteId, serverId: server.id, runId });
-    return [];
+    const order = await within(config.storeDeadlineMs, store.order(runId));
+    if (order === undefined || order.cleansUp !== undefined) return [];
+    const { siteId } = order.target;
+    const known = away.get(siteId);
+    if (known !== undefined) return still(known);
+    try {
+      await temporal.endHold({ siteId, serverId: order.server.id, runId });
+      return [];
+    } catch (error) {
+      if (error instanceof Problem && error.kind === 'no-worker') away.set(siteId, error.message);
+      throw error;
+    }
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    return [{ runId, serverName, because: error.message }];
+    return still(error.message);
   }
 }
 

@@ -2,13 +2,15 @@
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { serveApi, type ServedApi } from '../../api/server';
+import { Problem } from '../../api/problems';
 import { connectTemporal, type TemporalGateway } from '../../api/temporal';
 import { openSimulatedSite } from '../../platforms/simulated/open';
 import { verifyChildren } from '../../record/children';
 import { verifyChain } from '../../record/chain';
+import { eventOfRow } from '../../record/row';
 import { planWorkflowId, recoveryWorkflowId } from '../../workflows/messages';
 import { longestLine, muster } from '../cli/muster';
-import { batch, newRunId, opened } from '../store/run-events';
+import { batch, event, newRunId, opened, serverSpec } from '../store/run-events';
 import { testTemporalAddress } from '../support/temporal';
 import {
   caller,
@@ -28,6 +30,7 @@ let tools: ReturnType<typeof recoveryTools>;
 let served: ServedApi;
 let connection: Connection;
 let away: TemporalGateway | undefined;
+let plan: string;
 const ids = new Map<string, string>();
 
 beforeAll(async () => {
@@ -69,6 +72,7 @@ test('a plan and its servers’ runs that Temporal has lost are closed by one ac
   const started = await tools.startRunbook('shop', wanted, { key });
   expect(started).toMatchObject({ status: 201 });
   const { runId } = started.body;
+  plan = runId;
   // Each asks before its power-on: what it was made from still runs.
   await eventually(async () => (await waiting()).length === 2);
   const children = (await call('GET', `/runs?parent=${runId}`)).body.items as { runId: string; serverName: string }[];
@@ -155,4 +159,31 @@ test('one of a server alone, too; two who close it at once close it once, and wi
   await stack.store.journal.append(batch(forgotten, 1, [opened(forgotten)]));
   expect(await close(forgotten)).toMatchObject({ status: 200, body: { closed: [{ runId: forgotten }] } });
   expect(await close('0198c0de-0000-7000-8000-000000000001')).toMatchObject({ status: 404 });
+}, 120_000);
+
+test('of a plan of many servers whose site is gone, the site is not asked once more for each of them', async () => {
+  const [first] = await rowsOf(plan);
+  const opening = eventOfRow(first!);
+  if (opening.kind !== 'plan-opened') throw new Error('It begins with its opening.');
+  const lost = newRunId();
+  const order = { ...opening.data.order, runId: lost };
+  await stack.store.journal.append(batch(lost, 1, [event('plan-opened', { ...opening.data, order })]));
+  const names = Array.from({ length: 70 }, (_one, index) => `gone${index}`);
+  for (const name of names) {
+    const runId = newRunId();
+    const events = [opened(runId, 0, serverSpec({ id: name, name }))];
+    await stack.store.journal.append({ ...batch(runId, 1, events), parentRunId: lost });
+  }
+  let asked = 0;
+  const endHold = async (): Promise<never> => {
+    asked += 1;
+    await Promise.resolve();
+    throw new Problem('no-worker', 'No worker of site "recovery" answered in time.');
+  };
+  const deps = { ...stack.deps, temporal: { ...stack.deps.temporal, endHold } };
+  const { body } = await caller({ ...stack, deps })('POST', `/runs/${lost}/close`, { body: { reason: 'All is lost' } });
+  expect(body.closed).toHaveLength(names.length + 1);
+  expect(body.stillHeld.map((one: { serverName: string }) => one.serverName).sort()).toEqual(names.sort());
+  // As many questions as are open together, and no more.
+  expect(asked).toBeLessThanOrEqual(20);
 }, 120_000);
