@@ -60,6 +60,7 @@ async function holdingPlans(db: Knex, scope: Scope, wanted: Set<string>): Promis
   );
   const found: Holder[] = [];
   for (const { runId, mode } of plans) {
+    if (wanted.size === 0) break;
     const [first] = await readJournalRows(db, { ...scope, runId }, 0, 1);
     const event = first && eventOfRow(first);
     if (event?.kind !== 'plan-opened') continue;
