@@ -1,7 +1,8 @@
 /** Journal and ledger rows between their types and their tables. */
 import type { Knex } from 'knex';
+import type { RunEvent } from '../model/events';
 import type { LedgerRow } from '../record/ledger';
-import type { ChainId, JournalRow } from '../record/row';
+import { eventOfRow, type ChainId, type JournalRow } from '../record/row';
 import { select, type Scope } from './database';
 
 interface StoredRow {
@@ -49,6 +50,15 @@ export async function readJournalRows(db: Knex, chain: ChainId, after: number, l
     [chain.tenantId, chain.coreId, chain.runId, after, Math.min(Math.max(limit, 0), maxRows)],
   );
   return rows.map(fromStored);
+}
+
+/** A run's first event, which says what it is, and the plan that it belongs to; undefined: it has not come in yet. */
+export async function readOpening(
+  db: Knex,
+  chain: ChainId,
+): Promise<{ readonly event: RunEvent; readonly parentRunId: string | null } | undefined> {
+  const [first] = await readJournalRows(db, chain, 0, 1);
+  return first && { event: eventOfRow(first), parentRunId: first.parentRunId };
 }
 
 export async function insertLedgerRow(trx: Knex, row: LedgerRow): Promise<void> {

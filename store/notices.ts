@@ -10,9 +10,9 @@ import { asReminder, mayTell, noticesOf } from '../model/notify/notices';
 import type { RunProjection } from '../model/run-projection';
 import type { NotificationRule, Occasion } from '../model/runbook/runbook';
 import { storableText } from '../record/canonical';
-import { eventOfRow, type ChainId } from '../record/row';
+import type { ChainId } from '../record/row';
 import { clockOf, select, type Scope } from './database';
-import { readJournalRows } from './journal-rows';
+import { readOpening } from './journal-rows';
 import type { AddressingRules } from './notifications-contract';
 
 /** What of a batch people are told; called under the chain's lock, in its transaction, after the run's row was written. */
@@ -170,8 +170,8 @@ class Addressing {
   private async openingOf(runId: string): Promise<Opening | null> {
     const known = this.openings.get(runId);
     if (known !== undefined) return known;
-    const [first] = await readJournalRows(this.trx, { ...this.scope, runId }, 0, 1);
-    const event = first && eventOfRow(first);
+    const first = await readOpening(this.trx, { ...this.scope, runId });
+    const event = first?.event;
     const notify = event?.kind === 'plan-opened' ? event.data.order.plan.notify : [];
     const rehearsedIn = event?.kind === 'run-opened' ? event.data.order.rehearsedIn?.runId : undefined;
     const opening = first === undefined ? null : { notify, above: first.parentRunId ?? rehearsedIn ?? null };

@@ -1,12 +1,11 @@
 /** The store: what the rest of the product uses. Construction only. */
 import type { RecoveryOrder } from '../model/order';
-import { eventOfRow } from '../record/row';
 import type { LedgerRow } from '../record/ledger';
 import { defaultScope, type Store } from './contract';
 import { openDatabase, select, type Database, type DatabaseOptions, type Scope } from './database';
 import { createIdempotencyKeys } from './idempotency';
 import { createJournal } from './journal';
-import { readJournalRows, readLedgerRows } from './journal-rows';
+import { readLedgerRows, readOpening } from './journal-rows';
 import { createRehearsals } from './rehearsals';
 import { createNotifications } from './notifications';
 import { createRisks } from './risks';
@@ -66,9 +65,7 @@ export function openStore(connectionString: string, options: StoreOptions = {}):
 
 function readOrder(database: Database, scope: Scope, runId: string): Promise<RecoveryOrder | undefined> {
   return database.query(`the order of run ${runId} could not be read`, async (db) => {
-    const [first] = await readJournalRows(db, { ...scope, runId }, 0, 1);
-    if (first === undefined) return undefined;
-    const event = eventOfRow(first);
-    return event.kind === 'run-opened' ? event.data.order : undefined;
+    const opening = await readOpening(db, { ...scope, runId });
+    return opening?.event.kind === 'run-opened' ? opening.event.data.order : undefined;
   });
 }

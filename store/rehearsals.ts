@@ -3,11 +3,10 @@ import type { Knex } from 'knex';
 import { serversOfHeader } from '../model/plan';
 import type { RehearsedRun } from '../model/readiness/rehearsed';
 import { storableText } from '../record/canonical';
-import { eventOfRow } from '../record/row';
 import type { Rehearsals, RunRow } from './contract';
 import { lockName, select, type Database, type Scope } from './database';
 import { extendInstallation } from './journal';
-import { readJournalRows } from './journal-rows';
+import { readOpening } from './journal-rows';
 import { putNotice } from './notices';
 
 /** Newer ones than these decide; older ones are in the journal. */
@@ -61,10 +60,9 @@ async function holdingPlans(db: Knex, scope: Scope, wanted: Set<string>): Promis
   const found: Holder[] = [];
   for (const { runId, mode } of plans) {
     if (wanted.size === 0) break;
-    const [first] = await readJournalRows(db, { ...scope, runId }, 0, 1);
-    const event = first && eventOfRow(first);
-    if (event?.kind !== 'plan-opened') continue;
-    for (const { serverId, name } of serversOfHeader(event.data.order)) {
+    const opening = await readOpening(db, { ...scope, runId });
+    if (opening?.event.kind !== 'plan-opened') continue;
+    for (const { serverId, name } of serversOfHeader(opening.event.data.order)) {
       if (wanted.delete(serverId)) found.push({ runId, mode, serverName: name });
     }
   }

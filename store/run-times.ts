@@ -8,7 +8,7 @@ import { storableText } from '../record/canonical';
 import { eventOfRow, type ChainId } from '../record/row';
 import type { RunTimes } from './contract';
 import { select, type Database, type Scope } from './database';
-import { readJournalRows } from './journal-rows';
+import { readJournalRows, readOpening } from './journal-rows';
 
 /** Of other servers of the same site: enough to find some of similar size. */
 const ofSite = 200;
@@ -43,8 +43,8 @@ const newest = (column: 'server_id' | 'site_id'): string => `
 export async function keepTimes(trx: Knex, chain: ChainId, events: readonly RunEvent[]): Promise<void> {
   const closing = events.find((event) => event.kind === 'run-closed');
   if (closing?.data.state !== 'succeeded') return;
-  const [first] = await readJournalRows(trx, chain, 0, 1);
-  if (first?.kind !== 'run-opened') return;
+  const opening = await readOpening(trx, chain);
+  if (opening?.event.kind !== 'run-opened') return;
   const times = pastTimesOf(await allEvents(trx, chain));
   if (times === null) return;
   const { runId, procedure, option, serverId, siteId, closedAt } = times;
