@@ -177,3 +177,7 @@ export const serversOfHeader = ({ servers, parts }: Pick<PartOfHeader, 'servers'
 
 /** Servers of the plan and of all that it includes. */
 export const serverCountOf = (plan: PlanOrder): number => everyServerOf(plan).length;
+
+/** The same of its record, also of one of an earlier version, which has the servers of its parts as numbers only. */
+export const serverCountOfHeader = ({ servers, parts }: Pick<PlanHeader, 'servers' | 'parts'>): number =>
+  servers.length + parts.reduce((sum, { serverCount }) => sum + serverCount, 0);

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
-import { serverCountOf, type PlanOrder } from '../../model/plan';
+import { serverCountOf, serverCountOfHeader, type PlanOrder } from '../../model/plan';
 import { isAmong, peopleWords, placesOfPlan } from '../../model/access';
 import type { Provenance } from '../../model/order';
 import { roles } from '../../model/people';
@@ -47,9 +47,9 @@ export async function startPlan(
   refuseTimes(wanted, clock().getTime(), 'site');
   const key = `plan/${by.actor.id}/${push.key}`;
   const contentSha256 = hashOf({ ...wanted, runbook: name });
-  const { runId, before, isKnown } = await runOfKey(deps, key, contentSha256);
+  const { runId, before, seenBefore } = await runOfKey(deps, key, contentSha256);
   if (before !== undefined) return repeated(before, contentSha256, push.key);
-  const recorded = isKnown ? await recordedStart(deps, runId) : undefined;
+  const recorded = seenBefore ? await recordedStart(deps, runId) : undefined;
   if (recorded !== undefined) return recorded;
 
   const text =
@@ -70,19 +70,19 @@ export async function startPlan(
   return repeated(other, contentSha256, push.key);
 }
 
-/** The run that the key stands for, and its execution where it was started. */
+/** The run that the key stands for, and its execution where it was started; seenBefore: Postgres had the key already. */
 async function runOfKey(
   deps: ApiDeps,
   key: string,
   contentSha256: string,
-): Promise<{ runId: string; before: Execution | undefined; isKnown: boolean }> {
+): Promise<{ runId: string; before: Execution | undefined; seenBefore: boolean }> {
   const { temporal, config, clock } = deps;
   const { runId, seenBefore, isKept } = await rememberKey(deps, key, contentSha256, uuidv7());
   const known = seenBefore ? await temporal.findPlan(config.tenantId, runId) : undefined;
   // With Postgres away, an earlier start may be known to Temporal alone.
   const before = known ?? (await temporal.findPlanByKey(config.tenantId, key));
-  if (before !== undefined) return { runId: before.memo.runId, before, isKnown: true };
-  return { runId: isKept ? runId : runIdOfKey(key, clock().getTime()), before: undefined, isKnown: seenBefore };
+  if (before !== undefined) return { runId: before.memo.runId, before, seenBefore };
+  return { runId: isKept ? runId : runIdOfKey(key, clock().getTime()), before, seenBefore };
 }
 
 /** A run that Temporal has forgotten, or lost: its record knows it still. undefined: it was never started. */
@@ -90,10 +90,10 @@ async function recordedStart({ store, config }: ApiDeps, runId: string): Promise
   const [first] = await within(config.storeDeadlineMs, store.journal.rows(runId, 0, 1));
   const opened = first && eventOfRow(first);
   if (opened?.kind !== 'plan-opened') return undefined;
-  const { runbook, servers, parts } = opened.data.order;
-  const { name, version, sha256 } = runbook;
-  const count = servers.length + parts.reduce((sum, part) => sum + part.serverCount, 0);
-  return { runId, runbook: { name, version, sha256 }, servers: count, seenBefore: true, notices: [] };
+  const { order } = opened.data;
+  const { name, version, sha256 } = order.runbook;
+  const servers = serverCountOfHeader(order);
+  return { runId, runbook: { name, version, sha256 }, servers, seenBefore: true, notices: [] };
 }
 
 /** Two starts under one key within this time have one id. */

@@ -1,7 +1,8 @@
 /** A plan's order is complete: what the runbook, the inventory and the asker say has become each server's own order. */
 import { buildPlan, plansWithin, type PlanContext, type PlanInventory } from '../../../model/orders/build-plan';
 import { isolatedNetworkName } from '../../../model/orders/isolated-networks';
-import { planHeader, type PlanOrder } from '../../../model/plan';
+import { planHeader, serverCountOf, serverCountOfHeader, withoutServersOfParts } from '../../../model/plan';
+import type { PlanOrder } from '../../../model/plan';
 import { runbookOf } from '../../../model/schema/normalise';
 import { readRunbook } from '../../../model/schema/read-runbook';
 import type { ServerSpec } from '../../../model/server';
@@ -111,6 +112,13 @@ test('every server has a complete order of its own, and an id of its own', () =>
   expect(planHeader(order).parts).toMatchObject([
     { name: 'directory', after: [], runId: order.parts[0]!.order.runId, sha256: 'a'.repeat(64), serverCount: 1 },
   ]);
+});
+
+test("a plan's record counts its servers as its order does, also one of an earlier version", () => {
+  const order = built(shop);
+  const header = planHeader(order);
+  expect([serverCountOf(order), serverCountOfHeader(header)]).toEqual([5, 5]);
+  expect(serverCountOfHeader(withoutServersOfParts(header))).toBe(5);
 });
 
 test('only an optional server gives up in a recovery; in a rehearsal each does', () => {
