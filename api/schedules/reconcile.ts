@@ -18,9 +18,9 @@ export async function reconcileSchedules(deps: Deps): Promise<void> {
       if (ready === undefined) unread.add(one.name);
       else if (ready.runbook.rehearsal.schedule !== null) wanted.set(one.name, ready.runbook.rehearsal.schedule);
     }
-    for (const [runbook, schedule] of wanted) await save(deps, runbook, schedule);
+    for (const [runbook, schedule] of wanted) await follow(deps, runbook, schedule);
     for (const runbook of await temporal.scheduledRunbooks(config.tenantId)) {
-      if (!wanted.has(runbook) && !unread.has(runbook)) await temporal.removeSchedule(config.tenantId, runbook);
+      if (!wanted.has(runbook) && !unread.has(runbook)) await follow(deps, runbook, null);
     }
   } catch (error) {
     log.warn({ err: error }, 'The schedules of rehearsals could not be brought up to date; it is tried again');
@@ -32,26 +32,39 @@ export async function reconcileSchedules(deps: Deps): Promise<void> {
  * again, so that the newest has the last word. Never throws: why the schedule is not as the text has it; null: it is.
  */
 export async function scheduleImported(deps: Deps, runbook: string): Promise<string | null> {
-  const { runbooks } = deps.store;
   try {
-    for (;;) {
-      const stored = await within(deps.config.storeDeadlineMs, runbooks.find(runbook));
-      if (stored === undefined) return null;
-      const { schedule } = (await readStored(stored)).runbook.rehearsal;
-      const because = schedule === null ? null : await save(deps, runbook, schedule);
-      if (schedule === null) await deps.temporal.removeSchedule(deps.config.tenantId, runbook);
-      const [newest] = await within(deps.config.storeDeadlineMs, runbooks.versions(runbook));
-      if (newest?.version === stored.version) return because;
-    }
+    return await followNewest(deps, runbook);
   } catch (error) {
     deps.log.warn({ err: error, runbook }, 'The schedule of a runbook could not be changed; it is tried again');
     return `The schedule of ${runbook} could not be changed: ${wordsOf(error)}. It is tried again by itself; look at \`muster schedule list\``;
   }
 }
 
-/** Why Temporal does not take it; null: it has. */
-async function save({ temporal, config, log }: Deps, runbook: string, schedule: Schedule): Promise<string | null> {
+/** Versions that one import follows, each imported while the schedule of the one before was saved; whoever imports those looks as well. */
+const mostFollowed = 5;
+
+async function followNewest(deps: Deps, runbook: string): Promise<string | null> {
+  const find = () => within(deps.config.storeDeadlineMs, deps.store.runbooks.find(runbook));
+  let stored = await find();
+  for (let followed = 0; followed < mostFollowed; followed += 1) {
+    if (stored === undefined) return null;
+    const { schedule } = (await readStored(stored)).runbook.rehearsal;
+    const because = await follow(deps, runbook, schedule);
+    const newest = await find();
+    if (newest?.version === stored.version) return because;
+    stored = newest;
+  }
+  throw new Error(`it was imported ${mostFollowed} times while that was tried`);
+}
+
+/** Made, changed, or removed where there is to be none. Why Temporal does not take it; null: it has. */
+async function follow(deps: Deps, runbook: string, schedule: Schedule | null): Promise<string | null> {
+  const { temporal, config, log } = deps;
   const { tenantId, coreId } = config;
+  if (schedule === null) {
+    await temporal.removeSchedule(tenantId, runbook);
+    return null;
+  }
   try {
     await temporal.saveSchedule({ tenantId, coreId, runbook }, schedule);
     return null;

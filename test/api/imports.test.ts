@@ -94,3 +94,21 @@ test('of two who import at once the schedule is that of the version that is the 
   expect((await imports(text('bank', 6))).status).toBe(201);
   expect([(await newest('bank')).text, scheduled]).toEqual([text('bank', 5), '0 5 * * *']);
 });
+
+test('an import that others overtake again and again ends, and says that its schedule is looked at later', async () => {
+  const other = { name: 'desk', title: 'Runbook desk', tier: 1, includes: [], importedBy: 'somebody' };
+  let overtaken = 0;
+  const overtake = async (): Promise<void> => {
+    if (overtaken === 20) return;
+    overtaken += 1;
+    whileSaving = overtake;
+    await stack.store.runbooks.import({ ...other, text: text('desk', overtaken) });
+  };
+  whileSaving = overtake;
+  const { status, body } = await imports(text('desk', 0));
+  whileSaving = () => Promise.resolve();
+  expect([status, body.version, overtaken]).toEqual([201, 1, 5]);
+  expect(body.notScheduled).toBe(
+    'The schedule of desk could not be changed: it was imported 5 times while that was tried. It is tried again by itself; look at `muster schedule list`',
+  );
+});
