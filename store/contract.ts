@@ -121,8 +121,8 @@ export interface Runs {
   counts(planRunIds: readonly string[]): Promise<RunCounts[]>;
   /** All runs below a plan, oldest first, those of included runbooks, too. */
   below(planRunId: string): Promise<ChildRun[]>;
-  /** What a run's row keeps of its events; null: no such run, or one of an earlier version. */
-  facts(runId: string): Promise<ChildRun['facts']>;
+  /** What the rows of runs keep of their events, by id; null: it is of an earlier version; absent: no such run. */
+  facts(runIds: readonly string[]): Promise<ReadonlyMap<string, ChildRun['facts']>>;
   /** All runs that are not closed, counted. */
   open(): Promise<OpenRuns[]>;
   /** Those that are neither closed nor being undone, and whose objectives are their own: of plans, and of servers without one; and Postgres' time. */

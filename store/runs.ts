@@ -29,15 +29,7 @@ export function createRuns(database: Database, scope: Scope): Runs {
     list: (filter) => database.query('the runs could not be listed', (db) => list(db, scope, filter)),
     counts: (runIds) => database.query('the runs of plans could not be counted', (db) => counts(db, scope, runIds)),
     below: (runId) => database.query(`the runs of plan ${runId} could not be listed`, (db) => below(db, scope, runId)),
-    facts: (runId) =>
-      database.query(`what run ${runId} was like could not be read`, async (db) => {
-        const [row] = await select<{ facts: string | null }>(
-          db,
-          'select facts from muster.runs where tenant_id = ? and core_id = ? and run_id = ?',
-          [scope.tenantId, scope.coreId, storableText(runId)],
-        );
-        return factsOf(row?.facts ?? null);
-      }),
+    facts: (runIds) => database.query('what runs were like could not be read', (db) => factsOfRuns(db, scope, runIds)),
     places: (runId) =>
       database.query(`where run ${runId} is could not be read`, async (db) => {
         const [row] = await select<{ sites: string[] | null; runbooks: string[] | null }>(
@@ -141,6 +133,15 @@ async function below(db: Knex, scope: Scope, runId: string): Promise<ChildRun[]>
     [scope.tenantId, scope.coreId, storableText(runId)],
   );
   return rows.map(({ facts, ...row }) => ({ ...row, facts: factsOf(facts) }));
+}
+
+async function factsOfRuns(db: Knex, scope: Scope, runIds: readonly string[]): ReturnType<Runs['facts']> {
+  const rows = await select<{ runId: string; facts: string | null }>(
+    db,
+    'select run_id as "runId", facts from muster.runs where tenant_id = ? and core_id = ? and run_id = any(?)',
+    [scope.tenantId, scope.coreId, runIds.map(storableText)],
+  );
+  return new Map(rows.map(({ runId, facts }) => [runId, factsOf(facts)]));
 }
 
 const factsOf = (text: string | null): RunFacts | null => (text === null ? null : (JSON.parse(text) as RunFacts));

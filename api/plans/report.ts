@@ -38,16 +38,16 @@ async function pastOf(
       config.storeDeadlineMs,
       store.runs.list({ runbook: view.order.runbook.name, scopes, limit: looked }),
     );
-    const closed = items.filter(
-      (row) => row.runId !== runId && isClosedRun(row.state) && row.startedAt < view.openedAt,
-    );
-    return await Promise.all(
-      closed.slice(0, pastRuns).map(async (row) => {
-        const both = Promise.all([store.runs.facts(row.runId), store.runs.below(row.runId)]);
-        const [facts, children] = await within(config.storeDeadlineMs, both);
-        return { plan: pastPlan({ ...row, facts }, children), children };
-      }),
-    );
+    const shown = items
+      .filter((row) => row.runId !== runId && isClosedRun(row.state) && row.startedAt < view.openedAt)
+      .slice(0, pastRuns);
+    const below = shown.map(async (row) => ({ row, children: await store.runs.below(row.runId) }));
+    const both = Promise.all([store.runs.facts(shown.map((row) => row.runId)), Promise.all(below)]);
+    const [facts, past] = await within(config.storeDeadlineMs, both);
+    return past.map(({ row, children }) => {
+      const plan = pastPlan({ ...row, facts: facts.get(row.runId) ?? null }, children);
+      return { plan, children };
+    });
   } catch (error) {
     log.warn({ err: error, runId }, 'Past runs of the runbook could not be read');
     return [];

@@ -80,6 +80,10 @@ test('when a plan itself waited for people stands with its run, as that of its s
     const gate = { step: 'gate', item: 'application' };
     const opened = event('gate-opened', { epoch: 1, question: 'Good?', allowed: ['approve'], because: 'Data.' }, gate);
     await store.journal.append({ ...batch(plan, 2, [{ ...opened, at: at(3) }]), parentRunId: null });
-    expect(await store.runs.facts(plan)).toMatchObject({ server: null, waits: [{ since: at(3), until: null }] });
-    expect(await store.runs.facts(newRunId())).toBeNull();
+    const other = await startPlan(store, 4);
+    const facts = await store.runs.facts([plan, newRunId(), other]);
+    expect([...facts.keys()].sort()).toEqual([plan, other].sort());
+    expect(facts.get(plan)).toMatchObject({ server: null, waits: [{ since: at(3), until: null }] });
+    expect(facts.get(other)).toMatchObject({ waits: [] });
+    expect(await store.runs.facts([])).toEqual(new Map());
   }));
