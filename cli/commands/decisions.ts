@@ -73,7 +73,7 @@ export function decisionCommands(program: Command): void {
 const ownReasons: Partial<Record<Verb, string>> = { claim: 'Looks after it.', release: 'Leaves it to others.' };
 
 const reasonFor = (verb: Verb, reason: string | undefined): string =>
-  reason ?? ownReasons[verb] ?? requireReason(reason, `you decide ${verb}`);
+  requireReason(reason ?? ownReasons[verb], `you decide ${verb}`);
 
 async function decide(context: Context, verb: Verb, options: DecideOptions, run: string): Promise<void> {
   const reason = reasonFor(verb, options.reason);

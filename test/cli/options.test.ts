@@ -142,6 +142,23 @@ test.each([
   });
 });
 
+test.each(['retry', 'skip', 'claim', 'release'])('%s with a blank reason asks the API for nothing', async (verb) => {
+  const before = asked.length;
+  const ran = await muster([verb, child, '--step', 'preflight', '--reason', ' '], env());
+  expect(ran).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('A reason is missing') });
+  expect(asked.slice(before)).toEqual([]);
+});
+
+test('a claim and a release explain themselves', async () => {
+  for (const [verb, reason] of [
+    ['claim', 'Looks after it.'],
+    ['release', 'Leaves it to others.'],
+  ] as const) {
+    expect((await muster([verb, child, '--step', 'preflight'], env())).exitCode).toBe(0);
+    expect(JSON.parse(last(({ method }) => method === 'POST')!.body)).toMatchObject({ decision: verb, reason });
+  }
+});
+
 test('with Postgres away what is printed to be typed has whole ids, which need no list', async () => {
   const usual = (await muster(['stuck'], env())).stdout;
   expect(usual).toContain(`muster retry ${child.slice(-8)} --step preflight`);
