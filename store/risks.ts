@@ -4,7 +4,7 @@ import { riskNotice } from '../model/notify/risk-notices';
 import {
   byUrgency,
   installationSource,
-  severities,
+  rankOf,
   worstOfEach,
   type Risk,
   type RiskFound,
@@ -147,11 +147,9 @@ async function reconcile(trx: Knex, scope: Scope, round: RiskRound): Promise<{ a
   return { appeared, gone };
 }
 
-const rank = ({ severity }: RiskFound): number => severities.indexOf(severity);
-
 /** What was a warning at least and is only worth knowing now is over, and told so; what is left of it is there anew. */
 const isEased = (before: RiskRow, now: RiskFound): boolean =>
-  now.severity === 'info' && rank(JSON.parse(before.risk) as RiskFound) > rank(now);
+  now.severity === 'info' && (JSON.parse(before.risk) as RiskFound).severity !== 'info';
 
 async function appear(trx: Knex, scope: Scope, risk: RiskFound, round: RiskRound): Promise<1> {
   const id = [scope.tenantId, scope.coreId, storableText(risk.id)];
@@ -193,7 +191,7 @@ async function seeAgain(trx: Knex, scope: Scope, lasting: readonly Lasting[], ro
     const since = before.since.toISOString();
     const was = JSON.parse(before.risk) as RiskFound;
     const isTold = riskNotice(was, before.appearance, since, null) !== undefined;
-    const isWorse = isTold && rank(risk) > rank(was);
+    const isWorse = isTold && rankOf(risk.severity) > rankOf(was.severity);
     const notice = riskNotice(risk, before.appearance, since, null, isWorse);
     if (notice !== undefined && (isWorse || !isTold)) await putNotice(trx, scope, notice, round.rules(risk));
   }

@@ -1,5 +1,5 @@
 /** Readiness as it is shown: risks as the last round left them, and verification as it is at this moment. */
-import { installationSource, severities, siteSource, type Risk } from '../../model/readiness/risks';
+import { installationSource, rankOf, siteSource, type Risk } from '../../model/readiness/risks';
 import { plain } from '../register';
 import type { ReadinessDocument, ReadinessQuery } from '../schemas/readiness';
 import { within } from '../within';
@@ -35,10 +35,10 @@ export async function readReadiness(
   const runbooks = installation.runbooks
     .filter(({ ready }) => scope === null || scope.runbooks.has(ready.runbook.name))
     .map(({ ready: { runbook, version }, verification }) => ({ name: runbook.name, version, verification }));
-  const worst = severities.indexOf(query.severity ?? 'info');
+  const worst = rankOf(query.severity ?? 'info');
   const items = risks.filter(
     (risk) =>
-      severities.indexOf(risk.severity) >= worst &&
+      rankOf(risk.severity) >= worst &&
       (query.kind === undefined || risk.kind === query.kind) &&
       (scope === null || concerns(scope, risk.subject)),
   );

@@ -21,6 +21,8 @@ export type RiskKind = (typeof riskKinds)[number];
 /** critical: a recovery would fail or lose more than its objective. warning: it may. info: worth knowing. */
 export const severities = ['info', 'warning', 'critical'] as const;
 export type Severity = (typeof severities)[number];
+/** The higher, the worse. */
+export const rankOf = (severity: Severity): number => severities.indexOf(severity);
 
 export const subjectKinds = ['server', 'runbook', 'site', 'installation'] as const;
 export interface RiskSubject {
@@ -71,9 +73,7 @@ export function worstOfEach(risks: readonly RiskFound[]): RiskFound[] {
   const byId = new Map<string, RiskFound>();
   for (const one of risks) {
     const before = byId.get(one.id);
-    if (before === undefined || severities.indexOf(one.severity) > severities.indexOf(before.severity)) {
-      byId.set(one.id, one);
-    }
+    if (before === undefined || rankOf(one.severity) > rankOf(before.severity)) byId.set(one.id, one);
   }
   return [...byId.values()];
 }
@@ -81,8 +81,6 @@ export function worstOfEach(risks: readonly RiskFound[]): RiskFound[] {
 /** Worst first, then by subject and kind. */
 export function byUrgency(a: RiskFound, b: RiskFound): number {
   return (
-    severities.indexOf(b.severity) - severities.indexOf(a.severity) ||
-    a.subject.name.localeCompare(b.subject.name) ||
-    a.id.localeCompare(b.id)
+    rankOf(b.severity) - rankOf(a.severity) || a.subject.name.localeCompare(b.subject.name) || a.id.localeCompare(b.id)
   );
 }
