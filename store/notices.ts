@@ -8,6 +8,7 @@ import type { RunEvent } from '../model/events';
 import { causeOf, recipientsOf, type Notice, type Recipient } from '../model/notify/notice';
 import { asReminder, mayTell, noticesOf } from '../model/notify/notices';
 import type { RunProjection } from '../model/run-projection';
+import { deepestInclusion } from '../model/runbook/check-order';
 import type { NotificationRule, Occasion } from '../model/runbook/runbook';
 import { storableText } from '../record/canonical';
 import type { ChainId } from '../record/row';
@@ -123,8 +124,8 @@ interface Opening {
   readonly above: string | null;
 }
 
-/** Deeper than runbooks may include each other. */
-const mostAbove = 9;
+/** A server's run, and as many plans as may stand within each other. */
+const mostAbove = 1 + deepestInclusion;
 
 const naming = (rules: readonly NotificationRule[], occasion: Occasion): NotificationRule[] =>
   rules.filter(({ on }) => on.includes(occasion));

@@ -6,6 +6,7 @@ import type { RunEvent } from '../model/events';
 import type { ChildRun } from '../model/plan-view/child-run';
 import { nextFacts, type RunFacts } from '../model/run-facts';
 import { projectRun, type RunProjection } from '../model/run-projection';
+import { deepestInclusion } from '../model/runbook/check-order';
 import { closedRunStates, runStates } from '../model/steps';
 import { storableText } from '../record/canonical';
 import type { ChainId } from '../record/row';
@@ -116,7 +117,7 @@ async function counts(db: Knex, scope: Scope, runIds: readonly string[]): Promis
   );
 }
 
-/** Included runbooks are plans themselves; deeper than any plan may be (model/runbook/check-order.ts) nothing is looked for. */
+/** Included runbooks are plans themselves; the servers of the innermost one stand deepest. */
 async function below(db: Knex, scope: Scope, runId: string): Promise<ChildRun[]> {
   const rows = await select<Omit<ChildRun, 'facts'> & { facts: string | null }>(
     db,
@@ -125,12 +126,12 @@ async function below(db: Knex, scope: Scope, runId: string): Promise<ChildRun[]>
        union all
        select runs.*, tree.depth + 1 from muster.runs join tree on runs.tenant_id = tree.tenant_id
          and runs.core_id = tree.core_id and runs.parent_run_id collate "C" = tree.run_id
-       where tree.procedure = 'plan' and tree.depth < 10)
+       where tree.procedure = 'plan' and tree.depth < ?)
      select run_id as "runId", parent_run_id as "parentRunId", procedure, server_id as "serverId",
        server_name as "serverName", state, current_step as "currentStep", stuck_since as "stuckSince",
        started_at as "startedAt", closed_at as "closedAt", facts
      from tree order by started_at, run_id`,
-    [scope.tenantId, scope.coreId, storableText(runId)],
+    [scope.tenantId, scope.coreId, storableText(runId), deepestInclusion],
   );
   return rows.map(({ facts, ...row }) => ({ ...row, facts: factsOf(facts) }));
 }

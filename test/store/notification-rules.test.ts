@@ -1,6 +1,7 @@
 /** Whom a notice goes to: the rules of its run's own runbook, of the plans above it, or the installation's, by occasion. */
 import { planHeader } from '../../model/plan';
 import type { Notice } from '../../model/notify/notice';
+import { deepestInclusion } from '../../model/runbook/check-order';
 import type { NotificationRule, Occasion } from '../../model/runbook/runbook';
 import type { OpenStore } from '../../store/open-store';
 import { samplePlan } from '../support/plan-sample';
@@ -63,6 +64,14 @@ test('of an included runbook the next plan above that names somebody for the occ
     );
     await store.journal.append({ ...batch(data, 2, [gate]), parentRunId: shop });
     expect(await told(store)).toEqual(['gate data', 'started oncall', 'stuck site']);
+  }));
+
+test('the outermost plan is asked however deep runbooks may include each other', () =>
+  withOutbox(async (store) => {
+    let innermost = await plan(store, [rule('site', 'stuck')]);
+    for (let plans = 1; plans < deepestInclusion; plans += 1) innermost = await plan(store, [], innermost);
+    await stick(store, innermost);
+    expect(await told(store)).toEqual(['started oncall', 'stuck site']);
   }));
 
 test('the clean-up of a rehearsal is none of its plan’s runs, and goes to whom the plan’s runbook names', () =>

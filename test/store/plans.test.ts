@@ -1,5 +1,6 @@
 /** Plans and what belongs to them, in the list of runs. */
 import { planHeader } from '../../model/plan';
+import { deepestInclusion } from '../../model/runbook/check-order';
 import type { OpenStore } from '../../store/open-store';
 import { samplePlan } from '../support/plan-sample';
 import { at, batch, closed, event, newRunId, opened, serverSpec } from './run-events';
@@ -55,6 +56,15 @@ test('servers are counted once, with their latest run, also on the way through i
     expect(below.map(({ runId }) => runId)).toEqual([first, second, part, within]);
     expect(below.at(-1)).toMatchObject({ parentRunId: part, serverName: 'ldap01', facts: { server: { tier: 1 } } });
     expect(await store.runs.below(second)).toEqual([]);
+  }));
+
+test('the servers of a plan are found however deep runbooks may include each other', () =>
+  withStore(async (store) => {
+    const plans = [await startPlan(store, 1)];
+    while (plans.length < deepestInclusion) plans.push(await startPlan(store, 1 + plans.length, plans.at(-1)));
+    const innermost = await startServer(store, plans.at(-1)!, 'db01', 100);
+    const below = await store.runs.below(plans[0]!);
+    expect(below.map(({ runId }) => runId)).toEqual([...plans.slice(1), innermost]);
   }));
 
 test('what a plan needs of a server is the same in batches of any size', () =>
