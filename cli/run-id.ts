@@ -1,4 +1,4 @@
-/** Which run is meant: its id, a part of it, `last` (the newest that belongs to no plan), or what a plan has by that name. */
+/** Which run is meant: its id, a part of it, `last` (the newest that belongs to no plan), or `PLAN/NAME`. */
 import { isUuid } from '../model/ids';
 import type { Client } from './client';
 import type { PartView } from '../model/plan-view/parts';
@@ -11,7 +11,7 @@ const fewestCharacters = 4;
 const aPage = 200;
 const mostPages = 50;
 
-/** `PLAN/SERVER` is the server's latest run in that plan, `PLAN/RUNBOOK` the included runbook's. @throws CliError `not-found` when none fits, `usage` when several do. */
+/** NAME is a server or an included runbook. @throws CliError `not-found` when none fits, `usage` when several do. */
 export async function findRunId(client: Client, text: string): Promise<string> {
   const slash = text.indexOf('/');
   if (slash > 0) return findWithin(client, await findRunId(client, text.slice(0, slash)), text.slice(slash + 1));
