@@ -36,6 +36,7 @@ export interface ProblemExtras {
   readonly refusal?: Refusal | 'Undone' | (string & {});
   /** The run in the way. */
   readonly runId?: string;
+  /** What was perhaps meant. The sentence that says so is made with the document. */
   readonly near?: readonly string[];
   /** Of what there is none by that name, in words: `server`. */
   readonly missing?: string;
@@ -63,18 +64,18 @@ export const problemMediaType = 'application/problem+json';
 
 /** The document that a client gets; `instance` is the request id, by which the log line is found. */
 export function problemDocument(problem: Problem, requestId: string) {
-  const { issues, refusal, runId, near, missing } = problem.extras;
+  const { issues, refusal, runId, near = [], missing } = problem.extras;
   return {
     type: `urn:muster:problem:${problem.kind}`,
     title: problemKinds[problem.kind][1],
     status: problem.status,
-    detail: problem.message,
+    detail: near.length === 0 ? problem.message : `${problem.message}. Perhaps you meant ${near.join(' or ')}`,
     instance: `urn:muster:request:${requestId}`,
     requestId,
     ...(issues === undefined ? {} : { issues }),
     ...(refusal === undefined ? {} : { refusal }),
     ...(runId === undefined ? {} : { runId }),
-    ...(near === undefined || near.length === 0 ? {} : { near }),
+    ...(near.length === 0 ? {} : { near }),
     ...(missing === undefined ? {} : { missing }),
   };
 }
@@ -89,16 +90,13 @@ export function problemResponse(problem: Problem, requestId: string): Response {
 
 /** Nothing of this kind under this name; suggests what was perhaps meant. */
 export function notFound(what: string, name: string, near: readonly string[] = []): Problem {
-  return new Problem('not-found', `There is no ${what} "${name}"${hintOf(near)}`, { near, missing: what });
+  return new Problem('not-found', `There is no ${what} "${name}"`, { near, missing: what });
 }
-
-const hintOf = (near: readonly string[]): string =>
-  near.length === 0 ? '' : `. Perhaps you meant ${near.join(' or ')}`;
 
 /** The same for who does not see everything: what lies near may be elsewhere, and a list shows them what is theirs. */
 export function withoutNear(problem: Problem): Problem {
-  const { near = [], missing } = problem.extras;
-  if (problem.kind !== 'not-found' || near.length === 0) return problem;
-  const message = problem.message.slice(0, -hintOf(near).length);
-  return new Problem('not-found', message, missing === undefined ? {} : { missing });
+  // The others name steps, waves and servers of a run that they see.
+  if (problem.kind !== 'not-found') return problem;
+  const { near: _, ...extras } = problem.extras;
+  return new Problem(problem.kind, problem.message, extras, { cause: problem.cause });
 }

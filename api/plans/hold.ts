@@ -39,7 +39,7 @@ function placeOf(wave: string | undefined, server: string | undefined): HoldPlac
 function requireKnown(kind: 'wave' | 'server', name: string, known: readonly string[]): void {
   if (known.includes(name)) return;
   const near = nearNames(name, known);
-  const hint = near.length === 0 ? `It has ${known.slice(0, 10).join(', ')}` : `Perhaps you meant ${near.join(' or ')}`;
+  const has = near.length === 0 ? `. It has ${known.slice(0, 10).join(', ')}` : '';
   const issues = [{ at: `body.${kind}`, message: `is no ${kind} of this plan: ${name}` }];
-  throw new Problem('validation', `This plan has no ${kind} "${name}". ${hint}`, { issues, near });
+  throw new Problem('validation', `This plan has no ${kind} "${name}"${has}`, { issues, near });
 }

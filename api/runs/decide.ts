@@ -117,8 +117,8 @@ function requireKnownStep({ view }: RunReading, at: string, step: string): void 
   const known = view.steps.map(({ id }) => id);
   if (known.includes(step)) return;
   const near = nearNames(step, known);
-  const hint = near.length === 0 ? `Its steps: ${known.join(', ')}` : `Perhaps you meant ${near.join(' or ')}`;
-  throw new Problem('validation', `This run has no step "${step}". ${hint}`, {
+  const has = near.length === 0 ? `. Its steps: ${known.join(', ')}` : '';
+  throw new Problem('validation', `This run has no step "${step}"${has}`, {
     issues: [{ at, message: `is no step of this run: ${step}` }],
     near,
   });
