@@ -5,7 +5,6 @@ import {
   getExternalWorkflowHandle,
   ParentClosePolicy,
   patched,
-  setHandler,
   startChild,
   workflowInfo,
   WorkflowIdReusePolicy,
@@ -26,6 +25,7 @@ import {
   type Verdict,
   type WaitingChild,
 } from './messages';
+import { ChildWords } from './child-words';
 import { aborted, endedBadly, failed, occupied, recorded } from './plan-failures';
 import { leftBy, type Child, type ChildStanding, type Finished, type Recovered } from './plan-child';
 import type { ChildOrder } from './plan-orders';
@@ -41,7 +41,7 @@ const signalsAtOnce = 500;
 export class ChildRuns {
   /** The latest run of each. */
   private readonly latest = new Map<NodeId, Child>();
-  private readonly byRunId = new Map<string, Child>();
+  private readonly words = new ChildWords();
   private readonly starts = new Turns(startsAtOnce);
   private readonly signals = new Turns(signalsAtOnce);
 
@@ -60,22 +60,16 @@ export class ChildRuns {
 
   constructor(private readonly order: PlanOrder) {
     this.held = { n: 0, held: false, reason: '', by: this.self };
-    setHandler(childProvenSignal, ({ runId, shown = null }) => {
-      const child = this.byRunId.get(runId);
-      if (child === undefined) return;
+    this.words.hear(childProvenSignal, (child, { shown = null }) => {
       child.proven = true;
       child.shown = shown;
       child.provenOrOver.wake();
     });
-    setHandler(childGaveUpSignal, ({ runId }) => {
-      const child = this.byRunId.get(runId);
-      if (child === undefined) return;
+    this.words.hear(childGaveUpSignal, (child) => {
       child.gaveUp = true;
       child.givesUp.wake();
     });
-    setHandler(childWaitsSignal, ({ runId, waits }) => {
-      const child = this.byRunId.get(runId);
-      if (child === undefined) return;
+    this.words.hear(childWaitsSignal, (child, { runId, waits }) => {
       child.waits = waits;
       if (waits !== null) child.nextWait.wake();
       this.onWaits(child.name, runId, waits);
@@ -119,9 +113,9 @@ export class ChildRuns {
 
   /** Last hash of each run's chain, of all that were ever started and are over. */
   hashes(): Record<string, string> {
-    const over = [...this.byRunId.values()].flatMap(({ runId, outcome }) =>
-      outcome?.headHash === undefined ? [] : [[runId, outcome.headHash] as const],
-    );
+    const over = this.words
+      .all()
+      .flatMap(({ runId, outcome }) => (outcome?.headHash === undefined ? [] : [[runId, outcome.headHash] as const]));
     return Object.fromEntries(over);
   }
 
@@ -210,7 +204,7 @@ export class ChildRuns {
 
   /** What any run left by decision, also one that was started again since, or that the plan went on without. */
   left(): string[] {
-    return [...this.byRunId.values()].flatMap(leftBy);
+    return this.words.all().flatMap(leftBy);
   }
 
   /** Tells all that are open, and waits until they are over. */
@@ -260,7 +254,7 @@ export class ChildRuns {
     const fresh = { proven: false, gaveUp: false, shown: null, outcome: null, waits: null };
     const child: Child = { id, name, runId, workflowId, ...fresh, ...wakes };
     this.latest.set(id, child);
-    this.byRunId.set(runId, child);
+    this.words.know(child);
     if (this.held !== before) void this.tellHeld(child);
     const lost: RunOutcome = { runId, state: 'aborted', summary: 'It was ended outside Muster.' };
     const end = (outcome: RunOutcome): void => {

@@ -61,6 +61,7 @@ test('the corpus holds every path that a run can take', () => {
     'left-out',
     'gone-on-without',
     'told-that-it-gave-up',
+    'heard-early',
     'plan-held',
     'held-in-plan',
     'plan-held-rewound',
