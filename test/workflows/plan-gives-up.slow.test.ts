@@ -82,12 +82,14 @@ test('a gate’s own time comes first; one that waits for somebody is given up, 
   const rehearsal = { ...order.plan.rehearsal, tryOut: 'look' };
   const plan = { ...order, ...limit, plan: { ...order.plan, gates, waves, rehearsal } };
   const handle = await startPlan(world, plan);
-  expect((await parkedAt(handle, 'try-out')).cause).toContain('After 700 ms the rehearsal is given up');
   expect(await handle.result()).toMatchObject({
     state: 'failed',
     summary: 'Given up after 700 ms: Try the shop: nobody answered. Everything was undone.',
   });
   const { events } = await lookAt(handle);
+  expect(events.find(({ kind, step }) => kind === 'gate-opened' && step === 'try-out')).toMatchObject({
+    data: { because: expect.stringContaining('After 700 ms the rehearsal is given up') },
+  });
   expect(events.filter(({ kind }) => kind === 'decided').map(({ step, data }) => [step, data])).toEqual([
     ['gate', expect.objectContaining({ decision: 'go-on' })],
   ]);

@@ -87,11 +87,13 @@ const automatic = (act: 'commit' | 'roll-back', afterMs: number) => ({
 test('without a decision in time, the plan commits or rolls back by itself, as the question said', async () => {
   const order = await planOfLost(world, { k1: { wave: 'one' } }, automatic('roll-back', 400));
   const handle = await startPlan(world, order);
-  const gate = await parkedAt(handle, 'commit');
-  expect(gate.remedy).toContain('Without a decision within 400 ms it rolls back by itself, as the runbook says.');
   expect(await handle.result()).toMatchObject({ state: 'aborted' });
   expect(await stateOf('k1')).toBeUndefined();
   const { events } = await lookAt(handle);
+  const words = 'Without a decision within 400 ms it rolls back by itself, as the runbook says.';
+  expect(events.find(({ kind, step }) => kind === 'gate-opened' && step === 'commit')).toMatchObject({
+    data: { question: expect.stringContaining(words) },
+  });
   expect(events.find(({ kind, step }) => kind === 'decided' && step === 'commit')).toMatchObject({
     by: { actor: { kind: 'workflow' } },
     data: { decision: 'roll-back', reason: 'Nobody decided within 400 ms; the runbook says "roll-back".' },
