@@ -1,4 +1,5 @@
 /** How plans and their runs end: what is final, what was left, and what comes too late. */
+import type { WorkflowHandle } from '@temporalio/client';
 import { Client as Postgres } from 'pg';
 import { writeFaults } from '../../platforms/faults';
 import { abortUpdate, lockOf, verdictSignal, yieldToSignal } from '../../workflows/messages';
@@ -20,15 +21,22 @@ const stateOf = async (name: string) => (await world.recovery.platform.find(`${n
 const automatic = { commit: { kind: 'automatic' as const, act: 'commit' as const, afterMs: 1 } };
 const abort = (reason: string) => ({ args: [{ reason, by: ines }] as [{ reason: string; by: typeof ines }] });
 
-/** The end of every run is two seconds on its way into the record. */
-async function whileEndsAreSlow(work: () => Promise<void>): Promise<void> {
+/** The end of every run is on its way into the record until `act` is over: its row waits for a lock that is held here. */
+async function whileEndsWait(work: (whileHeld: (act: () => Promise<void>) => Promise<void>) => Promise<void>) {
   const db = new Postgres({ connectionString: world.settings.databaseUrl });
   await db.connect();
   try {
     await db.query(`create function muster.late_end() returns trigger language plpgsql as
-      $$ begin if new.kind = 'run-closed' then perform pg_sleep(2); end if; return new; end $$;
+      $$ begin if new.kind = 'run-closed' then perform pg_advisory_xact_lock_shared(7, 7); end if; return new; end $$;
       create trigger late_end before insert on muster.journal for each row execute function muster.late_end()`);
-    await work();
+    await work(async (act) => {
+      await db.query('select pg_advisory_lock(7, 7)');
+      try {
+        await act();
+      } finally {
+        await db.query('select pg_advisory_unlock(7, 7)');
+      }
+    });
   } finally {
     await db.query('drop trigger late_end on muster.journal; drop function muster.late_end()');
     await db.end();
@@ -36,25 +44,31 @@ async function whileEndsAreSlow(work: () => Promise<void>): Promise<void> {
 }
 
 test('a word that comes while the end of a run is on its way into the record changes nothing, and the run ends', async () => {
-  await whileEndsAreSlow(async () => {
+  await whileEndsWait(async (whileHeld) => {
     const order = await planOfLost(world, { end1: { wave: 'one' } }, automatic);
-    const handle = await startPlan(world, order);
     const child = childOf(world, order, 'end1');
-    await until(async () => (await lookAt(child).catch(() => null))?.state === 'succeeded');
-    await child.signal(verdictSignal, { verdict: 'roll-back', reason: 'too late', by: ines });
+    let handle: WorkflowHandle;
+    await whileHeld(async () => {
+      handle = await startPlan(world, order);
+      await until(async () => (await lookAt(child).catch(() => null))?.state === 'succeeded');
+      await child.signal(verdictSignal, { verdict: 'roll-back', reason: 'too late', by: ines });
+    });
     const { order: rehearsed } = await planOfRehearsed(world, { end2: {} });
     const alone = {
       ...rehearsed.servers[0]!.order,
       isolation: { ...rehearsed.servers[0]!.order.isolation!, ownerRunId: '' },
     };
     const one = { ...alone, isolation: { ...alone.isolation, ownerRunId: alone.runId } };
-    const rehearsal = await world.client.workflow.start('pushButtonRecovery', {
-      ...{ taskQueue: 'muster', workflowId: lockOf(one), args: [one] },
+    let rehearsal: WorkflowHandle;
+    await whileHeld(async () => {
+      rehearsal = await world.client.workflow.start('pushButtonRecovery', {
+        ...{ taskQueue: 'muster', workflowId: lockOf(one), args: [one] },
+      });
+      await until(async () => ['succeeded', 'failed'].includes((await lookAt(rehearsal)).state));
+      await rehearsal.signal(yieldToSignal, { runId: order.runId, by: ines });
     });
-    await until(async () => ['succeeded', 'failed'].includes((await lookAt(rehearsal)).state));
-    await rehearsal.signal(yieldToSignal, { runId: order.runId, by: ines });
-    expect(await rehearsal.result()).toMatchObject({ state: 'succeeded' });
-    expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+    expect(await rehearsal!.result()).toMatchObject({ state: 'succeeded' });
+    expect(await handle!.result()).toMatchObject({ state: 'succeeded' });
     const rows = await world.store.journal.rows(order.servers[0]!.order.runId);
     expect(rows.at(-1)!.kind).toBe('run-closed');
   });
@@ -204,12 +218,12 @@ test('a planned recovery that is rolled back starts the source that it had stopp
 test('a clock does not commit what one of two wants rolled back; taken back, it does', async () => {
   const anna = (await known(world.store, 'Anna', 'operator')).by;
   const access = { start: anybody, decide: anybody, fourEyes: ['commit' as const] };
-  const late = { commit: { kind: 'automatic' as const, act: 'commit' as const, afterMs: 1_500 } };
+  const late = { commit: { kind: 'automatic' as const, act: 'commit' as const, afterMs: 6_000 } };
   const order = await planOfLost(world, { t1: { wave: 'one' } }, { ...late, access });
   const handle = await startPlan(world, order);
   const gate = await parkedAt(handle, 'commit');
   await decideAt(handle, gate, 'roll-back', anna);
-  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  await new Promise((resolve) => setTimeout(resolve, 7_500));
   expect((await lookAt(handle)).parkings).toMatchObject([{ step: 'commit', half: { decision: 'roll-back' } }]);
   await decideAt(handle, gate, 'withdraw', anna);
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
