@@ -5,15 +5,41 @@ import { abortUpdate, decideUpdate } from '../../workflows/messages';
 import { ines, tomas } from '../support/order';
 import { decide, live, openWorld, parked } from '../support/world';
 import type { RunHandle, World } from '../support/world';
-import { faulty, faultsFile, runWorkers } from '../support/world-worker';
+import { faulty, faultsFile, runWorkers, type SiteWrapper } from '../support/world-worker';
+
+/** Calls on the replica that end when the test says so, and not by a clock. */
+const kept = new Map<'hold' | 'letGo', Promise<void>>();
+function keep(method: 'hold' | 'letGo'): () => void {
+  let goOn = (): void => undefined;
+  kept.set(method, new Promise<void>((resolve) => (goOn = resolve)));
+  return () => goOn();
+}
+const keeping: SiteWrapper = (site, folder) => {
+  const parts = faulty(site, folder);
+  const replicas: typeof parts.replicas = {
+    ...parts.replicas,
+    hold: async (...args) => {
+      await kept.get('hold');
+      return parts.replicas.hold(...args);
+    },
+    letGo: async (...args) => {
+      await kept.get('letGo');
+      return parts.replicas.letGo(...args);
+    },
+  };
+  return { ...parts, replicas };
+};
 
 let world: World;
 let workers: Awaited<ReturnType<typeof runWorkers>>;
 beforeAll(async () => {
   world = await openWorld({ recoverySite: faulty, ownWorkers: true });
-  workers = await runWorkers(world.settings, faulty);
+  workers = await runWorkers(world.settings, keeping);
 }, 60_000);
-afterEach(() => writeFaults(faultsFile(world.folder), []));
+afterEach(async () => {
+  kept.clear();
+  await writeFaults(faultsFile(world.folder), []);
+});
 afterAll(async () => {
   await workers?.stop();
   await world?.close();
@@ -46,20 +72,22 @@ test('a machine that is renamed on the way back is undone under its old name', a
 });
 
 test('an abort that is accepted while the last step ends by itself is followed', async () => {
-  await writeFaults(faultsFile(world.folder), [{ method: 'letGo', delayMs: 1_000, times: 1 }]);
+  const goOn = keep('letGo');
   const handle = await lostServer('late');
   await began(handle, 'resume-replication');
   await abort(handle);
+  goOn();
   expect(await handle.result()).toMatchObject({ state: 'aborted' });
   expect(await world.recovery.platform.find('late-recovered')).toBeUndefined();
 });
 
 test("Temporal's own cancel after an abort is noted, and the abort goes on", async () => {
-  await writeFaults(faultsFile(world.folder), [{ method: 'hold', delayMs: 1_500, times: 1 }]);
+  const goOn = keep('hold');
   const handle = await lostServer('twice');
   await began(handle, 'freeze');
   await abort(handle);
   await handle.cancel();
+  goOn();
   expect(await handle.result()).toMatchObject({ state: 'aborted' });
   expect((await live(handle)).events.filter((event) => event.kind === 'noted')).toHaveLength(1);
 });
@@ -84,7 +112,7 @@ test('decisions that arrive together with the one that sends the run elsewhere a
     answerOf(handle.executeUpdate(decideUpdate, { args: [{ step, item, epoch, decision, reason, from, input, by }] })),
   );
   await new Promise((resolve) => setTimeout(resolve, 500));
-  workers = await runWorkers(world.settings, faulty);
+  workers = await runWorkers(world.settings, keeping);
   expect((await Promise.all(both)).sort()).toEqual(['AlreadyDecided', 'accepted']);
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
   expect((await live(handle)).events.filter((event) => event.kind === 'decided')).toHaveLength(1);
