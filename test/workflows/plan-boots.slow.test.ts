@@ -17,6 +17,10 @@ afterAll(async () => world?.close());
 const file = (): string => join(world.folder, 'leases', 'booting.json');
 const booting = async (): Promise<{ runId: string }[]> =>
   JSON.parse(await readFile(file(), 'utf8').catch(() => '[]')) as { runId: string }[];
+const oneAtATime = {
+  bootsAtOnce: 1,
+  proof: { heartbeatTimeoutMs: 30_000, stableForMs: 50, screenshot: true },
+};
 const stateOf = async (name: string) => (await world.recovery.platform.find(`${name}-recovered`))?.power;
 
 /** From the end of power-on to the end of the proof, by the run's own record. */
@@ -27,8 +31,9 @@ async function bootOf(runId: string): Promise<{ from: string; to: string }> {
 }
 
 test('with one boot at a time no two servers boot at once, and nothing is left that holds a place', async () => {
-  await changeSettings(world.recovery.site.folder, { guestBootMs: 300 });
-  const one = { wave: 'one', order: { bootsAtOnce: 1 } };
+  // Longer than the pauses between a waiter's looks: two of the three have to wait.
+  await changeSettings(world.recovery.site.folder, { guestBootMs: 2_500 });
+  const one = { wave: 'one', order: oneAtATime };
   const order = await planOfLost(world, { m1: one, m2: one, m3: one });
   const handle = await startPlan(world, order);
   await decideAt(handle, await parkedAt(handle, 'commit'), 'commit');
@@ -67,7 +72,7 @@ async function spanOf(runId: string): Promise<{ waitedMs: number; elapsedMs: num
 test('who waits says for what; undone, it waits no more; a place that nobody renews is free again', async () => {
   const gone = { runId: 'gone', name: 'db99', renewedAt: Date.now() };
   await writeFile(file(), JSON.stringify([gone]));
-  const order = await planOfLost(world, { n1: { wave: 'one', order: { bootsAtOnce: 1 } } });
+  const order = await planOfLost(world, { n1: { wave: 'one', order: oneAtATime } });
   const handle = await startPlan(world, order);
   await until(async () => (await stateOf('n1')) === 'off');
   const n1 = childOf(world, order, 'n1');
@@ -84,7 +89,7 @@ test('who waits says for what; undone, it waits no more; a place that nobody ren
   expect(await booting()).toEqual([gone]);
 
   await writeFile(file(), JSON.stringify([{ ...gone, renewedAt: Date.now() - 4 * 60_000 }]));
-  const again = await planOfLost(world, { n2: { wave: 'one', order: { bootsAtOnce: 1 } } });
+  const again = await planOfLost(world, { n2: { wave: 'one', order: oneAtATime } });
   const second = await startPlan(world, again);
   await parkedAt(second, 'commit');
   expect(await booting()).toEqual([]);
