@@ -120,7 +120,7 @@ test('where the source is lost for all, the rehearsal gives way and nobody is as
   const { order } = await planOfRehearsed(world, { z1: {}, z2: { powerOn: 'decision' } });
   const [first, second] = order.servers.map(({ order: one }) => one) as [RecoveryOrder, RecoveryOrder];
   const { replicas } = world.recovery;
-  const server = { ...second.server, objectives: { ...second.server.objectives, rpoMs: 2_000 } };
+  const server = { ...second.server, objectives: { ...second.server.objectives, rpoMs: 6_000 } };
   const handle = await startPlan({
     ...order,
     servers: order.servers.map((one) => (one.name === 'z2' ? { ...one, order: { ...second, server } } : one)),
@@ -133,7 +133,7 @@ test('where the source is lost for all, the rehearsal gives way and nobody is as
   }
   await parkedAt(order.servers[1]!);
   while (!(await isOn('z1-rehearsal'))) await rest();
-  while (((await replicas.view(server.id))?.lagMs ?? 0) <= 2_000) await rest();
+  while (((await replicas.view(server.id))?.lagMs ?? 0) <= 6_000) await rest();
 
   await world.production.platform.power({ name: 'z1', owner: null }, 'off');
   const recovery = await world.start(world.order(first.server, { finalCycle: 'never' }));
