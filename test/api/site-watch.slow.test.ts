@@ -102,6 +102,8 @@ waves: [{ name: all, servers: [{ name: db01 }] }]
   await ready();
   const noticed = async (path: string) => (await call('GET', path)).body.notice;
   const listed = async () => (await call('GET', '/runs?top=true')).body.items[0];
+  // The list is the store's, which hears of a run a moment after the run itself answers.
+  await eventually(async () => (await listed())?.runId === runId);
   expect([await noticed(`/runs/${runId}`), await noticed('/stuck'), await listed()]).toMatchObject([
     null,
     null,
@@ -120,6 +122,7 @@ waves: [{ name: all, servers: [{ name: db01 }] }]
   await stack.startWorkers();
   waitedMs = 0;
   await eventually(async () => (await ready()).part.ok);
+  await eventually(async () => (await noticed(`/runs/${runId}`)) === null);
   expect([await noticed(`/runs/${runId}`), await noticed('/stuck')]).toEqual([null, null]);
   await eventually(async () => (await call('GET', '/stuck')).body.total > 0);
   await call('POST', `/runs/${runId}/abort`, { body: { reason: 'Seen enough' } });
