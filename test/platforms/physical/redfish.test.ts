@@ -14,7 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => service?.close());
 
-const open = (change: Partial<RedfishPower> = {}, password = redfishUser.password) =>
+const open = (change: Partial<RedfishPower> = {}, password = redfishUser.password, answerTimeoutMs = 5_000) =>
   openRedfish({
     machine: 'rack-7',
     power: {
@@ -23,7 +23,7 @@ const open = (change: Partial<RedfishPower> = {}, password = redfishUser.passwor
       ...change,
     },
     secret: async () => Buffer.from(password),
-    answerTimeoutMs: 300,
+    answerTimeoutMs,
     pollMs: 5,
   });
 
@@ -57,7 +57,8 @@ test.each([[503], [500], [429]])('HTTP %d passes by itself', async (status) => {
 
 test('a controller that hangs is given up in time, and a cancelled call at once', async () => {
   service.fault = () => 'hang';
-  await expectFailure(open().state(), 'TransientError', /does not answer.*no answer within 300 ms/);
+  const impatient = open({}, redfishUser.password, 300);
+  await expectFailure(impatient.state(), 'TransientError', /does not answer.*no answer within 300 ms/);
   const reason = new Error('the run was aborted');
   const abort = new AbortController();
   setTimeout(() => abort.abort(reason), 20);
