@@ -187,7 +187,7 @@ function orderFor(server: ServerSpec, changes: Partial<RecoveryOrder> = {}): Rec
       memoryBytes: 512 * 1024 ** 2,
       networks: {},
     },
-    sourceDeadlineMs: 2_000,
+    sourceDeadlineMs: 20_000,
     proof: { heartbeatTimeoutMs: 3_000, stableForMs: 50, screenshot: true },
     retry: { maxAttempts: 3, firstDelayMs: 10, factor: 2, maxDelayMs: 100 },
     requestedAt: now,
