@@ -58,7 +58,7 @@ test('with Postgres down a recovery is started, decided on and seen through, and
   expect(told).toContain('1 run-opened');
   const repeated = await tools.push('app01', { networks: { lan: 'nowhere' } }, 'key-down-1');
   expect(repeated).toMatchObject({ status: 200, body: { runId, seenBefore: true } });
-}, 60_000);
+}, 180_000);
 
 test('a server is free for whoever saw its run end, though the run still writes its record', async () => {
   await tools.protectedServer('app02');
@@ -81,7 +81,7 @@ test('a server is free for whoever saw its run end, though the run still writes 
   const pushed = tools.push('app02', {}, 'key-ending-3');
   stack.postgres.mend();
   expect(await pushed).toMatchObject({ status: 201 });
-}, 60_000);
+}, 180_000);
 
 test('without a worker a run is read from the journal, an act is pending, and it acts when a worker is back', async () => {
   await tools.protectedServer('db01');
@@ -107,7 +107,7 @@ test('without a worker a run is read from the journal, an act is pending, and it
   expect(run.body.view.decisions).toMatchObject([
     { decision: 'abort', reason: 'Enough', by: { requestId: expect.any(String) } },
   ]);
-}, 60_000);
+}, 180_000);
 
 test('a site without a worker is named, not waited for without end', async () => {
   await stack.stopWorkers();
@@ -119,4 +119,4 @@ test('a site without a worker is named, not waited for without end', async () =>
   } finally {
     await stack.startWorkers();
   }
-}, 60_000);
+});

@@ -58,7 +58,7 @@ test('a skip takes effect when a second person wants it, and what is said otherw
     ['approved', 'Ben'],
     ['decided', 'Cora'],
   ]);
-}, 60_000);
+});
 
 test('a correction that does without a step needs two where a skip does, at the step and on the way back to it', async () => {
   await writeFaults(faultsFile(world.folder), [
@@ -83,7 +83,7 @@ test('a correction that does without a step needs two where a skip does, at the 
   expect(await decide(handle, unproven, 'retry', { ...back, by: ben })).toMatchObject(half);
   expect(await decide(handle, unproven, 'retry', { ...back, by: cora })).toMatchObject({ standing: null });
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
-}, 60_000);
+});
 
 test('a correction that leaves out what the order leaves out already needs one', async () => {
   const handle = await run('without', ['skip'], { inoculate: false });
@@ -94,7 +94,7 @@ test('a correction that leaves out what the order leaves out already needs one',
   const mended = { ...back, input: { inoculate: true } };
   expect(await decide(handle, again, 'retry', mended)).toMatchObject({ standing: null });
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
-}, 60_000);
+});
 
 test('a destructive recovery is committed by two; a roll-back is the other answer to the same question', async () => {
   const handle = await run('committed', ['commit'], { option: 'destructive' });
@@ -104,7 +104,7 @@ test('a destructive recovery is committed by two; a roll-back is the other answe
   expect((await parked(handle)).half).toMatchObject({ decision: 'commit', by: { name: 'Ben' } });
   await decide(handle, gate, 'commit', { by: anna });
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
-}, 60_000);
+});
 
 test('four eyes on power-on ask two people before every power-on of a recovery', async () => {
   const handle = await run('powered', ['power-on', 'abort']);
@@ -139,7 +139,7 @@ test('four eyes on power-on ask two people before every power-on of a recovery',
   expect((await world.recovery.platform.find('powered-recovered'))?.power).toBe('off');
   await decide(handle, gate, 'approve', { by: ben });
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
-}, 60_000);
+});
 
 test('the first of two who is named and may only read by now does not count', async () => {
   const access = { decide: { roles: [], people: ['Gina', 'Ben', 'Anna'] }, fourEyes: ['power-on' as const] };
@@ -153,7 +153,7 @@ test('the first of two who is named and may only read by now does not count', as
   expect((await parked(handle)).half).toMatchObject({ decision: 'approve', by: { name: 'Ben' } });
   await decide(handle, gate, 'approve', { by: anna });
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
-}, 60_000);
+});
 
 test('only those decide whom the order names, where their role holds; claims name who looks after it', async () => {
   const handle = await run('claimed', [], { powerOn: 'decision' });
@@ -182,10 +182,10 @@ test('only those decide whom the order names, where their role holds; claims nam
   await decide(handle, gate, 'approve', { by: anna });
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
   expect((await kinds(handle)).map(([kind]) => kind)).toEqual(['claimed', 'claimed', 'released', 'claimed', 'decided']);
-}, 60_000);
+});
 
 test('an order that says nothing of access lets in whom the door lets in', async () => {
   const handle = await run('open', [], { access: undefined, powerOn: 'decision' });
   await decide(handle, await parked(handle), 'approve', { by: ines });
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
-}, 60_000);
+});

@@ -148,7 +148,7 @@ test('a quorum of those whom the runbook names lets it pass: not the requester, 
   ]);
   expect(await refused(act(run, ben))).toEqual(['AlreadyDecided', expect.stringContaining('Anna')]);
   await end(run);
-}, 60_000);
+});
 
 test('who lost the role while the gate was open does not count, and neither does who was moved elsewhere', async () => {
   const run = await atGate('withdrawn');
@@ -169,7 +169,7 @@ test('who lost the role while the gate was open does not count, and neither does
   await act(run, here.by);
   await passed(run);
   await end(run);
-}, 60_000);
+});
 
 test('who is named and may only read by now does not count, and does not approve', async () => {
   const run = await atGate('named', { approvers: { roles: [], people: ['Gina', 'Ben', 'Anna'] } });
@@ -194,7 +194,7 @@ test('who is named and may only read by now does not count, and does not approve
   await act(run, anna);
   await passed(run);
   await end(run);
-}, 60_000);
+});
 
 test('with Postgres down it passes on what the record says of the approvers, and says so', async () => {
   const run = await atGate('without-postgres');
@@ -210,7 +210,7 @@ test('with Postgres down it passes on what the record says of the approvers, and
     /Postgres did not answer.*passes on what they had when they approved: Anna \(operator\), Ben \(operator\)\.$/,
   );
   await end(run);
-}, 60_000);
+});
 
 test('when its time is over others may approve, too', async () => {
   const run = await atGate('escalated', {
@@ -224,7 +224,7 @@ test('when its time is over others may approve, too', async () => {
   await act(run, cora);
   await passed(run);
   await end(run);
-}, 60_000);
+});
 
 test('when its time is over it goes on, where the runbook says so', async () => {
   const run = await atGate('going-on', { withinMs: 300, otherwise: 'go-on' });
@@ -237,7 +237,7 @@ test('when its time is over it goes on, where the runbook says so', async () => 
   const { runId } = run;
   await until(async () => ((await world.store.runs.get(runId))?.state === 'running' ? true : undefined));
   await end(run);
-}, 60_000);
+});
 
 test('when its time is over the run is aborted, where the runbook says so', async () => {
   const run = await atGate('aborting', { withinMs: 300, otherwise: 'abort' });
@@ -245,7 +245,7 @@ test('when its time is over the run is aborted, where the runbook says so', asyn
     state: 'aborted',
     summary: expect.stringContaining('The site is lost: nobody answered within 300 ms.'),
   });
-}, 60_000);
+});
 
 test('an abort at a gate needs two who may decide, if the runbook wants four eyes on it', async () => {
   const access = {
@@ -273,4 +273,4 @@ test('an abort at a gate needs two who may decide, if the runbook wants four eye
   expect((await run.handle.query(liveRunQuery)).state).toBe('waiting');
   await act(run, anna, 'abort');
   expect(await run.handle.result()).toMatchObject({ state: 'aborted' });
-}, 60_000);
+});

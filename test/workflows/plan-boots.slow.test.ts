@@ -57,7 +57,7 @@ test('with one boot at a time no two servers boot at once, and nothing is left t
     expect(toProofMs).toBeLessThanOrEqual(elapsedMs - waitedMs);
     expect(steps['power-on']).toBeLessThan(elapsedMs - waitedMs);
   }
-}, 60_000);
+});
 
 /** From its first event to its proof, and how long it waited for a place to boot. */
 async function spanOf(runId: string): Promise<{ waitedMs: number; elapsedMs: number }> {
@@ -95,4 +95,4 @@ test('who waits says for what; undone, it waits no more; a place that nobody ren
   expect(await booting()).toEqual([]);
   expect((await second.query(liveRunQuery)).state).toBe('waiting');
   expect(await stateOf('n2')).toBe('on');
-}, 60_000);
+});

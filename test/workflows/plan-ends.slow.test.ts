@@ -72,7 +72,7 @@ test('a word that comes while the end of a run is on its way into the record cha
     const rows = await world.store.journal.rows(order.servers[0]!.order.runId);
     expect(rows.at(-1)!.kind).toBe('run-closed');
   });
-}, 60_000);
+});
 
 test('an optional server that is stuck in its commit is not given up: what is final is never undone', async () => {
   const optional = { kind: 'optional' as const, giveUpAfterMs: 500 };
@@ -89,7 +89,7 @@ test('an optional server that is stuck in its commit is not given up: what is fi
   expect(await stateOf('f1')).toBe('on');
   await decideAt(child, stuck, 'retry');
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
-}, 60_000);
+});
 
 test('a plan that goes back while a server’s run is on its way goes on with that run', async () => {
   const script = {
@@ -116,7 +116,7 @@ test('a plan that goes back while a server’s run is on its way goes on with th
     ['g1', 'succeeded'],
     ['g2', 'succeeded'],
   ]);
-}, 60_000);
+});
 
 test('a server whose run was aborted after its proof is no success of the plan', async () => {
   const order = await planOfLost(world, { h1: { wave: 'one' }, h2: { wave: 'one' } });
@@ -130,7 +130,7 @@ test('a server whose run was aborted after its proof is no success of the plan',
   const { headline, exceptions } = await reportOfPlan(world, order);
   expect(headline).toMatchObject({ tone: 'warning', title: 'Recovered, with 1 exception' });
   expect(exceptions).toMatchObject([{ what: 'h1', kind: 'failed', reason: 'Its own run was aborted.' }]);
-}, 60_000);
+});
 
 test('a plan whose server left something behind by decision does not say that everything was undone', async () => {
   const order = await planOfLost(world, { l1: { wave: 'one' }, l2: { wave: 'one' } });
@@ -150,7 +150,7 @@ test('a plan whose server left something behind by decision does not say that ev
   const { headline, exceptions } = await reportOfPlan(world, order);
   expect(headline.title).toBe('Aborted, not wholly undone');
   expect(exceptions).toMatchObject([{ what: 'l1', kind: 'not-undone' }]);
-}, 60_000);
+});
 
 /** A server whose own run is aborted, and leaves its disks by decision; then its plan asks. */
 async function leavesItsDisks(name: string) {
@@ -187,7 +187,6 @@ test.each(['commit', 'roll-back'] as const)(
     expect(headline.title).toBe(isGood ? 'Recovered, with 1 exception' : 'Aborted, not wholly undone');
     expect(exceptions).toMatchObject([left]);
   },
-  60_000,
 );
 
 test('so is what the run of a server left that the plan went on without', async () => {
@@ -200,7 +199,7 @@ test('so is what the run of a server left that the plan went on without', async 
   });
   const { exceptions } = await reportOfPlan(world, order);
   expect(exceptions).toMatchObject([{ what: 'without', kind: 'skipped' }, left]);
-}, 60_000);
+});
 
 test('a planned recovery that is rolled back starts the source that it had stopped, also after replication went on', async () => {
   const planned = { intent: 'planned' as const, option: 'backup-and-recover' as const, sourceDeadlineMs: 20_000 };
@@ -213,7 +212,7 @@ test('a planned recovery that is rolled back starts the source that it had stopp
   await decideAt(handle, gate, 'roll-back');
   expect(await handle.result()).toMatchObject({ state: 'aborted' });
   expect([await stateOf('s1'), (await source())?.power]).toEqual([undefined, 'on']);
-}, 60_000);
+});
 
 test('a clock does not commit what one of two wants rolled back; taken back, it does', async () => {
   const anna = (await known(world.store, 'Anna', 'operator')).by;
@@ -227,7 +226,7 @@ test('a clock does not commit what one of two wants rolled back; taken back, it 
   expect((await lookAt(handle)).parkings).toMatchObject([{ step: 'commit', half: { decision: 'roll-back' } }]);
   await decideAt(handle, gate, 'withdraw', anna);
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
-}, 60_000);
+});
 const anybody = { roles: ['operator' as const, 'coordinator' as const], people: [] };
 
 test('a server that comes back by itself costs its plan few events of Temporal’s history', async () => {

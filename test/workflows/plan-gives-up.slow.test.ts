@@ -61,7 +61,7 @@ test('a critical server that gives up ends the plan: all is undone, the record s
   expect(await Promise.all(states)).toEqual(['aborted', 'failed']);
   expect(await ended(nextOf(plan))).toMatchObject({ state: 'succeeded' });
   expect(await filesOfSite(world)).toEqual(before);
-}, 60_000);
+});
 
 test('an optional server that gives up at its gate has failed, and the plan goes on without it', async () => {
   const { order } = await planOfRehearsed(world, { o1: { powerOn: 'decision' } });
@@ -69,7 +69,7 @@ test('an optional server that gives up at its gate has failed, and the plan goes
   const plan = { ...order, servers, giveUpAfterMs: 3_600_000 };
   expect(await ended(plan)).toMatchObject({ state: 'succeeded-with-exceptions' });
   expect(await gaveUpAt(plan)).toEqual([]);
-}, 60_000);
+});
 
 test('a gate’s own time comes first; one that waits for somebody is given up, and what was proven is cleaned up', async () => {
   const { order } = await planOfRehearsed(world, { t1: {} });
@@ -96,7 +96,7 @@ test('a gate’s own time comes first; one that waits for somebody is given up, 
   expect(await gaveUpAt(plan)).toEqual([['try-out', null]]);
   expect(await filesOfSite(world)).toEqual(before);
   expect(await world.recovery.platform.networks()).toEqual([]);
-}, 60_000);
+});
 
 test('networks that cannot be made in time are given up, too', async () => {
   const { order } = await planOfRehearsed(world, { n1: {} });
@@ -104,7 +104,7 @@ test('networks that cannot be made in time are given up, too', async () => {
   await writeFaults(faultsFile(world.folder), [fault]);
   const { state, summary } = await ended({ ...order, ...limit });
   expect([state, summary]).toEqual(['failed', expect.stringMatching(/^Given up after 700 ms: .*no bridge.*undone\.$/)]);
-}, 60_000);
+});
 
 test('what people hold and forget is given up, too, and what was proven is cleaned up', async () => {
   const { order } = await planOfRehearsed(world, { h1: { powerOn: 'decision' }, h2: {} });
@@ -125,7 +125,7 @@ test('what people hold and forget is given up, too, and what was proven is clean
   expect(await gaveUpAt(plan)).toEqual([['recover', null]]);
   expect(await filesOfSite(world)).toEqual(before);
   expect(await world.recovery.platform.networks()).toEqual([]);
-}, 60_000);
+});
 
 test('an undo that is stuck and that nobody looks at is tried again by itself, until nothing is left', async () => {
   const { order } = await planOfRehearsed(world, { u1: { ...limit, powerOn: 'decision' } });
@@ -150,7 +150,7 @@ test('an undo that is stuck and that nobody looks at is tried again by itself, u
     ['decided', expect.objectContaining({ decision: 'retry' })],
   ]);
   expect(await filesOfSite(world)).toEqual(before);
-}, 60_000);
+});
 
 test('a rehearsal that is undone does not wait for the one that is stuck: what it depends on is cleaned up meanwhile', async () => {
   const { order } = await planOfRehearsed(world, { base: {}, left: { powerOn: 'decision' } });
@@ -172,7 +172,7 @@ test('a rehearsal that is undone does not wait for the one that is stuck: what i
   });
   await keepHistory(handle, 'undone-past-the-stuck');
   expect(await world.recovery.platform.networks()).toEqual([]);
-}, 60_000);
+});
 
 const inUseOnce = (server: string) =>
   writeFaults(faultsFile(world.folder), [
@@ -204,7 +204,7 @@ test('one that was stuck in its undo before its plan is undone keeps what it dep
     summary: 'Aborted: Wrong week. Everything was undone.',
   });
   await keepHistory(handle, 'undone-past-the-stuck-before');
-}, 60_000);
+});
 
 test('nor does one in an included runbook, of which another one waited first', async () => {
   const { order: inner } = await planOfRehearsed(world, {
@@ -229,4 +229,4 @@ test('nor does one in an included runbook, of which another one waited first', a
   await decideAt(left, stuck, 'retry');
   expect(await handle.result()).toMatchObject({ state: 'aborted' });
   await keepHistory(part, 'tells-of-an-undo');
-}, 60_000);
+});

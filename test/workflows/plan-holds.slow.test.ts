@@ -62,7 +62,7 @@ test('what is held is not started, what runs goes on, and it goes on when people
     'let-go-on',
   ]);
   expect(await refusal(holdAt(handle, 'hold', { kind: 'run' }))).toContain('completed');
-}, 60_000);
+});
 
 test('the closing event holds the last hash of every server’s record, and a record that is not it is found', async () => {
   const order = await planOfLost(world, { h1: { wave: 'one' }, h2: { wave: 'one' } }, automatic('commit', 1));
@@ -78,7 +78,7 @@ test('the closing event holds the last hash of every server’s record, and a re
   expect(verifyChildren(closing, heads)).toEqual([expect.stringContaining(`record of run ${first!} ends with`)]);
   heads.delete(first!);
   expect(verifyChildren(closing, heads)).toEqual([`the record of run ${first!} is missing`]);
-}, 60_000);
+});
 
 const automatic = (act: 'commit' | 'roll-back', afterMs: number) => ({
   commit: { kind: 'automatic' as const, act, afterMs },
@@ -98,14 +98,14 @@ test('without a decision in time, the plan commits or rolls back by itself, as t
     by: { actor: { kind: 'workflow' } },
     data: { decision: 'roll-back', reason: 'Nobody decided within 400 ms; the runbook says "roll-back".' },
   });
-}, 60_000);
+});
 
 test('people may decide before the time is over', async () => {
   const order = await planOfLost(world, { k2: { wave: 'one' } }, automatic('roll-back', 3_600_000));
   const handle = await startPlan(world, order);
   await decideAt(handle, await parkedAt(handle, 'commit'), 'commit');
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
-}, 60_000);
+});
 
 test('a server that another run holds parks the plan with that run’s name, and can be retried when it ended', async () => {
   const order = await planOfLost(world, { l1: { wave: 'one' } }, automatic('commit', 1));
@@ -126,4 +126,4 @@ test('a server that another run holds parks the plan with that run’s name, and
   await holder.result();
   await decideAt(handle, stuck, 'retry');
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
-}, 60_000);
+});

@@ -54,7 +54,7 @@ test('one that another run holds is given up, said with the cause, and what come
     },
   ]);
   expect((await lookAt(other)).parkings).toMatchObject([{ step: 'power-on' }]);
-}, 60_000);
+});
 
 test('a rehearsal goes on without one that another rehearsal holds, within its own time, too', async () => {
   const { order } = await planOfRehearsed(world, { b1: asks, b2: {} });
@@ -76,7 +76,7 @@ test('a rehearsal goes on without one that another rehearsal holds, within its o
     summary: 'Web shop: 1 of 2 servers rehearsed.',
   });
   expect((await lookAt(holder)).parkings).toMatchObject([{ step: 'power-on' }]);
-}, 60_000);
+});
 
 test('one that has given up keeps nobody waiting while its undo is stuck; the plan ends when it has been undone', async () => {
   const order = await planOf('c1', 'c2');
@@ -101,7 +101,7 @@ test('one that has given up keeps nobody waiting while its undo is stuck; the pl
   await keepHistory(child, 'told-that-it-gave-up');
   expect([await stateOf('c1'), await stateOf('c2')]).toEqual([undefined, 'on']);
   expect((await reportOfPlan(world, order)).exceptions).toMatchObject([{ what: 'c1', kind: 'failed' }]);
-}, 60_000);
+});
 
 test('one whose own run was aborted parks the plan for as long as it is waited for, and no longer', async () => {
   const order = await planOf('d1', 'd2');
@@ -119,4 +119,4 @@ test('one whose own run was aborted parks the plan for as long as it is waited f
       reason: expect.stringMatching(/^Given up after 500 ms: run \S+ of d1 ended as aborted/),
     },
   ]);
-}, 60_000);
+});

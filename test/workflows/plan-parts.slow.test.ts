@@ -69,7 +69,7 @@ test('an included runbook is a run of its own, comes in its turn, and is committ
   const hashes = (JSON.parse(closing.body) as { childHashes: Record<string, string> }).childHashes;
   const partRows = await world.store.journal.rows(order.parts[0]!.order.runId);
   expect(hashes[order.parts[0]!.order.runId]).toBe(partRows.at(-1)!.hash);
-}, 60_000);
+});
 
 test('the runbooks of an evacuation run in the order of their tiers: a less important one begins when those before it are proven', async () => {
   const asks = { wave: 'one', order: { powerOn: 'decision' as const } };
@@ -95,7 +95,7 @@ test('the runbooks of an evacuation run in the order of their tiers: a less impo
     (await lookAt(run)).events.find((event) => event.kind === kind && event.step === step)!.at;
   const begun = await momentOf(shop, 'attempt-started', 'preflight');
   for (const run of [dns, ldap]) expect((await momentOf(run, 'step-done', 'prove-boot')) <= begun).toBe(true);
-}, 60_000);
+});
 
 test('rolled back, the servers of an included runbook are undone, too, after those that depend on it', async () => {
   const order = await including({ web2: { wave: 'web' } }, { dns2: { wave: 'one' } });
@@ -109,7 +109,7 @@ test('rolled back, the servers of an included runbook are undone, too, after tho
     .filter(({ what, runId }) => what === 'platform.remove' && runIds.includes(runId ?? ''))
     .map(({ runId }) => runId);
   expect(removed).toEqual(runIds);
-}, 60_000);
+});
 
 test('strangers are undone while one cannot be; what it depends on waits, and the plan says who waits and why', async () => {
   const order = await planOfLost(world, {
@@ -144,7 +144,7 @@ test('strangers are undone while one cannot be; what it depends on waits, and th
   expect(await handle.result()).toMatchObject({ state: 'aborted' });
   for (const name of ['base', 'left', 'right']) expect(await stateOf(name)).toBeUndefined();
   expect((await lookAt(handle)).waitingChildren).toEqual([]);
-}, 60_000);
+});
 
 test('a hold of the whole plan reaches an included runbook that runs; started again meanwhile, it starts held', async () => {
   const asks = { wave: 'one', order: { powerOn: 'decision' as const } };
@@ -182,7 +182,7 @@ test('a hold of the whole plan reaches an included runbook that runs; started ag
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
   await keepHistory(handle, 'plan-held');
   for (const name of ['dns3', 'ntp3', 'web3']) expect(await stateOf(name)).toBe('on');
-}, 60_000);
+});
 
 test('what people hold stays held when the plan goes back to an earlier step', async () => {
   const order = await including(
@@ -208,4 +208,4 @@ test('what people hold stays held when the plan goes back to an earlier step', a
   await decideAt(handle, await parkedAt(handle, 'commit'), 'commit');
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
   await keepHistory(handle, 'plan-held-rewound');
-}, 60_000);
+});

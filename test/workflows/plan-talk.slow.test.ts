@@ -41,7 +41,7 @@ test('a server that goes back to an earlier step and sticks again waits once mor
   await decide(Object.assign(plan, { runOrder: server.runOrder }), await parkedPlan(plan), 'commit');
   expect(await plan.result()).toMatchObject({ state: 'succeeded-with-exceptions' });
   expect(await waitsOf(plan)).toEqual(['child-waits', 'child-goes-on', 'child-waits', 'child-goes-on']);
-}, 60_000);
+});
 
 test('a rehearsal that goes back within its clean-up has its plan’s word already, and ends', async () => {
   const { order } = await planOfRehearsed(world, { t2: {} });
@@ -55,7 +55,7 @@ test('a rehearsal that goes back within its clean-up has its plan’s word alrea
   await decide(server, stuck, 'retry', { from: 'drop-disks' });
   expect(await server.result()).toMatchObject({ state: 'succeeded' });
   expect(await plan.result()).toMatchObject({ state: 'succeeded' });
-}, 60_000);
+});
 
 test('aborted while it is cleaned up, a rehearsal asks nobody about the servers that are clean already', async () => {
   const { order, network } = await planOfRehearsed(world, { t4: {}, t5: {} });
@@ -83,7 +83,7 @@ test('aborted while it is cleaned up, a rehearsal asks nobody about the servers 
     summary: 'Aborted: Wrong week. Everything was undone.',
   });
   expect((await world.recovery.platform.networks()).map(({ name }) => name)).not.toContain(network);
-}, 60_000);
+});
 
 test('a proven server whose plan was ended from outside asks people for itself', async () => {
   const order = await planOfLost(world, { t3: { wave: 'one', order: { option: 'destructive', reminderMs: 300 } } });
@@ -99,7 +99,7 @@ test('a proven server whose plan was ended from outside asks people for itself',
   await decide(server, asked, 'roll-back');
   expect(await server.result()).toMatchObject({ state: 'aborted' });
   expect(await world.recovery.platform.find('t3-recovered')).toBeUndefined();
-}, 60_000);
+});
 
 /** All are proven. */
 function parkedPlan(plan: WorkflowHandle) {

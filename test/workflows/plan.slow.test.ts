@@ -75,7 +75,7 @@ test('servers come back wave by wave, wait for each other, and are committed tog
     state: 'succeeded',
     serverName: 'shop',
   });
-}, 60_000);
+});
 
 test('rolled back, nothing of any server is left', async () => {
   const handle = await start(
@@ -84,7 +84,7 @@ test('rolled back, nothing of any server is left', async () => {
   await decide(handle, await parked(handle, 'commit'), 'roll-back');
   expect(await handle.result()).toMatchObject({ state: 'aborted' });
   for (const name of ['a1', 'a2']) expect(await stateOf(name)).toBeUndefined();
-}, 60_000);
+});
 
 test('aborted in the middle, what was done is undone, the last first', async () => {
   const order = await lost({ b1: { wave: 'one' }, b2: { wave: 'two', order: { powerOn: 'decision' } } });
@@ -97,7 +97,7 @@ test('aborted in the middle, what was done is undone, the last first', async () 
     .filter(({ kind }) => kind === 'step-undone')
     .map(({ item }) => item);
   expect(undone).toEqual(['b2', 'b1']);
-}, 60_000);
+});
 
 /** Its own run waits at power-on until somebody aborts that, by mistake. */
 async function abortedChild(name: string) {
@@ -126,7 +126,7 @@ test('a server whose run was aborted parks the plan; retry starts a new run of i
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
   expect(await world.store.runs.get(runId)).toMatchObject({ state: 'succeeded', serverName: 'c1' });
   expect(await stateOf('c1')).toBe('on');
-}, 60_000);
+});
 
 test('a server that is skipped is an exception of the plan', async () => {
   const { handle, parking } = await abortedChild('c2');
@@ -135,7 +135,7 @@ test('a server that is skipped is an exception of the plan', async () => {
   expect(gate.cause).toBe('0 of 1 servers are proven. Left out by decision: c2.');
   await decide(handle, gate, 'commit');
   expect(await handle.result()).toMatchObject({ state: 'succeeded-with-exceptions' });
-}, 60_000);
+});
 
 test('a step that was skipped in a server’s run is an exception of the plan, too', async () => {
   const order = await lost({ c3: { wave: 'one', order: { inoculate: false } }, c4: { wave: 'one' } });
@@ -158,7 +158,7 @@ test('a step that was skipped in a server’s run is an exception of the plan, t
     { kind: 'child-waits', data: { runId: order.servers[0]!.order.runId, step: 'prove-boot', kind: 'stuck' } },
     { kind: 'child-goes-on' },
   ]);
-}, 60_000);
+});
 
 test('an optional server that stays stuck is given up and undone, and what comes after it goes on', async () => {
   const optional = { kind: 'optional' as const, giveUpAfterMs: 500 };
@@ -172,7 +172,7 @@ test('an optional server that stays stuck is given up and undone, and what comes
   expect(await stateOf('d1')).toBeUndefined();
   expect(await stateOf('d2')).toBe('on');
   expect(await world.store.runs.get(order.servers[0]!.order.runId)).toMatchObject({ state: 'failed' });
-}, 60_000);
+});
 
 test('with one at a time, no two servers are recovered at once', async () => {
   const limits = { atOnce: 1, sites: {}, datastores: {}, boots: {} };
@@ -182,7 +182,7 @@ test('with one at a time, no two servers are recovered at once', async () => {
   const { events } = await handle.query(liveRunQuery);
   const kinds = events.flatMap(({ kind, step }) => (step === 'recover' && kind.startsWith('attempt-') ? [kind] : []));
   expect(kinds).toEqual(Array.from({ length: 3 }, () => ['attempt-started', 'attempt-succeeded']).flat());
-}, 60_000);
+});
 
 test('limits by site and by datastore hold together in a plan that runs', async () => {
   const limits = { atOnce: null, sites: { recovery: 2 }, datastores: { slow: 1 }, boots: {} };
@@ -193,7 +193,7 @@ test('limits by site and by datastore hold together in a plan that runs', async 
   await parked(handle, 'commit');
   expect(await mostAtOnce(world, servers)).toBe(2);
   expect(await mostAtOnce(world, servers.slice(0, 2))).toBe(1);
-}, 60_000);
+});
 
 async function until(fits: () => Promise<boolean>): Promise<void> {
   while (!(await fits())) await new Promise((resolve) => setTimeout(resolve, 50));

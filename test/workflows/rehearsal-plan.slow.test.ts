@@ -68,7 +68,7 @@ test('two servers are rehearsed in one network of the plan, which goes with its 
     })),
     networks: { made: [network], gone: [{ siteId: 'recovery', gone: [network] }] },
   });
-}, 60_000);
+});
 
 /** A plan that includes another one, and makes its networks. */
 function including({ runId, ...included }: PlanOrder): PlanOrder {
@@ -113,7 +113,6 @@ test.each([
     expect(machines).toContain(`${lost}-recovered`);
     expect(await world.recovery.platform.networks()).toEqual([]);
   },
-  60_000,
 );
 
 test('where the source is lost for all, the rehearsal gives way and nobody is asked why replication of the others stands still', async () => {
@@ -145,4 +144,4 @@ test('where the source is lost for all, the rehearsal gives way and nobody is as
   expect(events).toContainEqual(expect.objectContaining({ kind: 'noted', step: 'survey', data: { message: noted } }));
   const { facts } = (await world.store.runs.below(order.runId)).find(({ serverName }) => serverName === 'z2')!;
   expect(facts?.server?.rehearsed?.clean).toMatchObject({ verdict: 'clean', because: noted });
-}, 60_000);
+});

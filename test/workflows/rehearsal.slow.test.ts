@@ -95,7 +95,7 @@ test('a rehearsal runs isolated, lets replication go on, is tried out, cleaned u
   expect(evidence).toEqual(
     expect.arrayContaining(['survey-before.json', 'isolation.json', 'survey-compared.json', 'screenshot.png']),
   );
-}, 60_000);
+});
 
 test('aborted while people try it, it is cleaned up by the undos, and the comparison comes last', async () => {
   const server = await world.server('r2');
@@ -115,7 +115,7 @@ test('aborted while people try it, it is cleaned up by the undos, and the compar
     before: expect.any(String),
     after: expect.any(String),
   });
-}, 60_000);
+});
 
 test('nobody tries it within its limit: it has failed, and is cleaned up', async () => {
   const server = await world.server('r3');
@@ -123,7 +123,7 @@ test('nobody tries it within its limit: it has failed, and is cleaned up', async
   const handle = await startRun(world, rehearsalOrder(world, server, { tryOut, giveUpAfterMs: 300 }));
   expect(await handle.result()).toMatchObject({ state: 'failed', summary: expect.stringContaining('nobody tried it') });
   expect(await filesOfSite(world)).toEqual(before);
-}, 60_000);
+});
 
 /** Writes a way out into the rehearsal's network, as somebody at the site would plug one in; call what it returns to take it out. */
 async function plugIn(order: RecoveryOrder): Promise<() => Promise<void>> {
@@ -146,7 +146,7 @@ test('with a way out nobody is even asked for power-on', async () => {
   await decide(handle, stuck, 'retry');
   await decide(handle, await parkedAt(handle, 'power-on'), 'approve');
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
-}, 60_000);
+});
 
 test('a way out that somebody plugs in while people are asked keeps the machine off, however long that took', async () => {
   const order = rehearsalOrder(world, await world.server('r4'), { powerOn: 'decision' });
@@ -160,7 +160,7 @@ test('a way out that somebody plugs in while people are asked keeps the machine 
   await takeOut();
   await decide(handle, stuck, 'retry');
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
-}, 60_000);
+});
 
 test('a way out that somebody plugs in while it runs is found, named, and stops it', async () => {
   const proof = { heartbeatTimeoutMs: 10_000, stableForMs: 3_000, screenshot: true };
@@ -174,7 +174,7 @@ test('a way out that somebody plugs in while it runs is found, named, and stops 
   await takeOut();
   await decide(handle, stuck, 'retry');
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
-}, 60_000);
+});
 
 test('what is left behind is named with its remedy, and the rehearsal is stuck until it is gone', async () => {
   const server = await world.server('r5');
@@ -193,7 +193,7 @@ test('what is left behind is named with its remedy, and the rehearsal is stuck u
   await platform().removeNetwork(left);
   await decide(handle, stuck, 'retry');
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
-}, 60_000);
+});
 
 test('replication that stood still while the machine stood is named, and the rehearsal no plain success', async () => {
   const server = await world.server('r9');
@@ -208,7 +208,7 @@ test('replication that stood still while the machine stood is named, and the reh
   expect(stuck.remedy).toContain('rehearse again');
   await decide(handle, stuck, 'skip');
   expect(await handle.result()).toMatchObject({ state: 'succeeded-with-exceptions' });
-}, 60_000);
+});
 
 test('a destructive recovery that is started meanwhile goes through; the rehearsal gives way and says why', async () => {
   const server = await world.server('r6');
@@ -227,7 +227,7 @@ test('a destructive recovery that is started meanwhile goes through; the rehears
   expect(await recovery.result()).toMatchObject({ state: 'succeeded' });
   expect(await platform().find('r6-recovered')).toMatchObject({ power: 'on' });
   expect(await platform().find(rehearsed.target.machineName)).toBeUndefined();
-}, 60_000);
+});
 
 test('a recovery takes the replica over while the rehearsal still holds it, with no session and no signal to help', async () => {
   const server = await world.server('r7');
@@ -239,7 +239,7 @@ test('a recovery takes the replica over while the rehearsal still holds it, with
   await world.production.platform.power({ name: 'r7', owner: null }, 'off');
   const recovery = await startRun(world, world.order(server));
   expect(await recovery.result()).toMatchObject({ state: 'succeeded' });
-}, 60_000);
+});
 
 test('a rehearsal asked for the destructive option, or to stop the source, does nothing', async () => {
   const server = await world.server('r8');
@@ -259,7 +259,7 @@ test('a rehearsal asked for the destructive option, or to stop the source, does 
   }
   expect(await filesOfSite(world)).toEqual(before);
   expect((await world.production.platform.find('r8'))?.power).toBe('on');
-}, 60_000);
+});
 
 test('a rehearsal whose workflow was ended from outside is cleaned up by a run of its own; again it does no harm', async () => {
   const server = await world.server('r9');
@@ -281,4 +281,4 @@ test('a rehearsal whose workflow was ended from outside is cleaned up by a run o
   expect(await filesOfSite(world)).toEqual(before);
   const effects = await readEffects(join(world.folder, 'recovery'));
   expect(effects.filter(({ what, runId }) => what === 'platform.remove' && runId === order.runId)).toHaveLength(1);
-}, 60_000);
+});
