@@ -34,11 +34,11 @@ beforeAll(async () => {
   served = await serveApi(stack.deps, { host: '127.0.0.1', port: 0 });
   await seedMachine(join(stack.folder, 'site'), { name: 'app01', network: 'dmz' });
   for (const name of ['db01', 'app01']) ids.set(name, await tools.protectedServer(name));
-}, 60_000);
+});
 afterAll(async () => {
   await served?.stop();
   await stack?.close();
-}, 60_000);
+});
 
 const text = `format: 1
 name: shop
@@ -162,4 +162,4 @@ test('a plan that recovered is not cleaned up', async () => {
   expect([refused.status, refused.body.detail]).toEqual([409, expect.stringContaining('only a rehearsal')]);
   await call('POST', `/runs/${runId}/abort`, { body: { reason: 'Seen' } });
   await tools.closed(runId);
-}, 90_000);
+});

@@ -9,7 +9,7 @@ let call: Call & { app: ReturnType<typeof caller>['app'] };
 beforeAll(async () => {
   stack = await openTestStack({ bodyLimitBytes: 4096 });
   call = caller(stack);
-}, 60_000);
+});
 afterAll(() => stack?.close());
 
 const unknownRun = '0195923c-70b4-7c31-9a55-3f2e8d10c7aa';

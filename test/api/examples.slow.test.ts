@@ -79,7 +79,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await stack?.close();
   await iron?.close();
-}, 60_000);
+});
 
 type Waiting = Pick<Reply['body'], 'runId' | 'serverName' | 'step' | 'item' | 'kind' | 'epoch' | 'half'>;
 

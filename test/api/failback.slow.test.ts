@@ -57,12 +57,12 @@ beforeAll(async () => {
     await call('POST', `/servers/${name}/protection`);
   }
   for (const name of servers) await tools.firstPoint(name);
-}, 90_000);
+});
 afterAll(async () => {
   await killSiteWorker(worker);
   await served?.stop();
   await stack?.close();
-}, 60_000);
+});
 
 const cli = (...args: string[]): Promise<Ran> =>
   muster(args, { MUSTER_URL: served.url, MUSTER_TOKEN: stack.tokens.coordinator });
@@ -117,7 +117,7 @@ const newPoint = (id: SiteName, name: string, since: string): Promise<string> =>
     const point = (await site(id).replicas.points(serverId)).at(-1);
     if (point === undefined || point.takenAt <= since) return undefined;
     return join(siteFolder(stack.folder, id), 'replicas', serverId, point.disks[0]!.file);
-  }, 60_000);
+  });
 
 const now = (): string => new Date().toISOString();
 
@@ -170,7 +170,7 @@ waves: [{ name: all, servers: [{ name: shop-db, option: destructive }, { name: s
   const parked = await eventually(async () => {
     const { items } = (await call('GET', '/stuck')).body;
     return items.find((one: Reply['body']) => one.step === 'freeze');
-  }, 60_000);
+  });
   expect(parked.cause).toContain('the source shop-app-recovered did not stop');
   expect(await machinesAt('recovery')).toEqual({ 'shop-db-recovered': 'off', 'shop-app-recovered': 'on' });
   await call('POST', `/runs/${refused}/abort`, { body: { reason: 'It has to be looked at' } });

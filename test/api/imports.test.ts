@@ -34,7 +34,7 @@ beforeAll(async () => {
   call = caller({ ...stack, deps });
   served = await serveApi(deps, { host: '127.0.0.1', port: 0 });
   await stack.store.servers.save(serverSpec({ id: 'id-db01', name: 'db01', recoverySiteId: siteId }));
-}, 60_000);
+});
 afterAll(async () => {
   await served?.stop();
   await stack?.close();

@@ -41,13 +41,13 @@ beforeAll(async () => {
   served = await serveApi(stack.deps, { host: '127.0.0.1', port: 0 });
   connection = await Connection.connect({ address: testTemporalAddress() });
   for (const name of ['db01', 'app01']) ids.set(name, await tools.protectedServer(name));
-}, 60_000);
+});
 afterAll(async () => {
   await connection?.close();
   await away?.close();
   await served?.stop();
   await stack?.close();
-}, 60_000);
+});
 
 const text = `format: 1
 name: shop

@@ -29,7 +29,7 @@ beforeAll(async () => {
   tools = recoveryTools(stack, call);
   served = await serveApi(stack.deps, { host: '127.0.0.1', port: 0 });
   await stack.startWorkers();
-}, 60_000);
+});
 afterAll(async () => {
   await served?.stop();
   await stack?.close();
@@ -96,7 +96,7 @@ test('machines are JSON for programs, and a reason is asked for before anything 
   ]);
   expect(JSON.parse(json.stdout)).toMatchObject({ items: [{ name: 'rack-7', heldBy: null }], unavailable: [] });
   expect(silent).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--reason') });
-}, 60_000);
+});
 
 test('a machine that nobody knows, a missing reason and a site that is away are said as such', async () => {
   const unknown = await call('POST', '/machines/rack-8/release', { body: { reason } });
@@ -110,7 +110,7 @@ test('a machine that nobody knows, a missing reason and a site that is away are 
   } finally {
     await stack.startWorkers();
   }
-}, 60_000);
+});
 
 test('says that a person will be asked to switch a physical machine on, and after a rehearsal off', async () => {
   const machine = { hardware: 'physical-ahci', cpuCount: 8, memoryBytes: 8 * 1024 ** 3 };

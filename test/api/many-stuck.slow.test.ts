@@ -39,10 +39,10 @@ beforeAll(async () => {
   await stack.startWorkers();
   await stack.seed(mended);
   expect((await call('POST', '/servers', { body: newServer(mended) })).status).toBe(201);
-}, 90_000);
+});
 afterAll(async () => {
   await stack?.close();
-}, 60_000);
+});
 
 const text = `format: 1
 name: many

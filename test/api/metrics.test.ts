@@ -14,7 +14,7 @@ beforeAll(async () => {
   lines = [];
   const log = processLog('api', 'info', { write: (line: string) => void lines.push(line) });
   call = caller({ ...stack, deps: { ...stack.deps, log } });
-}, 60_000);
+});
 afterAll(async () => {
   logProgramsTo(undefined);
   await stack?.close();

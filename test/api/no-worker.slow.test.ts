@@ -15,7 +15,7 @@ beforeAll(async () => {
   tools = recoveryTools(stack, call);
   served = await serveApi(stack.deps, { host: '127.0.0.1', port: 0 });
   await stack.startWorkers();
-}, 60_000);
+});
 afterAll(async () => {
   await served?.stop();
   await stack?.close();

@@ -27,8 +27,8 @@ beforeAll(async () => {
   tools = recoveryTools(stack, call);
   await stack.startWorkers();
   for (const name of ['db01', 'app01', 'web01']) await tools.protectedServer(name);
-}, 60_000);
-afterAll(() => stack.close(), 30_000);
+});
+afterAll(() => stack?.close());
 
 const shop = (name = 'shop', changes: (text: string) => string = (text) => text): string =>
   changes(`format: 1
@@ -203,7 +203,7 @@ test('a text that nobody imported is run only by who may import: it could leave 
   const known = await start('gated', { text: shop('gated') }, undefined, stack.tokens.operator);
   expect([known.status, known.body.runbook?.version]).toEqual([201, 1]);
   await call('POST', `/runs/${known.body.runId}/abort`, { body: { reason: 'Only to see who may' } });
-}, 60_000);
+});
 
 test('with Postgres down a plan is started from its text, once', async () => {
   const text = shop('dark', (one) => one.replace('    gate: data-is-good\n', ''));
@@ -224,7 +224,7 @@ test('with Postgres down a plan is started from its text, once', async () => {
   } finally {
     stack.postgres.mend();
   }
-}, 60_000);
+});
 
 test('with Postgres down a plan starts with what it includes as this API last read it, which is said', async () => {
   await tools.imported(shop('part', (one) => one.replace('    gate: data-is-good\n', '')));
@@ -252,7 +252,7 @@ test('with Postgres down a plan starts with what it includes as this API last re
   } finally {
     stack.postgres.mend();
   }
-}, 60_000);
+});
 
 test('a key that Postgres did not keep stands for one run all the same, though Postgres answers all else', async () => {
   await tools.imported(shop('twice'));
@@ -270,7 +270,7 @@ test('a key that Postgres did not keep stands for one run all the same, though P
   expect(first).toEqual(second);
   expect(first).toMatchObject({ runbook: { name: 'twice', version: 1 }, servers: 3 });
   await call('POST', `/runs/${first!.runId}/abort`, { body: { reason: 'Only a test.' } });
-}, 60_000);
+});
 
 test('the id that a key stands for without Postgres is a UUIDv7 of its time', () => {
   const now = Date.parse('2026-03-14T02:11:07.412Z');

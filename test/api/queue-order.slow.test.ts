@@ -11,7 +11,7 @@ beforeAll(async () => {
   call = caller(stack);
   tools = recoveryTools(stack, call);
   await stack.startWorkers();
-}, 60_000);
+});
 afterAll(() => stack?.close());
 
 /** When the first step of the run was over, which waited in the queue; null: not yet. */

@@ -34,7 +34,7 @@ beforeAll(async () => {
   await stack.startWorkers();
   await tools.protectedServer('db01');
   await tools.protectedServer('app01');
-}, 90_000);
+});
 afterAll(async () => {
   await served?.stop();
   await stack?.close();
@@ -271,7 +271,7 @@ test('the command line shows it and ends with a code of its own when something i
   const { token } = await stack.store.tokens.issue({ name: 'Ines', role: 'operator', scopes }, null);
   const hers = await muster(['readiness', 'db01', '--now'], { ...env(), MUSTER_TOKEN: token });
   expect([hers.exitCode, hers.stderr, hers.stdout]).toEqual([0, '', expect.stringContaining('shop (version')]);
-}, 90_000);
+});
 
 test('secrets of scripts are tried on whatever occasion they run: at a wave, in a rehearsal, at its clean-up', async () => {
   const script = (name: string, place: string) =>

@@ -22,7 +22,7 @@ beforeAll(async () => {
   call = caller(stack);
   tools = recoveryTools(stack, call);
   await stack.startWorkers();
-}, 60_000);
+});
 afterAll(() => stack?.close());
 
 test('a server is added, protected and recovered, and the run is read live and from the journal', async () => {

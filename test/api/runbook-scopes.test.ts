@@ -29,7 +29,7 @@ beforeAll(async () => {
   for (const known of [text('shop', '{ name: here01 }'), text('bank', '{ name: away01 }')]) {
     expect((await call('POST', '/runbooks', { body: { text: known } })).body.issues).toBeUndefined();
   }
-}, 60_000);
+});
 afterAll(() => stack?.close());
 
 const text = (name: string, servers: string, more = '') => `format: 1
@@ -225,4 +225,4 @@ test('with Postgres away a runbook and a text are placed as they were last read'
   } finally {
     stack.postgres.mend();
   }
-}, 60_000);
+});

@@ -32,7 +32,7 @@ beforeAll(async () => {
   for (const name of ['db01', 'app01', 'web01']) {
     await stack.store.servers.save({ ...storyServer, id: uuidv7(), name, nics, recoverySiteId: siteId });
   }
-}, 60_000);
+});
 afterAll(() => stack?.close());
 
 const text = (name: string, servers: string, more = '') => `format: 1
@@ -243,7 +243,7 @@ test('a long runbook, which is read in a thread of its own, is checked, imported
     at: ['waves', 0, 'servers', 99, 'name'],
     found: expect.stringMatching(/unknown-server-99/),
   });
-}, 60_000);
+});
 
 describe('a hostile text', () => {
   const bracket = '['.repeat(400_000);
@@ -261,14 +261,14 @@ describe('a hostile text', () => {
     const answer = await reading;
     expect(others).toEqual([1, 2, 3].map(() => [200, false]));
     expect(answer.body.problems[0]).toMatchObject({ line: 2, found: 'the alias *a' });
-  }, 60_000);
+  });
 
   test('that takes too long, or too much memory, ends as a problem', async () => {
     const keys = Array.from({ length: 60_000 }, (_, i) => `k${i}: 1\n`).join('');
     expect(await problemsOf(quick, keys)).toEqual(['a text that takes more than 1.5 s to read']);
     expect(await problemsOf(small, bracket)).toEqual(['a text that takes more than 32 MiB of memory to read']);
     expect(await problemsOf(small, '# short again')).toEqual(['nothing']);
-  }, 60_000);
+  });
 });
 
 test('a schedule that Temporal does not take is said where the runbook is imported', async () => {

@@ -24,7 +24,7 @@ beforeAll(async () => {
   connection = await Connection.connect({ address: testTemporalAddress() });
   await stack.startWorkers();
   await tools.protectedServer('db01');
-}, 90_000);
+});
 afterAll(async () => {
   const { runs } = stack.store;
   for (const { runId } of (await runs.list({ limit: 50 })).items) {
@@ -80,7 +80,7 @@ const startedRun = (...others: string[]): Promise<string> =>
   eventually(async () => {
     const runId = (await last('shop'))?.runId ?? null;
     return runId !== null && !others.includes(runId) && runId;
-  }, 60_000);
+  });
 
 test('an import makes the schedule, in its zone over the end of summer time, without the excepted days; another changes it', async () => {
   const daily = "schedule: { cron: '30 3 * * *', timezone: Europe/Berlin, except: [2027-10-29], catchUp: 7m }";
@@ -147,7 +147,7 @@ async function skippedFor(runId: string): Promise<void> {
   const held = await eventually(async () => {
     const seen = await last('shop');
     return seen?.skipped?.includes(runId) && seen;
-  }, 60_000);
+  });
   expect(held).toMatchObject({ runId: null, skipped: `run ${runId} (recovery) has db01` });
   await call('POST', `/runs/${runId}/abort`, { body: { reason: 'the test goes on' } });
   await tools.closed(runId);
@@ -214,7 +214,7 @@ test('one to which nobody comes gives up after the time of its runbook, and does
     const { body } = await eventually(async () => {
       const answer = await call('GET', `/runs/${runId}`);
       return answer.body.view?.closedAt != null && answer;
-    }, 60_000);
+    });
     expect(body.view).toMatchObject({ state: 'failed', undoBecause: 'Given up after 1.0 s: Open: nobody answered.' });
     started.push(runId);
   }
@@ -259,7 +259,7 @@ test('what a person starts is theirs, with their reason: they do not approve it'
   const { body } = await eventually(async () => {
     const answer = await call('GET', `/runs/${runId}`);
     return answer.body.view?.state === 'waiting' && answer;
-  }, 60_000);
+  });
   expect(body.view.order).toMatchObject({
     ...{ requestedBy: { actor: { name: 'coordinator' } }, reason: 'Before the audit' },
   });

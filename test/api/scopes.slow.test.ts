@@ -27,7 +27,7 @@ beforeAll(async () => {
   const text = 'name: shop';
   for (const name of ['shop', 'bank'])
     await stack.store.runbooks.import({ name, text, title: name, tier: 1, includes: [], importedBy: 'admin' });
-}, 60_000);
+});
 afterAll(() => stack?.close());
 
 /** A run that is stuck at its first step, as its record has it. */
@@ -127,7 +127,7 @@ test('every route has its reach, and an admin of elsewhere meets a shut door at 
       expect.stringMatching(/role admin at runbook other, site elsewhere, needed one that holds/),
     ]);
   }
-}, 60_000);
+});
 
 test('whoever is at home gets in, by site or by runbook', async () => {
   const bySite = await scoped('viewer', site('paris'));
@@ -150,7 +150,7 @@ test('lists show what is where the role holds, and nothing else', async () => {
   }
   const whole = await textOf('GET', '/api/v1/stuck', stack.tokens.viewer);
   expect([whole.text.includes('away01'), whole.text.includes('here01')]).toEqual([true, true]);
-}, 60_000);
+});
 
 async function textOf(method: string, path: string, token: string): Promise<{ status: number; text: string }> {
   const { status, body } = await call(method, path.replace('/api/v1', ''), { token });
@@ -260,4 +260,4 @@ test('the stuck list says why, what to do, and for how long; without Postgres it
   } finally {
     stack.postgres.mend();
   }
-}, 60_000);
+});

@@ -24,7 +24,7 @@ beforeAll(async () => {
   tools = recoveryTools(stack, call);
   served = await serveApi(deps, { host: '127.0.0.1', port: 0 });
   await stack.startWorkers();
-}, 60_000);
+});
 afterAll(async () => {
   await served?.stop();
   await stack?.close();

@@ -17,7 +17,7 @@ test('a long text that many ask for at once is read once, for each in its own ve
   expect(read.map(({ version }) => version)).toEqual(Array.from({ length: 30 }, (_, index) => index + 1));
   expect(new Set(read.map(({ runbook }) => runbook)).size).toBe(1);
   expect(read[0]!.runbook).toMatchObject({ name: 'shop', tier: 3 });
-}, 60_000);
+});
 
 test('a text that cannot be read is said with its place, each time', async () => {
   const broken = stored('format: 1\nname: shop\ntitle: Shop\nwaves: 7\n');

@@ -18,7 +18,7 @@ beforeAll(async () => {
   tools = recoveryTools(stack, caller(stack));
   folder = await mkdtemp(join(tmpdir(), 'muster-cli-'));
   await stack.startWorkers();
-}, 60_000);
+});
 afterAll(async () => {
   await served?.stop();
   await stack?.close();
@@ -86,12 +86,12 @@ test('every list is JSON with --json', async () => {
     run('--json', 'servers', 'show', 'app01'),
   ]);
   for (const { exitCode, stdout } of answers) expect([exitCode, typeof JSON.parse(stdout)]).toEqual([0, 'object']);
-}, 60_000);
+});
 
 test('names and ids are offered to the shell as the API has them', async () => {
   expect(await run('__complete', 'servers')).toMatchObject({ exitCode: 0, stdout: `app01\trecovers to ${siteId}` });
   expect((await run('__complete', 'runs')).stdout).toMatch(/^last\tthe newest run\n[0-9a-f-]{36}\tapp01 succeeded/);
-}, 60_000);
+});
 
 test('a mistake is one line without a stack trace, under its own exit code', async () => {
   const recover = ['recover', 'app01', '--hardware', 'vmware-pvscsi'];
@@ -138,11 +138,11 @@ test('a missing, wrong or weak token and an API that is not there have their own
   expect(away).toMatchObject({ exitCode: 4, stderr: expect.stringContaining('ECONNREFUSED') });
   expect(nonsense).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('http://HOST:PORT') });
   expect(JSON.parse(lastLine(file.stderr))).toMatchObject({ exitCode: 6 });
-}, 60_000);
+});
 
 test('a token is issued to standard output alone and works', async () => {
   const issued = await run('token', 'issue', 'Ines Okafor', '--role', 'operator');
   expect(issued.stdout.trim()).toMatch(/^mst_\S+$/);
   const used = await muster(['runs'], { MUSTER_URL: served.url, MUSTER_TOKEN: issued.stdout.trim() });
   expect(used.exitCode).toBe(0);
-}, 60_000);
+});

@@ -110,4 +110,4 @@ test('the program prints the script, and says nothing when the API is not there'
   expect(away).toEqual({ exitCode: 0, stdout: '', stderr: '' });
   const unset = await muster(['__complete', 'servers']);
   expect(unset).toEqual({ exitCode: 0, stdout: '', stderr: '' });
-}, 60_000);
+});

@@ -98,7 +98,7 @@ test('a version of a runbook is no question for the version of Muster', async ()
   expect(JSON.parse(started!.body)).toMatchObject({ version: 3, mode: 'recovery' });
   expect(await muster(['--version'])).toMatchObject({ exitCode: 0, stdout: version });
   expect((await muster(['stuck', '--version'], env())).exitCode).toBe(2);
-}, 60_000);
+});
 
 test('where the API is, and that JSON is wanted, may be said before a command, between its words and after it', async () => {
   const token = { MUSTER_TOKEN: 'mst_of-a-test' };
@@ -111,13 +111,13 @@ test('where the API is, and that JSON is wanted, may be said before a command, b
     expect([exitCode, JSON.parse(stdout).total]).toEqual([0, 1]);
   const between = await muster(['token', '--json', 'list', '--url', url], token);
   expect([between.exitCode, JSON.parse(between.stdout).length]).toEqual([0, 1]);
-}, 60_000);
+});
 
 test('the last run is the newest that belongs to no plan', async () => {
   const ran = await muster(['commit', 'last', '--step', 'commit', '--reason', 'The shop sells'], env());
   expect(ran.exitCode).toBe(0);
   expect(last(({ method }) => method === 'POST')?.url).toBe(`/api/v1/runs/${plan}/decisions`);
-}, 60_000);
+});
 
 test.each([
   ['app01', child],
@@ -168,4 +168,4 @@ test('with Postgres away what is printed to be typed has whole ids, which need n
   expect(commands).toContain(`muster retry ${child} --step preflight --reason`);
   expect(commands).toContain(`muster abort ${child} --reason`);
   expect(longestLine(stdout)).toBeLessThanOrEqual(80);
-}, 60_000);
+});

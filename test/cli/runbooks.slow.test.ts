@@ -21,7 +21,7 @@ beforeAll(async () => {
     await stack.store.servers.save({ ...storyServer, id: uuidv7(), name, nics, recoverySiteId: siteId });
   }
   await stack.startWorkers();
-}, 60_000);
+});
 afterAll(async () => {
   await served?.stop();
   await stack?.close();

@@ -28,7 +28,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'muster-stuck-'));
   await stack.startWorkers();
   await tools.protectedServer('app01');
-}, 60_000);
+});
 afterAll(async () => {
   await served?.stop();
   await stack?.close();

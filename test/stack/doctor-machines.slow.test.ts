@@ -84,7 +84,7 @@ test('what is right is said in JSON, and the exit code follows what is broken', 
   const text = await muster(['doctor'], env);
   expect(text.stdout).toContain(`[${disk0}]`);
   expect(`${json.stdout}${text.stdout}${JSON.stringify(report)}`).not.toContain(redfishUser.password);
-}, 60_000);
+});
 
 test('a controller that is away, refuses the password, does not know the machine, or shows a strange state', async () => {
   redfish.fault = () => ({ status: 503 });
@@ -110,7 +110,7 @@ test('a controller that is away, refuses the password, does not know the machine
   configure({ power: { insecure: true } });
   redfish.states.set('rack-7', 'Off');
   expect(await look(controller)).toMatchObject({ state: 'warning', remedy: expect.stringContaining('caFile') });
-}, 60_000);
+});
 
 test('a name that the kernel gives by order is told from one that stays', () => {
   const moving = ['/dev/sda', '/dev/vdb', '/dev/nvme0n1', '/dev/disk/by-id/nvme-INTEL_S6Z1', '/srv/rack-7.img'];
@@ -145,7 +145,7 @@ test('a disk that is another one, is empty, is no disk, and one that runs and cl
     found: expect.stringContaining('rack-9'),
     remedy: expect.stringContaining('muster machines release rack-9 --site dr'),
   });
-}, 60_000);
+});
 
 test('a folder of secrets that others can enter or change, a secret that is missing, open to others or empty', async () => {
   chmodSync(secrets, 0o755);
@@ -176,7 +176,7 @@ test('a folder of secrets that others can enter or change, a secret that is miss
     state: 'problem',
     remedy: expect.not.stringContaining('decide'),
   });
-}, 60_000);
+});
 
 test('secrets of the mail server and of webhooks are resolved where the API runs, and nowhere else', async () => {
   const mail = { host: '127.0.0.1', security: 'none', user: 'muster', password: 'file:smtp' };
@@ -205,7 +205,7 @@ test('secrets of the mail server and of webhooks are resolved where the API runs
   for (const id of ['secrets.file:smtp', 'secrets.environment:MUSTER_SECRET_CHAT'])
     expect(at(right, id)).toMatchObject({ state: 'ok' });
   expect(JSON.stringify(right)).not.toContain('cAnArY-word');
-}, 60_000);
+});
 
 test('keys that servers refer to are resolved, and none is asked for while Postgres is away', async () => {
   await withStore(async (store, url) => {
@@ -229,4 +229,4 @@ test('keys that servers refer to are resolved, and none is asked for while Postg
   });
   keep('postgres-url', 'postgres://muster@127.0.0.1:1/muster');
   expect((await examine({ env })).notAsked).toContain('secrets.servers');
-}, 60_000);
+});

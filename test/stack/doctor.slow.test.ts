@@ -243,4 +243,4 @@ test('the program answers in JSON of its schema, with ids that are all different
     exitCode: 1,
     stdout: expect.stringMatching(/problem .*\[configuration\]\n.*MUSTER_API_PORT/),
   });
-}, 60_000);
+});

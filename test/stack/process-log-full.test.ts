@@ -13,4 +13,4 @@ test('a log that cannot be written ends no process, and keeps none from its end'
   const args = ['-c', 'exec "$0" --import tsx -e "$1" 2>&1 >/dev/full', process.execPath, program];
   const said = execFileSync('sh', args, { cwd: join(__dirname, '..', '..'), encoding: 'utf8', timeout: 60_000 });
   expect(said).toContain('went on');
-}, 60_000);
+});

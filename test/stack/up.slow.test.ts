@@ -37,7 +37,7 @@ test('up starts everything, and the token in the file opens the API', async () =
   expect(health).toMatchObject({ ok: true });
   expect((await get('/servers', token())).status).toBe(200);
   expect((await get('/servers', 'not-a-token')).status).toBe(401);
-}, 90_000);
+});
 
 test('a runbook is checked against the webhooks of the configuration', async () => {
   const env = { MUSTER_URL: `http://127.0.0.1:${home.apiPort}`, MUSTER_TOKEN: token() };
@@ -103,7 +103,7 @@ test('a second up on the same folder is refused and says who runs', async () => 
   const second = startStackProcess(home);
   expect(await second.ended).toBe(13);
   expect(second.output()).toContain(`found process ${stack!.child.pid}`);
-}, 20_000);
+});
 
 test('a worker that is killed is started again', async () => {
   const before = (await readWorkerStatus(file('worker.json')))!;
@@ -113,7 +113,7 @@ test('a worker that is killed is started again', async () => {
   const after = (await readWorkerStatus(file('worker.json')))!;
   expect(after.state).toBe('polling');
   expect(after.pid).not.toBe(before.pid);
-}, 60_000);
+});
 
 test('after kill -9 of up, nothing of it goes on, and up works again on the same data', async () => {
   const tokenBefore = token();
@@ -127,7 +127,7 @@ test('after kill -9 of up, nothing of it goes on, and up works again on the same
   expect(running.filter((pid) => parts.includes(pid))).toEqual([]);
   expect(token()).toBe(tokenBefore);
   expect((await get('/servers', tokenBefore)).status).toBe(200);
-}, 90_000);
+});
 
 test('a stale postmaster.pid with the number of a living program does not keep Postgres from starting', async () => {
   for (const { pid } of processesOf(home)) process.kill(pid, 'SIGKILL');
@@ -138,11 +138,11 @@ test('a stale postmaster.pid with the number of a living program does not keep P
   stack = startStackProcess(home);
   await stack.prints('Muster runs at');
   expect((await get('/servers', token())).status).toBe(200);
-}, 90_000);
+});
 
 test('SIGTERM stops it with code 0 and leaves no process', async () => {
   stack!.child.kill('SIGTERM');
   expect(await stack!.ended).toBe(0);
   expect(stack!.output()).toMatch(/SIGTERM: stopping\.\nStopped\.\n$/);
   expect(processesOf(home)).toEqual([]);
-}, 60_000);
+});
