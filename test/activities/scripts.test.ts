@@ -239,7 +239,7 @@ const starter = () => `#!/bin/sh\nsleep 600 &\necho $! > ${folder}/child\necho $
 
 test('a time-out ends the script with everything that it started, and says that it may have done a part', async () => {
   await program('one', `${starter()}echo begun\nwait\n`);
-  const error = await refusal(run(script({ timeoutMs: 1_000 })));
+  const error = await refusal(run(script({ timeoutMs: 5_000 })));
   expect(error).toMatchObject({ family: 'TransientError', message: expect.stringMatching(/not done after .*: begun/) });
   expect(error.facts.remedy).toContain('may have done a part');
   expect([await isGone('child'), await isGone('self')]).toEqual([true, true]);

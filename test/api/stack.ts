@@ -77,7 +77,7 @@ export async function openTestStack(
   const url = new URL(database.url);
   const postgres = await proxyTo(url.hostname, Number(url.port));
   const proxied = Object.assign(new URL(url), { port: String(postgres.port) }).toString();
-  const store = openStore(proxied, { ...scope, connectTimeoutMs: 1_000 });
+  const store = openStore(proxied, scope);
   const folder = await mkdtemp(join(tmpdir(), 'muster-api-'));
   const evidence = openEvidenceStore({ folder: join(folder, 'evidence'), ...scope });
   const namespace = await ownNamespace();

@@ -128,7 +128,7 @@ test('a Postgres that hangs fails calls in time, new connections too, and the po
 test('a run whose chain somebody else holds locked is a transient failure, not a wait without end', () =>
   withDb(async ({ url }) => {
     const holder = openStore(url);
-    const store = openStore(url, { statementTimeoutMs: 200 });
+    const store = openStore(url, { statementTimeoutMs: 2_000 });
     const runId = newRunId();
     await holder.journal.append(batch(runId, 1, [opened(runId)]));
     const client = new Client({ connectionString: url });

@@ -67,7 +67,7 @@ async function drop(name: string): Promise<number> {
       return rows[0]!.open;
     };
     let count = await open();
-    for (let tries = 0; count > 0 && tries < 20; tries += 1) {
+    for (let tries = 0; count > 0 && tries < 200; tries += 1) {
       await client.query('select pg_sleep(0.05)');
       count = await open();
     }
