@@ -277,14 +277,19 @@ export function caller({ deps, tokens }: Pick<TestStack, 'deps' | 'tokens'>): Ca
   return Object.assign(call, { app, refresh });
 }
 
-/** Waits for what the system behind does in its own time. @throws when it has not become so after `withinMs`. */
+/**
+ * Waits for what the system behind does in its own time; a look that fails is one that found nothing yet.
+ * @throws when it has not become so after `withinMs`, with what the last look failed with.
+ */
 export async function eventually<T>(look: () => Promise<T | undefined | false>, withinMs = 60_000): Promise<T> {
   const end = performance.now() + withinMs;
   const pause = pauses(50);
   for (;;) {
-    const found = await look();
+    let failure = '';
+    const found = await look().catch((error: unknown) => void (failure = `; the last look failed: ${String(error)}`));
     if (found !== undefined && found !== false) return found;
-    if (performance.now() > end) throw new Error(`This did not become so within ${withinMs} ms: ${look.toString()}`);
+    if (performance.now() > end)
+      throw new Error(`This did not become so within ${withinMs} ms${failure}: ${look.toString()}`);
     await pause();
   }
 }
