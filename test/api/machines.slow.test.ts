@@ -54,12 +54,17 @@ test('a machine is its run’s while the run lives and after it; then a coordina
   const onto = { hardware: 'physical-nvme', machineName: 'rack-7' };
   const { runId } = (await tools.push('app01', onto)).body;
   await tools.inState(runId, 'waiting');
-  expect(await rack7()).toMatchObject({ heldBy: { runId, live: true, serverName: 'app01' } });
+  // Whose run it is, is of the journal, which follows the run a moment later.
+  const used = await eventually(async () => {
+    const machine = await rack7();
+    return machine.heldBy?.serverName != null && machine;
+  });
+  expect(used).toMatchObject({ heldBy: { runId, live: true, serverName: 'app01' } });
 
   expect(await release({ reason }, stack.tokens.operator)).toMatchObject({ status: 403 });
-  const used = await release({ reason });
-  expect(used).toMatchObject({ status: 409, body: { type: 'urn:muster:problem:conflict', runId } });
-  expect(used.body.detail).toContain(`run ${runId} uses it`);
+  const refusal = await release({ reason });
+  expect(refusal).toMatchObject({ status: 409, body: { type: 'urn:muster:problem:conflict', runId } });
+  expect(refusal.body.detail).toContain(`run ${runId} uses it`);
   const shown = await command('machines');
   expect(shown.stdout).toMatch(new RegExp(`rack-7 .*run …${runId.slice(-8)} of app01`));
 

@@ -42,7 +42,11 @@ test('show, watch, runs and the JSON say since when nobody takes the next step, 
   expect(told).toMatch(said);
   // Temporal knows when the worker that is gone asked last.
   expect(/since (\S+):/.exec(told)![1]! < before).toBe(true);
-  const { items } = (await call('GET', '/runs')).body;
+  // The list is of the journal, which follows the run a moment later.
+  const items = await eventually(async () => {
+    const { body } = await call('GET', '/runs');
+    return body.items?.[0]?.notice != null && body.items;
+  });
   expect(items).toMatchObject([{ runId, state: 'running', notice: told }]);
   const [shown, listed, json] = await Promise.all([
     muster(['show', runId], env()),

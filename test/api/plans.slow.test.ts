@@ -90,7 +90,8 @@ test('a plan is started once, shown as a tree, let through its gate and committe
   expect(second.body).toMatchObject({ runId, servers: 3, runbook: { name: 'shop', version: 1 } });
   expect((await start('shop', { reason: 'another one' }, key)).status).toBe(422);
 
-  const waiting = await shown(runId, (run) => run.view?.waves[1].gate.state === 'waiting');
+  // The gate is the plan's own; how its servers are is of the journal, which follows them a moment later.
+  const waiting = await shown(runId, ({ view }) => view?.waves[1].gate.state === 'waiting' && view.done === 1);
   expect(waiting.view).toMatchObject({ state: 'waiting', serverCount: 3, done: 1 });
   expect(servers(waiting)).toMatchObject({
     db01: { stage: 'proven', clocks: { waitingMs: 0 } },

@@ -69,6 +69,8 @@ test('a server is added, protected, recovered, watched and reported, and every t
   const ended = await run('watch', runId);
   expect(ended).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('■ succeeded') });
   expect(ended.stdout).toMatch(/^RTO /m);
+  // The lists that the next tests read are of the journal, which follows the run a moment later.
+  await tools.closed(runId);
   const file = join(folder, 'report.html');
   expect((await run('report', runId, '--output', file)).exitCode).toBe(0);
   expect(await readFile(file, 'utf8')).toContain('<html');
