@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { exitCodeOf } from '../../stack/exit-codes';
-import { processesOf, stackHome, startStackProcess, type StackHome } from '../support/stack-process';
+import { killProcessesOf, processesOf, stackHome, startStackProcess, type StackHome } from '../support/stack-process';
 
 let home: StackHome;
 beforeEach(async () => {
@@ -11,7 +11,7 @@ beforeEach(async () => {
 });
 afterEach(() => {
   const left = processesOf(home);
-  for (const { pid } of left) process.kill(pid, 'SIGKILL');
+  killProcessesOf(home);
   home.remove();
   expect(left).toEqual([]);
 });

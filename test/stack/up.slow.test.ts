@@ -5,7 +5,14 @@ import { examine } from '../../stack/doctor/doctor';
 import { freePort } from '../../stack/ports';
 import { startMuster } from '../cli/muster';
 import { badNames, readMetrics, valueOf } from '../support/prometheus';
-import { processesOf, stackHome, startStackProcess, type StackHome, type StackProcess } from '../support/stack-process';
+import {
+  killProcessesOf,
+  processesOf,
+  stackHome,
+  startStackProcess,
+  type StackHome,
+  type StackProcess,
+} from '../support/stack-process';
 import { readRegister } from '../../stack/leftovers';
 import { readWorkerStatus } from '../../stack/worker-status';
 
@@ -20,7 +27,7 @@ beforeAll(async () => {
 
 afterAll(() => {
   stack?.child.kill('SIGKILL');
-  for (const { pid } of processesOf(home)) process.kill(pid, 'SIGKILL');
+  killProcessesOf(home);
   home.remove();
 });
 
@@ -130,7 +137,7 @@ test('after kill -9 of up, nothing of it goes on, and up works again on the same
 });
 
 test('a stale postmaster.pid with the number of a living program does not keep Postgres from starting', async () => {
-  for (const { pid } of processesOf(home)) process.kill(pid, 'SIGKILL');
+  killProcessesOf(home);
   await stack!.ended;
   const pidFile = file('postgres/cluster/postmaster.pid');
   const lines = readFileSync(pidFile, 'utf8').split('\n');

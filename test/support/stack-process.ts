@@ -86,6 +86,17 @@ export function processesOf(home: StackHome): { pid: number; command: string }[]
     .map(({ pid, command }) => ({ pid, command: command.replaceAll('\0', ' ') }));
 }
 
+/** SIGKILL to all of them; one may end meanwhile, for instance because its parent was killed. */
+export function killProcessesOf(home: StackHome): void {
+  for (const { pid } of processesOf(home)) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+}
+
 function readProc(pid: string, file: string): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'utf8');
