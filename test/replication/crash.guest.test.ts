@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { exportIds, jobs } from '../../replication/target-graph';
 import { connectQmp } from '../../replication/qmp';
 import { targetPid } from '../../replication/target-server';
+import { processes, survivors } from '../system/support/processes';
 import { allFaults, buildDisks, openSite, siteIn, type Site } from './support/site';
 import { exitCodeOf, same, write } from './support/tools';
 
@@ -87,8 +88,11 @@ test('after kill -9 the target server comes back with every chain and every over
   await site.replicas.hold(site.server.id, 'run-1', 'suspended');
   const [disk] = await site.replicas.take(site.server, manifest.pointId, 'destructive', 'run-1');
   await exitCodeOf('qemu-io', '-f', 'raw', '-c', 'write -P 5 3M 64k', '-c', 'flush', disk!.editUri);
-  process.kill((await targetPid(site.place))!, 'SIGKILL');
-  await sleep(100);
+  const pid = (await targetPid(site.place))!;
+  const killed = processes().filter((one) => one.pid === pid);
+  expect(killed).toHaveLength(1);
+  process.kill(pid, 'SIGKILL');
+  expect(await survivors(killed, 60_000)).toEqual([]);
   await site.replicas.prepare(site.server);
   const qmp = await connectQmp(site.place.qmpSocket);
   expect((await exportIds(qmp)).sort()).toEqual(['run-run-1-disk0', 'run-run-1-disk1']);

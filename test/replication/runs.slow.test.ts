@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { execFile, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PointManifest } from '../../model/replica';
 import { writePieces, clearPieces, findVolumes, signaturePieces } from '../../disks/signatures';
@@ -87,8 +88,9 @@ test('somebody else who has the disk open is named, and the overlay is not delet
   await expect(site.replicas.takeBack(id, 'run-1', 'disk0')).rejects.toMatchObject(refusal);
   await expect(site.replicas.drop(id, 'run-1')).rejects.toMatchObject(refusal);
   expect(existsSync(disk!.path)).toBe(true);
+  const ended = once(holder, 'exit');
   holder.kill('SIGKILL');
-  await sleep(100);
+  await ended;
   await site.replicas.drop(id, 'run-1');
 });
 

@@ -43,10 +43,18 @@ export function processesNaming(folder: string): Seen[] {
 function look(pid: number): Seen | undefined {
   const stat = read(pid, 'stat');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  // A zombie has ended; its parent has only not asked yet.
-  if (stat === '' || fields[0] === 'Z') return undefined;
+  // A zombie has ended; its parent has only not asked yet. But its files stay open until the last of its threads has ended too.
+  if (stat === '' || (fields[0] === 'Z' && threadsOf(pid) <= 1)) return undefined;
   const command = read(pid, 'cmdline').replaceAll('\0', ' ').trim();
   return { pid, parent: Number(fields[1]), startTicks: fields[19]!, command };
+}
+
+function threadsOf(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length;
+  } catch {
+    return 0;
+  }
 }
 
 function read(pid: number, file: string): string {
