@@ -58,8 +58,8 @@ let pointId: string;
 /** Files of an undisturbed run's disk, inoculated and ready to be started. */
 let undisturbed: string[];
 let lostAt: string;
-/** virsh, as the system's processes find it. */
-let attaching: HeldProgram;
+/** qemu-img and virsh, as the system's processes find them. */
+let creating: HeldProgram, attaching: HeldProgram;
 let failed = false;
 
 beforeAll(async () => {
@@ -68,6 +68,7 @@ beforeAll(async () => {
   const ids = ['recovery', 'production'];
   const kind = 'libvirt';
   const folder = newSystemFolder();
+  creating = heldProgram(folder, 'qemu-img', 'create', '/runs/');
   attaching = heldProgram(folder, 'virsh', 'attach-device');
   system = await openSystem(name, {
     folder,
@@ -200,9 +201,10 @@ then('its plug pulled in mid-write, an undisturbed run gets as far as power-on, 
 
 then('a worker killed in take-disks and in hand-over costs an attempt each, and nothing else', async () => {
   const options = ['--option', 'destructive', '--no-inoculation', '--power-on', 'decision', '--lost-at', lostAt];
+  [creating, attaching].forEach((program) => program.hold());
   runId = await recover(...options, '--point', pointId, '--reason', `${name} lost its power`);
-  await killWorkerWhen('the disks are being taken', () => existsSync(join(place().runs, runId)));
-  attaching.hold();
+  await killWorkerWhen('the disks are being taken', () => creating.waits());
+  creating.letGo();
   await eventually('there is a worker again', 300_000, () => existsSync(overlay()) || undefined);
   await killWorkerWhen('the disk is being handed over', () => attaching.waits());
   const record = readFileSync(join(place().runs, runId, 'run.json'), 'utf8');

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 export interface HeldProgram {
   /** A folder for the system's path. */
   readonly path: string;
-  /** From now on it waits before it does `word`. */
+  /** From now on it waits before it does that. */
   hold(): void;
   /** One waits now. */
   waits(): boolean;
@@ -16,14 +16,17 @@ export interface HeldProgram {
   letGo(): void;
 }
 
-/** `program` as it is found on this machine's path, held where `word` is among its arguments. */
-export function heldProgram(folder: string, program: string, word: string): HeldProgram {
+/**
+ * `program` as it is found on this machine's path, held where its arguments have these words in this order. Several may stand
+ * in one folder; each is held and let go by itself.
+ */
+export function heldProgram(folder: string, program: string, ...words: [string, ...string[]]): HeldProgram {
   const path = join(folder, 'held');
-  const [held, waiting] = [join(path, 'hold'), join(path, 'waits')];
-  mkdirSync(path, { mode: 0o755 });
+  const [held, waiting] = [join(path, `${program}.hold`), join(path, `${program}.waits`)];
+  mkdirSync(path, { recursive: true, mode: 0o755 });
   const script = `#!/bin/sh
-case " $* " in
-*" ${word} "*)
+case "$*" in
+*${words.map((word) => `"${word}"*`).join('')})
   while [ -e ${held} ]; do
     : > ${waiting}
     sleep 0.05

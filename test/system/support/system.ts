@@ -236,10 +236,14 @@ export async function eventually<T>(
   }
 }
 
-/** SIGKILL to the worker as soon as `sees`; asked every few milliseconds, for what is to be met takes tenths of a second. */
+/**
+ * SIGKILL to the worker as soon as `sees`; asked every few milliseconds, for what is to be met takes tenths of a second. It is
+ * stopped first: while its children are looked for, which takes about as long, it would go on.
+ */
 export async function killWorker(system: System, what: string, sees: () => Promise<boolean> | boolean): Promise<void> {
   const worker = system.workerPid();
   await eventually(what, 300_000, async () => (await sees()) || undefined, 3);
+  process.kill(worker, 'SIGSTOP');
   const children = descendantsOf(worker);
   process.kill(worker, 'SIGKILL');
   expect(await survivors(children, 10_000)).toEqual([]);
