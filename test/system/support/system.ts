@@ -80,11 +80,14 @@ export async function openSystem(machine: string, settings: SystemSettings = {})
   const get = async <T>(path: string): Promise<T> => {
     // Asked often: without a new process each time.
     const token = readFileSync(join(dataFolder, 'admin-token'), 'utf8').trim();
-    const answer = await fetch(`http://127.0.0.1:${api}/api/v1${path}`, {
-      headers: { authorization: `Bearer ${token}` },
-    });
-    if (!answer.ok) throw new Error(`The API answered ${answer.status}: ${await answer.text()}`);
-    return (await answer.json()) as T;
+    const headers = { authorization: `Bearer ${token}` };
+    for (const endsAt = performance.now() + 60_000; ; await sleep(500)) {
+      const answer = await fetch(`http://127.0.0.1:${api}/api/v1${path}`, { headers });
+      if (answer.ok) return (await answer.json()) as T;
+      // 503: not now. Nobody has taken a new run yet, or a part that would know is slow.
+      if (answer.status === 503 && performance.now() < endsAt) continue;
+      throw new Error(`The API answered ${answer.status}: ${await answer.text()}`);
+    }
   };
   const readJson = <T>(name: string): T => JSON.parse(readFileSync(join(dataFolder, name), 'utf8')) as T;
   return {
@@ -198,12 +201,16 @@ export function manifests(place: ReplicaPlace): PointManifest[] {
     .map((name) => JSON.parse(readFileSync(join(place.points, name), 'utf8')) as PointManifest);
 }
 
-/** Waits until the run waits for people; fails when it ends instead. */
+/**
+ * Waits until the run waits for people; fails when it ends instead. Asked of the run itself: while a killed worker is away its
+ * view is of the journal, in which something may stand open that was answered just before.
+ */
 export async function waiting(system: System, runId: string): Promise<ParkingView> {
   let seen: RunView | undefined;
   const found = eventually('the run waits for people', 300_000, async () => {
-    const view = (seen = await system.view(runId));
-    const open = view.parkings.find((parking) => parking.until === null);
+    const { view, source } = await system.get<ServerDetail>(`/runs/${runId}`);
+    seen = view;
+    const open = source === 'live' ? view.parkings.find((parking) => parking.until === null) : undefined;
     if (open === undefined && isClosedRun(view.state)) {
       throw new Error(`The run ended as ${view.state}: ${JSON.stringify(view.parkings)}`);
     }
