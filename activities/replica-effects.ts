@@ -106,11 +106,14 @@ export function createReplicaEffects(deps: ActivityDeps): EffectsOf<ReplicaEffec
     async resumeReplication({ order }, attempt) {
       const { site, onReplica, onDisks } = workAt(deps, order, attempt);
       const { given } = platformOf(site, order);
-      await onReplica(() => site.replicas.letGo(order.server.id, order.runId));
+      // Under the lease: an attempt that an undo has overtaken must not forget what the undo remembers again.
+      await onReplica(async () => {
+        await site.replicas.letGo(order.server.id, order.runId);
+        await forgetSourceStopped(order, site);
+      });
       // A given machine has the bytes: nothing stands on the run's disks any more, and overlays would keep points from merging.
       const drop = () => site.replicas.drop(order.server.id, order.runId, callOptions(attempt));
       if (given !== undefined) await onDisks(drop);
-      await forgetSourceStopped(order, site);
       const source = await askSource(deps, order, attempt);
       return { state: source === 'on' ? 'replicating' : 'source-unreachable' };
     },
