@@ -1,9 +1,19 @@
 /** TCP ports of this machine. */
+import { randomInt } from 'node:crypto';
 import { createServer, connect } from 'node:net';
 import { StackError } from './exit-codes';
 
-/** A port that nobody listens on right now. It is not reserved: use it at once. */
+/** Below those that Linux gives to connections and to whoever asks for any port (net.ipv4.ip_local_port_range: 32768 up). */
+const leastPort = 10_240;
+const belowPort = 32_768;
+const tries = 20;
+
+/** A port that nobody listens on right now, and that nobody is given unasked. It is not reserved: use it at once. */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
+  for (let tried = 0; tried < tries; tried += 1) {
+    const free = await listenOnce(host, randomInt(leastPort, belowPort)).catch(() => null);
+    if (free !== null) return free;
+  }
   return listenOnce(host, 0);
 }
 
