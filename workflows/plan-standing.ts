@@ -76,9 +76,7 @@ function standingOfOne(
   const recovered = remembered?.value as Recovered | null | undefined;
   if (remembered?.exception === true) {
     if (recovered?.state !== 'failed') return { ...nothing, leftOut: [name], proven: false };
-    if (child?.state === 'failed') return { ...nothing, givenUp: [name], proven: false };
-    const notYet = child !== null && child.state === null ? ', not undone yet' : '';
-    return { ...nothing, exceptions: [`${name} (given up${notYet})`], proven: false };
+    return { ...nothing, givenUp: [`${name}${undoneWords(child)}`], proven: false };
   }
   if (child === null || !child.proven) return { ...nothing, proven: false };
   const { shown, state } = child;
@@ -94,6 +92,12 @@ function standingOfOne(
   };
 }
 
+/** Nothing is said where none was started, or its own people ended it. */
+function undoneWords(child: ChildStanding | null): string {
+  if (child?.state === 'failed') return ' (undone)';
+  return child !== null && child.state === null ? ' (not undone yet)' : '';
+}
+
 /** `2 of 3 servers are proven`, and then each thing that an approver should not have to look for. No full stop at its end. */
 export function provenWords(run: Run<PlanOrder>, children: ChildRuns): string {
   const { servers, parts, unproven, leftOut, givenUp, exceptions } = standingOf(run, children);
@@ -101,7 +105,7 @@ export function provenWords(run: Run<PlanOrder>, children: ChildRuns): string {
     `${countWords(run.order, { server: servers, include: parts })} are proven`,
     ...listed('Recovered without proof, which people skipped', unproven),
     ...listed('Left out by decision', leftOut),
-    ...listed('Given up and undone', givenUp),
+    ...listed('Given up', givenUp),
     ...listed('Not all of it was done', exceptions),
   ].join('. ');
 }

@@ -33,7 +33,7 @@ test('one that another run holds is given up, said with the cause, and what come
   await parkedAt(other, 'power-on');
   const handle = await startPlan(world, order);
   const gate = await parkedAt(handle, 'commit');
-  expect(gate.cause).toBe('1 of 2 servers are proven. Not all of it was done: a1 (given up).');
+  expect(gate.cause).toBe('1 of 2 servers are proven. Given up: a1.');
   const { events } = await lookAt(handle);
   expect(events.find(({ kind, step }) => kind === 'parked' && step === 'recover')?.data).toMatchObject({
     remedy: expect.stringMatching(/Without a decision within 500 ms the plan goes on without a1\.$/),
@@ -89,7 +89,7 @@ test('one that has given up keeps nobody waiting while its undo is stuck; the pl
   ]);
   const handle = await startPlan(world, { ...order, servers });
   const gate = await parkedAt(handle, 'commit');
-  expect(gate.cause).toBe('1 of 2 servers are proven. Not all of it was done: c1 (given up, not undone yet).');
+  expect(gate.cause).toBe('1 of 2 servers are proven. Given up: c1 (not undone yet).');
   const child = childOf(world, order, 'c1');
   const stuck = await parkedAt(child, 'create-machine');
   await decideAt(handle, gate, 'commit');
@@ -109,7 +109,7 @@ test('one whose own run was aborted parks the plan for as long as it is waited f
   await until(async () => (await lookAt(handle)).waitingChildren?.[0]?.name === 'd1');
   await childOf(world, order, 'd1').executeUpdate(abortUpdate, abort);
   const gate = await parkedAt(handle, 'commit');
-  expect(gate.cause).toBe('1 of 2 servers are proven. Not all of it was done: d1 (given up).');
+  expect(gate.cause).toBe('1 of 2 servers are proven. Given up: d1.');
   await decideAt(handle, gate, 'commit');
   expect(await handle.result()).toMatchObject({ state: 'succeeded-with-exceptions' });
   expect((await reportOfPlan(world, order)).exceptions).toMatchObject([

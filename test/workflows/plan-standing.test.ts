@@ -58,10 +58,20 @@ test('who approves reads who stands without proof, who is left out or given up, 
       '2 of 5 servers are proven',
       'Recovered without proof, which people skipped: app01',
       'Left out by decision: web02',
-      'Given up and undone: db02',
+      'Given up: db02 (undone)',
       'Not all of it was done: web01 (inoculate skipped), script balancer skipped or with a warning',
     ].join('. '),
   );
+});
+
+test('one of an included runbook that was given up before it was undone, or before it began, is not proven either', () => {
+  const givenUp = { value: { runId: 'r', state: 'failed' }, exception: true };
+  const shop = plan(samplePlan(), { 'server:db01': standing() }, { 'recover/db01': done, 'recover/web02': givenUp });
+  const { unproven, leftOut, givenUp: named, exceptions } = standingOf(...shop);
+  expect(named).toEqual(['web02']);
+  const shown = { unproven, leftOut, givenUp: named, exceptions };
+  const above = plan(evacuation(), { 'include:network': standing(), 'include:office': standing(shown) });
+  expect(provenWords(...above)).toBe('1 of 2 included runbooks are proven. Given up: office/web02');
 });
 
 test('what an earlier version told counts as it did; a run that has ended otherwise since is no proof', () => {
@@ -78,7 +88,7 @@ test('an included runbook counts only when all of it is proven, and what is not 
   };
   const of = plan(evacuation(), runs);
   expect(provenWords(...of)).toBe(
-    '1 of 2 included runbooks are proven. Recovered without proof, which people skipped: office/mail01. Given up and undone: office/labs/lab01',
+    '1 of 2 included runbooks are proven. Recovered without proof, which people skipped: office/mail01. Given up: office/labs/lab01',
   );
   expect(standingOf(...of)).toMatchObject({ parts: 1, unproven: ['office/mail01'], givenUp: ['office/labs/lab01'] });
   expect(succeededWords(evacuation(), of[1])).toBe('1 of 2 included runbooks recovered, 1 server not proven');

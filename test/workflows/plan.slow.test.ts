@@ -166,7 +166,7 @@ test('an optional server that stays stuck is given up and undone, and what comes
   const order = await lost({ d1: { wave: 'one', failure: optional, order: broken }, d2: { wave: 'two' } });
   const handle = await start(order);
   const gate = await parked(handle, 'commit');
-  expect(gate.cause).toBe('1 of 2 servers are proven. Given up and undone: d1.');
+  expect(gate.cause).toBe('1 of 2 servers are proven. Given up: d1 (undone).');
   await decide(handle, gate, 'commit');
   expect(await handle.result()).toMatchObject({ state: 'succeeded-with-exceptions' });
   expect(await stateOf('d1')).toBeUndefined();
