@@ -3,6 +3,7 @@ import type { Shown, ChildWaits } from './messages';
 import type { ChildOrder } from './plan-orders';
 import { placeOfNode } from './plan-undo';
 import type { RunOutcome } from './runner/conduct';
+import { keyOf } from './runner/run';
 import type { Wake } from './wake';
 
 export interface Child extends Pick<ChildOrder, 'id' | 'name' | 'runId' | 'workflowId'> {
@@ -25,13 +26,12 @@ export interface Child extends Pick<ChildOrder, 'id' | 'name' | 'runId' | 'workf
 }
 
 /** What it left by decision, in words, as its undo in the plan would say it. */
-export function leftBy({ id, outcome }: Child): string[] {
-  const { step, item } = placeOfNode(id);
-  return (outcome?.left ?? []).map((words) => `${step}/${item}: ${words}`);
+export function leftByRun({ id, outcome }: Child): string[] {
+  return (outcome?.left ?? []).map((words) => `${keyOf(placeOfNode(id))}: ${words}`);
 }
 
 export interface Recovered {
-  /** null: none was started, or people ended it. */
+  /** null: it was given up, and no run of it has an outcome. */
   readonly runId: string | null;
   readonly state: RunOutcome['state'] | 'proven';
 }

@@ -27,7 +27,7 @@ import {
 } from './messages';
 import { ChildWords } from './child-words';
 import { aborted, endedBadly, failed, occupied, recorded } from './plan-failures';
-import { leftBy, type Child, type ChildStanding, type Finished, type Recovered } from './plan-child';
+import { leftByRun, type Child, type ChildStanding, type Finished, type Recovered } from './plan-child';
 import type { ChildOrder } from './plan-orders';
 import type { LeftBehind, RunOutcome } from './runner/conduct';
 import type { GaveUp } from './runner/run';
@@ -204,7 +204,7 @@ export class ChildRuns {
 
   /** What any run left by decision, also one that was started again since, or that the plan went on without. */
   left(): string[] {
-    return this.words.all().flatMap(leftBy);
+    return [...new Set(this.words.all().flatMap(leftByRun))];
   }
 
   /** Tells all that are open, and waits until they are over. */

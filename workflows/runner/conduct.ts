@@ -20,7 +20,7 @@ import {
   type Taken,
 } from './decisions';
 import { refuse } from './parkings';
-import { Interrupted, Run, type GaveUp, type Interrupt, type RunOrder, type Undo } from './run';
+import { Interrupted, keyOf, Run, type GaveUp, type Interrupt, type RunOrder, type Undo } from './run';
 
 export interface RunOutcome {
   readonly runId: string;
@@ -241,7 +241,7 @@ async function unwind<O extends RunOrder>(
     const { noted } = (settled.skipped ? {} : (settled.value ?? {})) as { readonly noted?: string };
     if (noted !== undefined) run.emit('noted', { message: noted }, { step: undo.step, item: undo.item ?? undefined });
     run.undos.splice(run.undos.indexOf(undo), 1);
-    given.push(...leftBy(settled).map((words) => `${undo.step}${undo.item === null ? '' : `/${undo.item}`}: ${words}`));
+    given.push(...leftBy(settled).map((words) => `${keyOf(undo)}: ${words}`));
     run.emit('step-undone', {}, { step: undo.step, item: undo.item ?? undefined });
     if (around !== null) given.push(...(await around.after(undo, run.undos)));
   });
