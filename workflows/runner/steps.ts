@@ -14,7 +14,10 @@ export interface StepOptions<T, O = RecoveryOrder> {
   readonly gate?: () => Promise<{ question: string; because: string; allowed: DecisionKind[] } | null>;
   /** From here on there is no way back. */
   readonly irrevocable?: boolean;
-  /** A correction while the step is stuck may take it out of the order: then it ends as skipped, by that decision. */
+  /**
+   * A correction while the step is stuck may take it out of the order: then it ends as skipped, by that decision. `waivesStep` of
+   * model/order.ts has to know it, so that four eyes on skip hold for it, too.
+   */
   readonly waived?: Waived<O>;
   readonly around?: Around | undefined;
 }
