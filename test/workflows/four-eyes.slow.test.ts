@@ -189,3 +189,19 @@ test('an order that says nothing of access lets in whom the door lets in', async
   await decide(handle, await parked(handle), 'approve', { by: ines });
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
 });
+
+test('also where Temporal itself has cancelled the run, the first of two who has left since does not count', async () => {
+  await writeFaults(faultsFile(world.folder), [{ method: 'drop', error: 'OperatorError', times: 1 }]);
+  const handle = await run('cancelled', ['skip'], { powerOn: 'decision' });
+  await parked(handle);
+  await handle.cancel();
+  const stuck = await until(async () => (await live(handle)).parkings.find(({ undo }) => undo));
+  const { by: hugo, tokenIds } = await known(world.store, 'Hugo', 'operator');
+  await decide(handle, stuck, 'skip', { by: hugo });
+  for (const id of tokenIds) await world.store.tokens.revoke(id);
+  expect(await decide(handle, stuck, 'skip', { by: ben })).toMatchObject({
+    standing: expect.stringContaining('1 of 2'),
+  });
+  await decide(handle, stuck, 'retry', { by: anna });
+  expect(await handle.result()).toMatchObject({ state: 'aborted' });
+});
