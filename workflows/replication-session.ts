@@ -11,6 +11,7 @@ import {
   condition,
   continueAsNew,
   isCancellation,
+  patched,
   proxyActivities,
   setHandler,
   workflowInfo,
@@ -96,6 +97,10 @@ class Session {
     return this.wanted === 'removed';
   }
 
+  private get goesOn(): boolean {
+    return this.wanted === 'replicating';
+  }
+
   view(): SessionView {
     const { state, heldBy, lastError, since } = this;
     const { id: serverId, recoverySiteId } = this.input.server;
@@ -106,7 +111,11 @@ class Session {
   async prepare(): Promise<void> {
     let prepared = false;
     while (!prepared && !this.isRemoved) {
-      if (this.wanted === 'paused') await this.stayPaused();
+      if (this.wanted === 'paused') {
+        await this.stayPaused();
+        // Removed or paused again meanwhile. Earlier versions prepared first.
+        if (!this.goesOn && patched('asks-again-after-a-pause')) continue;
+      }
       const ok = await this.cycle(async () => {
         await this.site.prepareReplica(this.input);
         prepared = true;

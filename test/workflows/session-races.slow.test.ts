@@ -111,3 +111,15 @@ test('a replica on which a recovered machine stands is not removed before the ma
   expect(await removal).toMatchObject({ state: 'removed' });
   expect(await world.recovery.replicas.view(server.id)).toBeUndefined();
 });
+
+test('a session that is removed while it is paused is not prepared first', async () => {
+  const server = await world.server('not-wanted');
+  await world.recovery.replicas.remove(server.id);
+  await writeFaults(faultsFile(world.folder), [{ method: 'prepare', delayMs: 600_000, times: 2 }]);
+  const session = await protect(server);
+  await until(async () => (await session.describe()).raw.pendingActivities?.length === 1);
+  await session.executeUpdate(pauseSessionUpdate, act('too early'));
+  expect(await session.executeUpdate(removeSessionUpdate, act('not at all'))).toMatchObject({ state: 'removed' });
+  await session.result();
+  expect(await world.recovery.replicas.view(server.id)).toBeUndefined();
+});
