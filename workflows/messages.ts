@@ -155,6 +155,8 @@ export const childWaitsSignal =
  */
 export interface Verdict {
   readonly verdict: 'commit' | 'clean-up' | 'roll-back';
+  /** Of which run: another one may have the server by the time that it is heard. Absent: told by an earlier version. */
+  readonly runId?: string;
   readonly reason: string;
   readonly by: Provenance;
   /** With roll-back: the whole rehearsal gives way to a recovery. */

@@ -53,6 +53,8 @@ export class ChildRuns {
   onGaveUp: (id: NodeId, name: string, why: GaveUp) => void = () => undefined;
   /** Called when a run is over, however it ended. */
   onOver: (id: NodeId, runId: string) => void = () => undefined;
+  /** Those whose start is under way. */
+  private readonly starting = new Set<NodeId>();
   private isFinishing = false;
   private started = false;
   /** What included plans are told. */
@@ -156,8 +158,9 @@ export class ChildRuns {
     return endedBadly(order, { runId, state, summary }, 'then rehearse again.');
   }
 
-  /** Whether it runs and is not proven yet. */
+  /** Whether it runs, or is just being started, and is not proven yet. */
   isOpen(id: NodeId): boolean {
+    if (this.starting.has(id)) return true;
     const child = this.latest.get(id);
     return child !== undefined && !child.proven && child.outcome === null;
   }
@@ -230,11 +233,14 @@ export class ChildRuns {
   /** @throws ApplicationFailure `OperatorError` when another run holds the server. */
   private start(order: ChildOrder): Promise<Child> {
     const scope = CancellationScope.current();
-    return this.starts.take(async () => {
+    this.starting.add(order.id);
+    const started = this.starts.take(async () => {
       if (scope.consideredCancelled) throw new CancelledFailure('The plan was aborted before this was started.');
       // Shielded: an abort of the plan tells the run to undo itself, it does not cancel it.
       return CancellationScope.nonCancellable(() => this.startNow(order));
     });
+    started.catch(() => this.starting.delete(order.id));
+    return started;
   }
 
   private async startNow(order: ChildOrder): Promise<Child> {
@@ -253,6 +259,7 @@ export class ChildRuns {
     const wakes = { provenOrOver: new Wake(), givesUp: new Wake(), over: new Wake(), nextWait: new Wake() };
     const fresh = { proven: false, gaveUp: false, shown: null, outcome: null, waits: null };
     const child: Child = { id, name, runId, workflowId, ...fresh, ...wakes };
+    this.starting.delete(id);
     this.latest.set(id, child);
     this.words.know(child);
     if (this.held !== before) void this.tellHeld(child);
@@ -284,7 +291,7 @@ export class ChildRuns {
       if (child.outcome !== null) return;
       // One that has just ended cannot be told any more; that it has ended is seen by who waits for it.
       await getExternalWorkflowHandle(child.workflowId)
-        .signal(verdictSignal, { verdict, reason, by, ...(gaveWay ? { gaveWay } : {}) })
+        .signal(verdictSignal, { verdict, runId: child.runId, reason, by, ...(gaveWay ? { gaveWay } : {}) })
         .catch(() => undefined);
     });
   }

@@ -2,7 +2,14 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { v7 } from 'uuid';
 import type { PlanOrder } from '../../model/plan';
-import { abortUpdate, liveRunQuery, lockOf, planWorkflowId, workflowQueue } from '../../workflows/messages';
+import {
+  abortUpdate,
+  liveRunQuery,
+  lockOf,
+  planWorkflowId,
+  verdictSignal,
+  workflowQueue,
+} from '../../workflows/messages';
 import { ines } from '../support/order';
 import { planOfLost, planOfRehearsed } from '../support/plan';
 import { decide, openWorld, parked, type RunHandle, type World } from '../support/world';
@@ -99,6 +106,18 @@ test('a proven server whose plan was ended from outside asks people for itself',
   await decide(server, asked, 'roll-back');
   expect(await server.result()).toMatchObject({ state: 'aborted' });
   expect(await world.recovery.platform.find('t3-recovered')).toBeUndefined();
+});
+
+test('a word for another run, which had the server before, is not followed', async () => {
+  const order = await planOfLost(world, { t5: { wave: 'one', order: { inoculate: false } } });
+  const plan = await start(order);
+  const server = await runOf(order);
+  const stuck = await parked(server);
+  const verdict = { verdict: 'roll-back' as const, reason: 'Its plan is undone', by: ines };
+  await server.signal(verdictSignal, { ...verdict, runId: v7() });
+  await decide(server, stuck, 'skip');
+  await decide(Object.assign(plan, { runOrder: server.runOrder }), await parkedPlan(plan), 'commit');
+  expect(await plan.result()).toMatchObject({ state: 'succeeded-with-exceptions' });
 });
 
 /** All are proven. */

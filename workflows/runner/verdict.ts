@@ -33,6 +33,7 @@ function listen<O extends RunOrder>(run: Run<O>, plan: PartOf, shown: () => Show
   // Asked once: an execution of an earlier version only listens, for good.
   const talks = patched('talks-with-its-plan');
   setHandler(verdictSignal, (verdict) => {
+    if ((verdict.runId ?? run.order.runId) !== run.order.runId) return;
     if (verdict.verdict !== 'roll-back') committed = verdict;
     else if (run.canAbort && run.noWayBackFrom === null)
       run.abort(verdict.reason, verdict.by, verdict.gaveWay === true ? { gaveWay: true } : {});
