@@ -8,13 +8,20 @@ import type { RoomOfPlan } from './plan-places';
 import { graphOf } from './plan-undo';
 import { Interrupted, type Run } from './runner/run';
 
+/** What one walk does. */
+export interface Steps {
+  /** Before the first node, when the plan can be held already; null: nothing. */
+  readonly begin: (() => Promise<void>) | null;
+  readonly perform: (node: PlanNode) => Promise<void>;
+}
+
 /** Resolves when every node is done; the first interrupt, or the first error, ends them all. */
 export async function walk(
   run: Run<PlanOrder>,
   children: ChildRuns,
   held: HeldPlaces,
   room: RoomOfPlan,
-  perform: (node: PlanNode) => Promise<void>,
+  { begin, perform }: Steps,
 ): Promise<void> {
   const graph = graphOf(run.order);
   const scheduler = new Scheduler(graph, room);
@@ -40,6 +47,12 @@ export async function walk(
       });
     running.add(work);
   };
+  if (begin !== null) {
+    await begin().catch((error: unknown) => {
+      holds.leave();
+      throw error;
+    });
+  }
   room.begin(run);
   while (!scheduler.isOver && failed === null) {
     for (const node of scheduler.take()) start(node);

@@ -80,8 +80,11 @@ async function runPlan(run: Run<PlanOrder>, children: ChildRuns, held: HeldPlace
   };
   const parent = order.partOf === undefined ? null : listenToPlan(run, order.partOf, () => standingOf(run, children));
 
-  if (order.mode === 'rehearsal') await makeNetworks(run);
-  await recoverAll(run, children, held, room);
+  const networks = order.mode === 'rehearsal' ? () => makeNetworks(run) : null;
+  // Earlier versions could not be held before.
+  const isHoldable = networks === null || patched('held-before-its-networks');
+  if (!isHoldable) await networks();
+  await recoverAll(run, children, { held, room, before: isHoldable ? networks : null });
   await parent?.commit('await-plan');
   if (order.mode === 'rehearsal') {
     if (parent === null) await tryOut(run, children);
@@ -92,13 +95,24 @@ async function runPlan(run: Run<PlanOrder>, children: ChildRuns, held: HeldPlace
   return `${order.runbook.title}: ${succeededWords(order, children)}.`;
 }
 
-async function recoverAll(run: Run<PlanOrder>, children: ChildRuns, held: HeldPlaces, room: RoomOfPlan): Promise<void> {
+interface Way {
+  readonly held: HeldPlaces;
+  readonly room: RoomOfPlan;
+  /** What is done before the first server; it can be held meanwhile. */
+  readonly before: (() => Promise<void>) | null;
+}
+
+async function recoverAll(run: Run<PlanOrder>, children: ChildRuns, { held, room, before }: Way): Promise<void> {
   const { order } = run;
   const servers = new Map(order.servers.map((server) => [server.name, server]));
   const parts = new Map(order.parts.map((part) => [part.name, part]));
-  run.announce('recover');
-  if (parts.size > 0) run.announce('include');
-  await walk(run, children, held, room, async (node: PlanNode) => {
+  const announce = (): void => {
+    run.announce('recover');
+    if (parts.size > 0) run.announce('include');
+  };
+  const begin = before && (() => before().then(announce));
+  if (begin === null) announce();
+  const perform = async (node: PlanNode): Promise<void> => {
     switch (node.kind) {
       case 'server':
         return recoverServer(run, children, servers.get(node.name)!);
@@ -110,7 +124,8 @@ async function recoverAll(run: Run<PlanOrder>, children: ChildRuns, held: HeldPl
       case 'wave':
         return scriptsOfWave(run, node.name, 'after');
     }
-  });
+  };
+  await walk(run, children, held, room, { begin, perform });
   run.emit('step-done', { result: { servers: servers.size } }, { step: 'recover' });
   if (parts.size > 0) run.emit('step-done', { result: { runbooks: parts.size } }, { step: 'include' });
   scriptsOfWavesDone(run);

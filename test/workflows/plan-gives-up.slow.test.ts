@@ -230,3 +230,20 @@ test('nor does one in an included runbook, of which another one waited first', a
   expect(await handle.result()).toMatchObject({ state: 'aborted' });
   await keepHistory(part, 'tells-of-an-undo');
 });
+
+test('a rehearsal can be held while its networks cannot be made, and starts nothing then', async () => {
+  const { order } = await planOfRehearsed(world, { w1: {} });
+  const fault = { method: 'createNetwork', error: 'OperatorError' as const, message: 'no bridge', times: 1 };
+  await writeFaults(faultsFile(world.folder), [fault]);
+  const handle = await startPlan(world, order);
+  const stuck = await parkedAt(handle, 'make-networks');
+  await holdAt(handle, 'hold', { kind: 'run' });
+  await decideAt(handle, stuck, 'retry');
+  await until(async () => (await lookAt(handle)).state === 'held');
+  expect(await lookAt(childOf(world, order, 'w1')).catch(() => null)).toBeNull();
+  await holdAt(handle, 'go-on', { kind: 'run' });
+  expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+  const { events } = await lookAt(handle);
+  const announced = events.flatMap(({ kind, step }) => (kind === 'step-announced' ? [step] : []));
+  expect(announced.slice(0, 2)).toEqual(['make-networks', 'recover']);
+});
