@@ -216,9 +216,15 @@ async function waitForPeople<O extends RunOrder>(
   announce(epoch);
   try {
     const answered = (): boolean => parked.answer !== null || (!question.undo && run.interrupt !== null);
+    const isLookedUp = (): boolean => parked.parking.half?.checking === true;
     const waitedMs = (): number => Date.now() - since.getTime();
     for (let waitMs = run.order.reminderMs; ; waitMs = laterReminder(waitMs)) {
       if (await condition(answered, Math.max(1, Math.min(waitMs, giveUpMs - waitedMs())))) break;
+      // What came in the task in which the time ended was in time, and so is what is being looked up.
+      if ((answered() || isLookedUp()) && patched(`answered-in-time-${epoch}`)) {
+        await condition(() => !isLookedUp());
+        if (answered()) break;
+      }
       if (waitedMs() >= giveUpMs && run.irrevocable && patched(`final-at-${epoch}`)) {
         // What is final cannot be taken back: people have to come.
         giveUpMs = Infinity;

@@ -97,7 +97,13 @@ async function secondDecision<O extends RunOrder>(
 ): Promise<string | null> {
   const { step, item } = placeOf(request);
   change(parked, { half: { ...before, checking: true } });
-  const lost = await whyFirstIsOut(run, before, { step, item }).finally(() => change(parked, { half: before }));
+  let lost: string | null;
+  try {
+    lost = await whyFirstIsOut(run, before, { step, item });
+  } finally {
+    // Directly before it is settled: nothing that waits for the look-up may come between.
+    change(parked, { half: before });
+  }
   // Others may have acted meanwhile: what is undone or decided stays so.
   checkDecision(run, request);
   if (lost === null) return settle(run, parked, request);
