@@ -3,7 +3,7 @@
  * image locks keep everybody else off. It is a server of the site and outlives the worker on purpose: found by its pid
  * file, believed only when that process is ours and answers, started again otherwise.
  */
-import { readFile, rm } from 'node:fs/promises';
+import { readFile, readdir, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TransientError } from '../model/errors';
 import { runProgram } from '../programs/run';
@@ -25,12 +25,17 @@ export async function withTargetServer<T>(place: ReplicaPlace, use: (qmp: Qmp) =
 
 /** The target server's process, if the pid file names one that is really ours. */
 export async function targetPid(place: ReplicaPlace): Promise<number | undefined> {
-  const pid = Number.parseInt(await readFile(place.pidFile, 'utf8').catch(() => ''), 10);
-  if (!Number.isInteger(pid) || pid <= 1) return undefined;
+  const pid = await notedPid(place);
+  if (pid === undefined) return undefined;
   // The number may have been given to another process since: its command line has to name our pid file.
   const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
   const words = command.split('\0');
   return /(^|\/)qemu-storage-daemon$/.test(words[0] ?? '') && words.includes(place.pidFile) ? pid : undefined;
+}
+
+async function notedPid({ pidFile }: ReplicaPlace): Promise<number | undefined> {
+  const pid = Number.parseInt(await readFile(pidFile, 'utf8').catch(() => ''), 10);
+  return Number.isInteger(pid) && pid > 1 ? pid : undefined;
 }
 
 /** Ends the target server: asked first, then killed. Not running: already so. */
@@ -61,6 +66,8 @@ async function adopt(place: ReplicaPlace): Promise<Qmp | undefined> {
 async function start(place: ReplicaPlace): Promise<Qmp> {
   // /run is empty after a reboot.
   await openSocketFolder(place);
+  const before = await notedPid(place);
+  if (before !== undefined) await gone(place, before, stopTimeoutMs);
   for (const path of [place.pidFile, place.qmpSocket, place.nbdSocket]) await rm(path, { force: true });
   await runProgram('qemu-storage-daemon', targetServerArguments(place), {
     dieWithParent: false,
@@ -95,8 +102,21 @@ async function askToQuit(place: ReplicaPlace): Promise<void> {
 
 async function gone(place: ReplicaPlace, pid: number, timeoutMs: number): Promise<boolean> {
   for (let waited = 0; waited < timeoutMs; waited += 20) {
-    if ((await targetPid(place)) !== pid) return true;
+    if ((await targetPid(place)) !== pid && !(await isLeaving(pid))) return true;
     await sleep(20);
   }
   return false;
+}
+
+/** PF_EXITING of the kernel's include/linux/sched.h, in the seventh field after the name in /proc/PID/stat (proc_pid_stat(5)). */
+const exitingFlag = 0x4;
+
+/** A process that was killed loses its command line first, and its files, with QEMU's locks on them, only with its last thread. */
+async function isLeaving(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  const [state, , , , , , flags] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  if ((Number(flags) & exitingFlag) === 0) return false;
+  if (state !== 'Z' && state !== 'X') return true;
+  const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
+  return threads.length > 1;
 }

@@ -1,6 +1,6 @@
 /** Killing things in the middle of things. Slow, so it runs with the guests, one after the other. */
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { exportIds, jobs } from '../../replication/target-graph';
@@ -79,6 +79,26 @@ test('the target server killed in the middle of a merge harms no point that rema
   await site.replicas.cycle(site.server);
   expect(await site.replicas.points(site.server.id)).toHaveLength(3);
   expect(await allFaults(site)).toEqual([]);
+});
+
+test('no new target server is started while the old one still has its files, though it has lost its command line', async () => {
+  await site.replicas.prepare(site.server);
+  const before = (await targetPid(site.place))!;
+  const [daemon] = processes().filter(({ pid }) => pid === before);
+  process.kill(before, 'SIGKILL');
+  await survivors([daemon!], 5_000);
+  // Its first thread has ended, and another one has not, as in a process that is killed.
+  const program = 'import ctypes, threading, time; t = threading.Thread(target=time.sleep, args=(3,)); t.start(); ';
+  const leaving = spawn('python3', ['-c', `${program}ctypes.CDLL(None).pthread_exit(None)`], { stdio: 'ignore' });
+  const ended = new Promise((resolve) => leaving.once('close', resolve));
+  while (readFileSync(`/proc/${leaving.pid}/cmdline`, 'utf8') !== '') await sleep(10);
+  writeFileSync(site.place.pidFile, String(leaving.pid));
+  const threads = () => names(`/proc/${leaving.pid}/task`).length;
+  expect(threads()).toBe(2);
+  await site.replicas.prepare(site.server);
+  expect(threads()).toBeLessThan(2);
+  expect(await targetPid(site.place)).not.toBe(leaving.pid);
+  await ended;
 });
 
 test('after kill -9 the target server comes back with every chain and every overlay of a run', async () => {
