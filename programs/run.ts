@@ -4,6 +4,7 @@
  * Source of the `setpriv` wrapping: a SIGKILLed Node leaves its children running (measured); PR_SET_PDEATHSIG does not
  * survive a change of credentials, so it is set in the child right before it becomes the program.
  */
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { withoutSecretVariables } from './environment';
 import { limited, limitedEnvironment, limitError, type ProgramLimits } from './limits';
@@ -59,6 +60,8 @@ export class ProgramError extends Error {
 }
 
 const defaultMaxOutputBytes = 64 * 1024 * 1024;
+/** How long the outputs of a program that has ended are waited for while nothing comes, and in all: who it left may hold them open. */
+const [silenceMs, lastWordsMs] = [1_000, 10_000];
 
 /**
  * Runs a program to its end and returns what it printed.
@@ -89,6 +92,7 @@ export async function runProgram(
     env: environmentFor(options),
   });
   const output = collect(child, maxOutputBytes);
+  child.once('exit', () => void closeOutputs(child));
   if (options.onLine) {
     const onLine = options.onLine;
     void (async () => {
@@ -133,6 +137,20 @@ export async function runProgram(
     code,
     tooMuch,
   );
+}
+
+/** What ends by itself is not cut short: after each wait, also one in which this process stood still, what has come is read first. */
+async function closeOutputs({ stdout, stderr }: ReturnType<typeof execa>): Promise<void> {
+  const outputs = [stdout, stderr].filter((stream) => stream != null);
+  let heard = true;
+  for (const stream of outputs) stream.on('data', () => (heard = true));
+  for (let waited = 0; heard && waited < lastWordsMs; waited += silenceMs) {
+    heard = false;
+    await sleep(silenceMs, undefined, { ref: false });
+    await setImmediate();
+    await setImmediate();
+  }
+  for (const stream of outputs) stream.destroy();
 }
 
 interface Output {
@@ -184,9 +202,10 @@ function explain(result: {
   return `Exit code ${result.exitCode}`;
 }
 
-/** errno name of a program that could not be started; execa puts it on its error. */
+/** errno name of a program that could not be started; execa puts it on its error, and Node's own codes of streams, too. */
 function errnoOf(result: object): string | undefined {
-  return 'code' in result && typeof result.code === 'string' ? result.code : undefined;
+  const isErrno = 'code' in result && typeof result.code === 'string' && /^E[A-Z0-9]+$/.test(result.code);
+  return isErrno ? (result.code as string) : undefined;
 }
 
 /** The last 4 KiB, which is where tools say what went wrong. */

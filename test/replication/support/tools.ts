@@ -4,16 +4,18 @@ import { open } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
+/** A program that hangs ends its test with its name, and not the time of the test. */
+const ended = { timeout: 240_000, killSignal: 'SIGKILL' } as const;
 
 export async function sh(program: string, ...args: string[]): Promise<string> {
   return (
-    await run(program, args, { env: { ...process.env, LC_ALL: 'C' }, maxBuffer: 16 * 1024 * 1024 })
+    await run(program, args, { ...ended, env: { ...process.env, LC_ALL: 'C' }, maxBuffer: 16 * 1024 * 1024 })
   ).stdout.trim();
 }
 
 /** Exit code of a program that may fail. */
 export async function exitCodeOf(program: string, ...args: string[]): Promise<number> {
-  return run(program, args, { env: { ...process.env, LC_ALL: 'C' } }).then(
+  return run(program, args, { ...ended, env: { ...process.env, LC_ALL: 'C' } }).then(
     () => 0,
     (error: { code: number }) => error.code,
   );

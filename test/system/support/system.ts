@@ -82,7 +82,8 @@ export async function openSystem(machine: string, settings: SystemSettings = {})
     const token = readFileSync(join(dataFolder, 'admin-token'), 'utf8').trim();
     const headers = { authorization: `Bearer ${token}` };
     for (const endsAt = performance.now() + 60_000; ; await sleep(500)) {
-      const answer = await fetch(`http://127.0.0.1:${api}/api/v1${path}`, { headers });
+      const signal = AbortSignal.timeout(60_000);
+      const answer = await fetch(`http://127.0.0.1:${api}/api/v1${path}`, { headers, signal });
       if (answer.ok) return (await answer.json()) as T;
       // 503: not now. Nobody has taken a new run yet, or a part that would know is slow.
       if (answer.status === 503 && performance.now() < endsAt) continue;
@@ -229,17 +230,35 @@ export async function waitingAtGate(system: System, runId: string, step: string)
   throw new Error(`The run waits at ${parking.step} (${parking.kind}) and not at the gate ${step}: ${parking.cause}`);
 }
 
-/** Asks until there is an answer. @throws when the time is over, with what was waited for. */
+/** Asks until there is an answer. @throws when the time is over, with what was waited for, also where a question gets no answer. */
 export async function eventually<T>(
   what: string,
   withinMs: number,
   ask: () => Promise<T | undefined> | T | undefined,
   everyMs = 500,
 ): Promise<T> {
-  for (const endsAt = performance.now() + withinMs; ; await sleep(everyMs)) {
-    const answer = await ask();
+  const inVain = new Error(`Waited ${withinMs / 1000} s in vain until ${what}.`);
+  const endsAt = performance.now() + withinMs;
+  for (;;) {
+    const answer = await within(Math.max(0, endsAt - performance.now()) + lastAnswerMs, ask, inVain);
     if (answer !== undefined) return answer;
-    if (performance.now() >= endsAt) throw new Error(`Waited ${withinMs / 1000} s in vain until ${what}.`);
+    if (performance.now() >= endsAt) throw inVain;
+    await sleep(everyMs);
+  }
+}
+
+/** A question that is asked when the time is nearly over. */
+const lastAnswerMs = 30_000;
+
+async function within<T>(ms: number, ask: () => Promise<T> | T, inVain: Error): Promise<T> {
+  const over = new AbortController();
+  const late = sleep(ms, undefined, { signal: over.signal }).then(() => Promise.reject(inVain));
+  // Ended below, when there is an answer.
+  late.catch(() => undefined);
+  try {
+    return await Promise.race([ask(), late]);
+  } finally {
+    over.abort();
   }
 }
 

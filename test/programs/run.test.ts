@@ -1,0 +1,32 @@
+/** A program that ends and leaves others behind that hold its outputs open. */
+import { runProgram } from '../../programs/run';
+
+/** Ends what was left. @returns whether it still ran */
+function end(pid: number): boolean {
+  try {
+    return process.kill(pid, 'SIGKILL');
+  } catch {
+    return false;
+  }
+}
+
+test('who is left in the background is not waited for', async () => {
+  const { stdout, exitCode } = await runProgram('/bin/sh', ['-c', 'sleep 600 & echo $!']);
+  expect([exitCode, end(Number(stdout))]).toEqual([0, true]);
+});
+
+test('nor after a time-out', async () => {
+  let left = 0;
+  const onText = (text: string) => void (left = Number(text));
+  const program = ['-c', 'setsid sleep 600 & echo $!; wait'];
+  await expect(runProgram('/bin/sh', program, { timeoutMs: 1_000, onText })).rejects.toMatchObject({ timedOut: true });
+  expect(end(left)).toBe(true);
+});
+
+test('all that a program has said is read, also where this process stands still when it ends', async () => {
+  const running = runProgram('/bin/sh', ['-c', 'head -c 65000 /dev/zero | tr "\\0" x; echo end']);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  for (const until = performance.now() + 2_500; performance.now() < until;) continue;
+  const { stdout } = await running;
+  expect([stdout.length, stdout.endsWith('end\n')]).toEqual([65_004, true]);
+});
