@@ -5,18 +5,17 @@
  */
 import { rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { CallOptions } from '../platforms/contract';
-import { isMusterError, OperatorError, TransientError } from '../model/errors';
+import { isMusterError, OperatorError } from '../model/errors';
 import { guestWord } from '../model/names';
 import type { OperatingSystem } from '../model/server';
 import { withScratch } from '../disks/signatures-image';
 import type { CopyRequest, CopyResult, DiscoveredServer, ReplicationSource } from './contract';
 import { backupXml, checkpointXml } from './libvirt-backup-xml';
 import { parseDomain } from './libvirt-domain';
+import { endLeftoverJob, waitForBackup } from './libvirt-job';
 import { agent, thawLeftover, whileFrozen } from './libvirt-freeze';
 import { stoppedHow, whileHeldStill } from './libvirt-stopped';
-import { bytesDone } from './progress';
 import { virshOn, type Virsh } from './virsh';
 
 export interface LibvirtSourceSettings {
@@ -36,7 +35,6 @@ interface Host {
   readonly thawedAt: Map<string, number>;
 }
 
-const pollMs = 40;
 /** Meanwhile no other worker can have had the machine: a session goes to another one after 10 s without a heartbeat. */
 const trustedMs = 10_000;
 
@@ -120,11 +118,9 @@ async function copyRunning(host: Host, request: CopyRequest, options: CallOption
 
 /** Clears what an attempt that was cut short left: its job, its checkpoint, its files, a frozen guest. */
 async function prepareMachine(host: Host, request: CopyRequest, options: CallOptions): Promise<void> {
-  const { virsh } = host;
   const { machineName, checkpoint, since } = request;
   await thawIfUnknown(host, machineName, options);
-  const job = await virsh(['domjobinfo', machineName], { signal: options.signal });
-  if (/^Operation:\s+Backup/m.test(job)) await virsh(['domjobabort', machineName], { signal: options.signal });
+  await endLeftoverJob(host, machineName, options.signal);
   const known = await checkpoints(host, machineName, options);
   if (known.includes(checkpoint)) await deleteCheckpoint(host, machineName, checkpoint, options);
   for (const { file } of request.disks) await rm(file, { force: true });
@@ -164,36 +160,6 @@ async function beginBackup(
     }
     return takenAt;
   });
-}
-
-async function waitForBackup({ virsh }: Host, machine: string, options: CallOptions): Promise<void> {
-  try {
-    for (;;) {
-      options.signal?.throwIfAborted();
-      const job = await virsh(['domjobinfo', machine, '--rawstats'], { signal: options.signal }).catch(() =>
-        virsh(['domjobinfo', machine], { signal: options.signal }),
-      );
-      if (!/Operation:\s+Backup/m.test(job) && !/^operation:\s*\d+/m.test(job)) break;
-      options.onProgress?.(bytesDone('copying', statistic(job, 'disk_temp_used') ?? 0, null));
-      await sleep(pollMs);
-    }
-  } catch (error) {
-    if (options.signal?.aborted === true) await virsh(['domjobabort', machine]).catch(() => undefined);
-    throw error;
-  }
-  const outcome = await virsh(['domjobinfo', machine, '--completed', '--keep-completed']);
-  if (/^Job type:\s+Completed/m.test(outcome)) return;
-  throw new TransientError({
-    what: `the copy of ${machine} did not come to its end`,
-    found: /^Job type:.*|^Error message:.*/m.exec(outcome)?.[0] ?? 'no outcome',
-    needed: 'a completed backup job',
-    remedy: 'The next cycle repeats it; look at space on the recovery site and at the source machine.',
-  });
-}
-
-function statistic(job: string, name: string): number | undefined {
-  const found = new RegExp(`^${name}:?\\s*(\\d+)`, 'm').exec(job)?.[1];
-  return found === undefined ? undefined : Number(found);
 }
 
 /** Source clock minus ours, seen in the middle of the question; null without an agent. */

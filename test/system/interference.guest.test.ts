@@ -10,6 +10,7 @@ import type { StepView } from '../../model/run-view';
 import { newMachineName } from '../replication/support/demo-machine';
 import { exitCodeOf, sh } from '../replication/support/tools';
 import { startBlankMachine } from './support/blank-machine';
+import { heldProgram } from './support/held-program';
 import { openPrivateLibvirtd, type PrivateLibvirtd } from './support/private-libvirtd';
 import { processesNaming, survivors } from './support/processes';
 import {
@@ -30,6 +31,8 @@ const recovered = `${name}-recovered`;
 const folder = newSystemFolder();
 /** Storage of the site, small enough to be filled. */
 const storage = join(folder, 'site');
+/** virsh, as the system's processes find it. */
+const beginning = heldProgram(folder, 'virsh', 'backup-begin');
 let libvirt: PrivateLibvirtd;
 let system: System;
 let serverId: string;
@@ -45,7 +48,7 @@ beforeAll(async () => {
     sites: [{ id: 'recovery', kind: 'libvirt', uri: libvirt.uri, folder: storage, networks }],
     sources: [{ id: 'production', kind: 'libvirt', uri: libvirt.uri }],
   };
-  system = await openSystem(name, { folder, uri: libvirt.uri, sites });
+  system = await openSystem(name, { folder, path: beginning.path, uri: libvirt.uri, sites });
   await Promise.all([startBlankMachine(libvirt.virsh, folder, name), system.up()]);
 });
 
@@ -102,7 +105,11 @@ test('storage that is full stops replication with the reason, keeps every point,
 });
 
 test('libvirtd killed when the button is pushed: the run says so, waits, and goes on when it is back', async () => {
+  // Not while a copy begins: libvirt loses that for good (lost-backup.guest).
+  beginning.hold();
+  await eventually('the next copy is about to begin', 60_000, () => beginning.waits() || undefined, 20);
   await libvirt.kill();
+  beginning.letGo();
   const started = await system.json<{ runId: string }>(
     ...['recover', name, '--hardware', 'pc-ahci', '--as', recovered, '--no-inoculation', '--power-on', 'decision'],
     ...['--heartbeat-timeout', '2s', '--no-final-cycle', '--reason', 'a bad night'],
@@ -117,6 +124,7 @@ test('libvirtd killed when the button is pushed: the run says so, waits, and goe
   if (parking.step === 'preflight') await decide('retry');
   await gateAt('power-on');
   expect(await machines()).toEqual([name, recovered]);
+  expect(await libvirt.virsh('domstate', name)).toBe('running');
 });
 
 test('a disk that somebody detached is missed before power-on, and handed over again', async () => {
@@ -167,12 +175,15 @@ test('libvirtd and target server killed, the abort still ends as if nothing had 
   });
   expect((await system.view(runId)).state).toBe('aborted');
   expect(await machines()).toEqual([name]);
+  expect(await libvirt.virsh('domstate', name)).toBe('running');
   expect(readdirSync(join(storage, 'replicas', serverId, 'runs'))).toEqual([]);
   expect(await libvirt.virsh('pool-list', '--all', '--name')).not.toContain(runId);
-  const count = points().length;
+  const newest = points().at(-1)!.sequence;
   expect(before.length).toBeGreaterThanOrEqual(4);
   expect(await digests()).toEqual(expect.arrayContaining(before));
-  await eventually('replication goes on', 240_000, () => points().length > count || undefined).catch(async (error) => {
-    throw new Error(`${String(error)} It says: ${JSON.stringify(await replica())}`);
-  });
+  await eventually('replication goes on', 240_000, () => points().at(-1)!.sequence > newest || undefined).catch(
+    async (error) => {
+      throw new Error(`${String(error)} It says: ${JSON.stringify(await replica())}`);
+    },
+  );
 });
