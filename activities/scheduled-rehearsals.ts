@@ -22,10 +22,10 @@ export interface ScheduleDeps {
 export function createScheduleActivities(deps: ScheduleDeps): ScheduleActivities {
   return {
     prepareRehearsal: (input) => prepare(deps, input),
-    skipRehearsal: async ({ runbook, at, because, by }) => {
+    skipRehearsal: async ({ runbook, at, because, by, asked }) => {
       const stored = await deps.store.runbooks.find(runbook);
       const rules = (stored && read(stored)?.runbook.notify) ?? null;
-      await deps.store.rehearsals.skip({ runbook, at, because, by, rules });
+      await deps.store.rehearsals.skip({ runbook, at, because, by, rules, askedBy: asked?.by.actor.name ?? null });
     },
   };
 }

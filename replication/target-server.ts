@@ -40,7 +40,9 @@ async function notedPid({ pidFile }: ReplicaPlace): Promise<number | undefined> 
 
 /** Ends the target server: asked first, then killed. Not running: already so. */
 export async function stopTargetServer(place: ReplicaPlace): Promise<void> {
+  const noted = await notedPid(place);
   const pid = await targetPid(place);
+  if (pid === undefined && noted !== undefined) await gone(place, noted, stopTimeoutMs);
   if (pid !== undefined) {
     await askToQuit(place);
     if (!(await gone(place, pid, stopTimeoutMs))) {

@@ -263,6 +263,8 @@ export interface Rehearsals {
     readonly at: string;
     readonly because: string;
     readonly by: Provenance;
+    /** Who wanted it out of its turn; null: its time had come. */
+    readonly askedBy: string | null;
     /** null, or none that names the occasion: those of the installation. */
     readonly rules: readonly NotificationRule[] | null;
   }): Promise<void>;

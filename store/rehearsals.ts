@@ -70,12 +70,16 @@ async function holdingPlans(db: Knex, scope: Scope, wanted: Set<string>): Promis
 }
 
 async function skip(trx: Knex, scope: Scope, skipped: Parameters<Rehearsals['skip']>[0]): Promise<void> {
-  const { runbook, at, because, by, rules } = skipped;
+  const { runbook, at, because, by, rules, askedBy } = skipped;
   const key = storableText(`rehearsal/${runbook}/${at}`);
   await lockName(trx, `${scope.tenantId}/${scope.coreId} ${key}`);
   const known = 'select 1 from muster.notices where tenant_id = ? and core_id = ? and key = ?';
   if ((await select(trx, known, [scope.tenantId, scope.coreId, key])).length > 0) return;
-  const message = `The scheduled rehearsal of runbook ${runbook} at ${at} was skipped: ${because}`;
+  const which =
+    askedBy === null
+      ? `The scheduled rehearsal of runbook ${runbook} at ${at}`
+      : `The rehearsal of runbook ${runbook} that ${askedBy} asked for at ${at}`;
+  const message = `${which} was skipped: ${because}`;
   const event = { kind: 'noted', at, by, step: null, item: null, attempt: null, data: { message } } as const;
   await extendInstallation(trx, scope, event);
   await putNotice(

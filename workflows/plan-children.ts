@@ -53,8 +53,8 @@ export class ChildRuns {
   onGaveUp: (id: NodeId, name: string, why: GaveUp) => void = () => undefined;
   /** Called when a run is over, however it ended. */
   onOver: (id: NodeId, runId: string) => void = () => undefined;
-  /** Those whose start is under way. */
-  private readonly starting = new Set<NodeId>();
+  /** Those whose start is under way: they hear of what people hold when they have started. */
+  readonly starting = new Set<NodeId>();
   private isFinishing = false;
   private started = false;
   /** What included plans are told. */
@@ -158,9 +158,8 @@ export class ChildRuns {
     return endedBadly(order, { runId, state, summary }, 'then rehearse again.');
   }
 
-  /** Whether it runs, or is just being started, and is not proven yet. */
+  /** Whether it runs and is not proven yet. */
   isOpen(id: NodeId): boolean {
-    if (this.starting.has(id)) return true;
     const child = this.latest.get(id);
     return child !== undefined && !child.proven && child.outcome === null;
   }

@@ -111,7 +111,7 @@ export class Holds {
     if (n <= this.kept.heard) return;
     this.kept.heard = n;
     if (this.isUndone || (run.interrupt !== null && !staysHeld())) return;
-    if (held === this.held.has(placeKey(above)) || (held && !this.isLeft(this.nodesOf(whole)))) return;
+    if (held === this.held.has(placeKey(above)) || (held && !this.isLeftFor(n))) return;
     this.change(held ? 'hold' : 'go-on', { of: above, reason, by });
   }
 
@@ -174,7 +174,7 @@ export class Holds {
     if (act === 'go-on' && !goesOn) refuse('AlreadyDecided', `${placeText(of)} is not held.${this.heldWords()}`);
     if (act === 'go-on') return;
     if (isHeld) refuse('AlreadyDecided', `${placeText(of)} is held already.`);
-    if (!this.isLeft(nodes))
+    if (!this.isLeft(nodes) && !this.isBeingStarted(nodes))
       refuse('NotAllowed', `Nothing of ${placeText(of)} is left to start; what runs is not touched by a hold.`);
   }
 
@@ -189,6 +189,16 @@ export class Holds {
     if (this.interrupted || this.run.interrupt !== null) return true;
     const inPart = (id: NodeId): boolean => this.reaches && id.startsWith('include:') && this.children.isOpen(id);
     return nodes.some((id) => this.scheduler.isLeft(id) || inPart(id));
+  }
+
+  /** The same of all of it, for the plan above. Earlier versions knew nothing of starts. By number, because one run may have done both. */
+  private isLeftFor(n: number): boolean {
+    const nodes = this.nodesOf(whole);
+    return this.isLeft(nodes) || (this.isBeingStarted(nodes) && patched(`held-while-it-starts-${n}`));
+  }
+
+  private isBeingStarted(nodes: readonly NodeId[]): boolean {
+    return this.reaches && nodes.some((id) => id.startsWith('include:') && this.children.starting.has(id));
   }
 
   /** What a hold there keeps from starting. @throws the refusal `BadInput` for a name that the plan does not have */

@@ -28,7 +28,7 @@ export async function walk(
   const holds = new Holds(run, children, graph, scheduler, held);
   const running = new Set<Promise<void>>();
   // Gates wait for people; only servers and included runbooks are something that runs.
-  let atWork = 0;
+  let atWork = begin === null ? 0 : 1;
   let ended = 0;
   let failed: unknown = null;
   run.isHeld = () => holds.any && atWork === 0 && !scheduler.isOver;
@@ -52,6 +52,7 @@ export async function walk(
       holds.leave();
       throw error;
     });
+    atWork = 0;
   }
   room.begin(run);
   while (!scheduler.isOver && failed === null) {

@@ -2,10 +2,11 @@
  * What a schedule starts: decides whether the rehearsal may run now, and starts it as a run of its own, which goes on when this
  * ends. What may not run is skipped and said, never forgotten.
  */
-import { ParentClosePolicy, proxyActivities, startChild, workflowInfo } from '@temporalio/workflow';
+import { ParentClosePolicy, patched, proxyActivities, startChild, workflowInfo } from '@temporalio/workflow';
 import type { ScheduleActivities } from '../activities/contract';
 import type { Provenance } from '../model/order';
 import {
+  askedWorkflowId,
   behindBecause,
   lateBecause,
   scheduleId,
@@ -15,17 +16,24 @@ import {
 } from '../model/scheduled-rehearsal';
 import { journalQueue, planWorkflowId, planWorkflowType, priorityOf, workflowQueue } from './messages';
 import { planTaskTimeoutMs } from '../model/plan-task';
+import { isRunning } from './runner/holders';
 import { viewReplicas } from './site-questions';
 
 const journal = proxyActivities<ScheduleActivities>({ taskQueue: journalQueue, startToCloseTimeout: '60s' });
 
 export async function scheduledRehearsal(input: ScheduledRehearsal): Promise<ScheduledOutcome> {
-  const by = input.asked?.by ?? schedule(input);
-  const prepared = await journal.prepareRehearsal({ ...input, requestedBy: by });
+  const { asked } = input;
+  const by = asked?.by ?? schedule(input);
+  const first = await askedFor(input);
+  const prepared =
+    first === null
+      ? await journal.prepareRehearsal({ ...input, requestedBy: by })
+      : { kind: 'skipped' as const, because: first };
   const because = prepared.kind === 'skipped' ? prepared.because : await notNow(prepared);
   if (prepared.kind === 'skipped' || because !== null) {
     const skipped = because ?? '';
-    await journal.skipRehearsal({ ...input, at: workflowInfo().startTime.toISOString(), because: skipped, by });
+    const at = workflowInfo().startTime.toISOString();
+    await journal.skipRehearsal({ ...input, at, because: skipped, by: schedule(input) });
     return { runId: null, skipped };
   }
   const { order } = prepared;
@@ -43,6 +51,13 @@ export async function scheduledRehearsal(input: ScheduledRehearsal): Promise<Sch
     staticSummary: `${order.mode} of runbook ${order.runbook.name}`,
   });
   return { runId: order.runId, skipped: null };
+}
+
+/** Why what somebody asked for at the same time goes first; or null. Nothing of either stands in any list yet. */
+async function askedFor({ asked, tenantId, runbook }: ScheduledRehearsal): Promise<string | null> {
+  if (asked !== undefined || !patched('heeds-who-asks')) return null;
+  const isAsked = await isRunning({ workflowId: askedWorkflowId(tenantId, runbook) }).catch(() => false);
+  return isAsked ? 'somebody asked for one just before, which is being decided' : null;
 }
 
 /** Why the sites' own answers, or the time that it took until now, keep it from running; or null. */

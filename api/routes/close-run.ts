@@ -15,7 +15,7 @@ export function closeRunRoutes(register: Register, deps: ApiDeps, refusals: Refu
       path: '/runs/{runId}/close',
       summary: 'Close the record of a run that Temporal has lost',
       description:
-        'For a run that nothing will end: Temporal lost its data, or it was ended there. It ends as failed, of a plan with all runs below it; nothing is undone, and what it had made stays where it is. What the runs held of replicas is let go; `stillHeld` names those whose site did not answer, and the same call later does that alone. While Temporal runs it, or a part of it, 409: abort it.',
+        'For a run that nothing will end: Temporal lost its data, or it was ended there. It ends as failed, of a plan with all runs below it; nothing is undone, and what it had made stays where it is. What the runs held of replicas is let go; `stillHeld` names those whose site, or whose order, could not be asked, and the same call later does that alone. While Temporal runs it, or a part of it, 409: abort it.',
       request: { params: runParam, body: body(reasonSchema) },
       responses: { 200: json(closedRunsSchema, 'Closed') },
     },

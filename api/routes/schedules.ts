@@ -45,7 +45,7 @@ export function scheduleRoutes(register: Register, deps: ApiDeps, places: Runboo
       path: '/schedules/{name}/acts',
       summary: 'Pause, resume or start a scheduled rehearsal',
       description:
-        'Recorded in the chain of the installation. A rehearsal that is started here is decided on as a scheduled one is: skipped while replication is behind or another run has a server. It is a run of who started it, with their reason; 409 while one that somebody started before is being decided.',
+        'Recorded in the chain of the installation. A rehearsal that is started here is decided on as a scheduled one is: skipped while replication is behind or another run has a server. It is a run of who started it, with their reason; 409 while another one of this runbook is being decided.',
       request: { params: scheduleActParam, body: body(scheduleActSchema) },
       responses: { 200: json(scheduleSchema, 'The schedule afterwards') },
     },
@@ -81,6 +81,6 @@ export function scheduleRoutes(register: Register, deps: ApiDeps, places: Runboo
 const beingDecided = (runbook: string): Problem =>
   new Problem(
     'refused',
-    `Somebody asked for a rehearsal of ${runbook} a moment ago, and whether it may run is being decided. \`muster schedule list\` shows what becomes of it; start another when it has ended`,
+    `Whether another rehearsal of ${runbook} may run is being decided, because its time has come or somebody asked for it. \`muster schedule list\` shows what becomes of it; start another when it has ended`,
     { refusal: 'BeingDecided' },
   );

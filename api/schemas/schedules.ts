@@ -17,7 +17,9 @@ export const scheduleSchema = z
         skipped: z.string().nullable().openapi({ description: 'Why no rehearsal was started' }),
       })
       .nullable()
-      .openapi({ description: 'What became of the last time; neither: it is being decided' }),
+      .openapi({
+        description: 'What became of the last one, by its time or by a person; neither: it is being decided',
+      }),
   })
   .openapi('Schedule');
 export type ScheduleDocument = z.infer<typeof scheduleSchema>;

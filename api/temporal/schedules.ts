@@ -49,7 +49,7 @@ export interface ScheduleCalls {
   viewSchedule(tenantId: string, runbook: string): Promise<ScheduleSeen | undefined>;
   /** undefined: there is none. */
   actOnSchedule(tenantId: string, runbook: string, act: 'pause' | 'resume', note: string): Promise<true | undefined>;
-  /** Lets it be decided now. false: what somebody asked for before is being decided. */
+  /** Lets it be decided now. false: one whose time has come, or that somebody asked for, is being decided. */
   rehearseNow(of: ScheduledRehearsal & { readonly asked: AskedRehearsal }): Promise<boolean>;
 }
 
@@ -112,6 +112,9 @@ export function scheduleCalls(context: TemporalContext): ScheduleCalls {
       }),
 
     async rehearseNow(of) {
+      const seen = await known(() => handleOf(of.tenantId, of.runbook).describe());
+      const last = seen && byItself(seen);
+      if (last !== undefined && (await isDeciding(context, last))) return false;
       try {
         await callTemporal(context, () =>
           client.workflow.start(scheduledWorkflowType, {
@@ -136,6 +139,16 @@ const nothingYet: ScheduledOutcome = { runId: null, skipped: null };
 function byItself({ info }: ScheduleDescription): Decision | undefined {
   const [last] = info.recentActions.slice(-1);
   return last && { at: last.takenAt, ...last.action.workflow };
+}
+
+async function isDeciding(context: TemporalContext, { workflowId, firstExecutionRunId }: Decision): Promise<boolean> {
+  const handle = context.client.workflow.getHandle(workflowId, firstExecutionRunId);
+  try {
+    return (await callTemporal(context, () => handle.describe())).status.name === 'RUNNING';
+  } catch (error) {
+    if (isNotFound(error)) return false;
+    throw error;
+  }
 }
 
 async function askedFor(context: TemporalContext, tenantId: string, runbook: string): Promise<Decision | undefined> {

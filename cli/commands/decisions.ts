@@ -141,7 +141,7 @@ async function close({ client, out }: Context, options: { readonly reason?: stri
   for (const one of answer.closed) out.line(`Closed: ${one.serverName}, run ${one.runId}`);
   if (answer.closed.length === 0) out.line('It was closed already.');
   for (const { serverName, because } of answer.stillHeld) {
-    out.line(`The replica of ${serverName} is still held: ${because}. Then close the run again.`);
+    out.line(`The replica of ${serverName} may still be held: ${because}. Then close the run again.`);
   }
   out.line('Nothing was undone: what was made is where it was. Look at the site, and');
   out.line('remove what nobody needs; after a rehearsal `muster rehearsal clean-up` does.');

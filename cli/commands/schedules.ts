@@ -8,7 +8,7 @@ import { table } from '../output';
 const descriptions: Readonly<Record<ScheduleActInput['act'], string>> = {
   pause: 'start no rehearsal of a runbook by itself until it is resumed',
   resume: 'let the scheduled rehearsals of a runbook come again',
-  'run-now': 'start the rehearsal of a runbook as its schedule would',
+  'run-now': 'start the rehearsal of a runbook now, in your name; skipped as a scheduled one is',
 };
 
 export function scheduleCommands(program: Command): void {

@@ -270,11 +270,39 @@ test('what a person starts is theirs, with their reason: they do not approve it'
   expect((await approve(other)).body).toMatchObject({ state: 'accepted' });
 }, 120_000);
 
+/** What the schedule itself started last. */
+const ofSchedule = async () =>
+  (await client().schedule.getHandle(scheduleId('main', 'shop')).describe()).info.recentActions.at(-1)?.action.workflow;
+/** With no worker there to decide; what Temporal does then. */
+async function itsTimeComes(): Promise<void> {
+  const before = await ofSchedule();
+  await client().schedule.getHandle(scheduleId('main', 'shop')).trigger();
+  await eventually(async () => (await ofSchedule())?.workflowId !== before?.workflowId);
+}
+
 test('while one is being decided, another is refused and says so', async () => {
   await stack.stopWorkers();
   const [first, second] = [await runNow(), await runNow()];
   expect([first.status, first.body.last]).toEqual([200, { at: expect.any(String), runId: null, skipped: null }]);
   expect([second.status, second.body.detail]).toEqual([409, expect.stringContaining('being decided')]);
+  // Its time comes meanwhile: one of them is enough.
+  await itsTimeComes();
   await stack.startWorkers();
-  await eventually(() => last('shop'), 60_000);
+  const because = 'somebody asked for one just before, which is being decided';
+  await eventually(async () => JSON.stringify(await stack.refusedRows()).includes(because), 60_000);
+}, 120_000);
+
+test('while that of the schedule is being decided, one that a person wants is refused; what is skipped names who asked', async () => {
+  await stack.stopWorkers();
+  await itsTimeComes();
+  expect(await runNow()).toMatchObject({ status: 409, body: { detail: expect.stringContaining('being decided') } });
+  await stack.startWorkers();
+  await eventually(async () => (await runNow()).status === 200, 60_000);
+  const said = await eventually(async () => {
+    const events = (await stack.refusedRows()).map(eventOfRow);
+    return events.find(
+      (event) => event.kind === 'noted' && event.data.message.includes('shop that admin asked for at'),
+    );
+  }, 60_000);
+  expect(said).toMatchObject({ by: { actor: { kind: 'workflow', name: 'schedule of shop' } } });
 }, 120_000);

@@ -240,6 +240,10 @@ test('a rehearsal can be held while its networks cannot be made, and starts noth
   await holdAt(handle, 'hold', { kind: 'run' });
   await decideAt(handle, stuck, 'retry');
   await until(async () => (await lookAt(handle)).state === 'held');
+  const done = (await lookAt(handle)).events.filter(
+    ({ kind, step }) => kind === 'step-done' && step === 'make-networks',
+  );
+  expect(done).toHaveLength(1);
   expect(await lookAt(childOf(world, order, 'w1')).catch(() => null)).toBeNull();
   await holdAt(handle, 'go-on', { kind: 'run' });
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
