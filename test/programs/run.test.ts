@@ -24,9 +24,9 @@ test('nor after a time-out', async () => {
 });
 
 test('what is said after the end is read, also where this process stands still meanwhile', async () => {
-  const running = runProgram('/bin/sh', ['-c', '(sleep 0.8; echo late) & echo end']);
-  // The end is heard; what comes after it, and the time for it, end while nothing is heard.
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  const running = runProgram('/bin/sh', ['-c', '(sleep 0.9; echo late) & echo end; sleep 0.3']);
+  // It has ended, and its word was heard before; the next word comes, and the time for it is over, while nothing is heard.
+  await new Promise((resolve) => setTimeout(resolve, 600));
   for (const until = performance.now() + 2_500; performance.now() < until;) continue;
   expect((await running).stdout).toBe('end\nlate\n');
 });
