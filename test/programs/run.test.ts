@@ -27,6 +27,8 @@ test('what is said after the end is read, also where this process stands still m
   const running = runProgram('/bin/sh', ['-c', '(sleep 0.9; echo late) & echo end; sleep 0.3']);
   // It has ended, and its word was heard before; the next word comes, and the time for it is over, while nothing is heard.
   await new Promise((resolve) => setTimeout(resolve, 600));
+  // From there Node comes to what is due before it comes to what is to be read.
+  await new Promise((resolve) => setImmediate(resolve));
   for (const until = performance.now() + 2_500; performance.now() < until;) continue;
   expect((await running).stdout).toBe('end\nlate\n');
 });
