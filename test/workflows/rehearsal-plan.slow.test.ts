@@ -127,7 +127,8 @@ test('where the source is lost for all, the rehearsal gives way and nobody is as
   const other = world.client.workflow.getHandle(lockOf(second));
   const eventsOf = async (one: typeof other) => (await one.query(liveRunQuery).catch(() => undefined))?.events ?? [];
   while (!(await eventsOf(other)).some(({ kind, step }) => kind === 'step-done' && step === 'survey')) {
-    await replicas.cycle(server);
+    // Refused where the run has come to its freeze since: the survey is behind it then.
+    await replicas.cycle(server).catch(() => undefined);
     await rest();
   }
   await parkedAt(order.servers[1]!);
