@@ -100,7 +100,7 @@ test('the second of two commits that comes with the end of the time is a commit'
     ...{ start: { roles: ['operator' as const], people: [] }, decide: { roles: ['operator' as const], people: [] } },
     fourEyes: ['commit' as const],
   };
-  const commit = { kind: 'automatic' as const, act: 'commit' as const, afterMs: 4_000 };
+  const commit = { kind: 'automatic' as const, act: 'commit' as const, afterMs: 8_000 };
   const order = await planOfLost(world, { late1: { wave: 'one' } }, { access, commit });
   const handle = await startOn(lateClocks, order);
   const gate = await parkedAt(handle, 'commit');
@@ -116,7 +116,7 @@ test('the second of two skips that comes with the end of the patience is a skip'
   const { partOf: _plan, ...one } = plan.servers[0]!.order;
   const isolation = { ...one.isolation!, ownerRunId: one.runId };
   const access = { decide: { roles: ['operator' as const], people: [] }, fourEyes: ['skip' as const] };
-  const order = { ...one, isolation, access, giveUpAfterMs: 4_000 };
+  const order = { ...one, isolation, access, giveUpAfterMs: 8_000 };
   const handle = await world.client.workflow.start('pushButtonRecovery', {
     ...{ taskQueue: lateClocks, workflowId: lockOf(order), args: [order] },
   });
