@@ -75,23 +75,19 @@ async function endHold(
   away: Map<string, string>,
 ): Promise<ClosedRuns['stillHeld']> {
   if (procedure === 'plan') return [];
-  const still = (because: string): ClosedRuns['stillHeld'] => [{ runId, serverName, because }];
+  let siteId = '';
   try {
     const order = await within(config.storeDeadlineMs, store.order(runId));
     if (order === undefined || order.cleansUp !== undefined) return [];
-    const { siteId } = order.target;
-    const known = away.get(siteId);
-    if (known !== undefined) return still(known);
-    try {
-      await temporal.endHold({ siteId, serverId: order.server.id, runId });
-      return [];
-    } catch (error) {
-      if (error instanceof Problem && error.kind === 'no-worker') away.set(siteId, error.message);
-      throw error;
-    }
+    siteId = order.target.siteId;
+    const because = away.get(siteId);
+    if (because !== undefined) return [{ runId, serverName, because }];
+    await temporal.endHold({ siteId, serverId: order.server.id, runId });
+    return [];
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    return still(error.message);
+    if (error.kind === 'no-worker') away.set(siteId, error.message);
+    return [{ runId, serverName, because: error.message }];
   }
 }
 

@@ -1,5 +1,4 @@
 /** Starting plans, finding them again, and holding them. A plan is found by its run id, which is in its workflow id. */
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { PlanOrder } from '../../model/plan';
 import {
@@ -9,7 +8,6 @@ import {
   planWorkflowId,
   planWorkflowType,
   priorityOf,
-  workflowQueue,
   type CleanUpOfServer,
   type HoldRequest,
 } from '../../workflows/messages';
@@ -17,7 +15,8 @@ import { payloadCodec } from '../../wire/payloads';
 import { planTaskTimeoutMs } from '../../model/plan-task';
 import type { TemporalContext } from '../temporal';
 import { Problem } from '../problems';
-import { callTemporal, isNotFound } from './errors';
+import { callTemporal } from './errors';
+import { described, startOnce } from './executions';
 import { searchNewest, toExecution, type Execution, type RecoveryMemo } from './recoveries';
 import { answerOf, type UpdateAnswer } from './updates';
 
@@ -63,35 +62,21 @@ export function planCalls(context: TemporalContext): PlanCalls {
   const { client } = context;
   return {
     async startPlan(order, memo) {
-      try {
-        await callTemporal(context, () =>
-          client.workflow.start(planWorkflowType, {
-            workflowId: planWorkflowId(order.tenantId, order.runId),
-            taskQueue: workflowQueue,
-            args: [order],
-            workflowIdReusePolicy: 'REJECT_DUPLICATE',
-            workflowIdConflictPolicy: 'FAIL',
-            workflowTaskTimeout: planTaskTimeoutMs(order),
-            memo: { ...memo },
-            priority: priorityOf(order.mode),
-            staticSummary: `${order.mode} of runbook ${order.runbook.name}`,
-          }),
-        );
-        return { kind: 'started' };
-      } catch (error) {
-        if (error instanceof WorkflowExecutionAlreadyStartedError) return { kind: 'seen' };
-        throw error;
-      }
+      const started = await startOnce(context, planWorkflowType, {
+        workflowId: planWorkflowId(order.tenantId, order.runId),
+        args: [order],
+        workflowIdReusePolicy: 'REJECT_DUPLICATE',
+        workflowTaskTimeout: planTaskTimeoutMs(order),
+        memo: { ...memo },
+        priority: priorityOf(order.mode),
+        staticSummary: `${order.mode} of runbook ${order.runbook.name}`,
+      });
+      return { kind: started === undefined ? 'seen' : 'started' };
     },
 
     async findPlan(tenantId, runId) {
-      try {
-        const handle = client.workflow.getHandle(planWorkflowId(tenantId, runId));
-        return toExecution(await callTemporal(context, () => handle.describe()));
-      } catch (error) {
-        if (isNotFound(error)) return undefined;
-        throw error;
-      }
+      const found = await described(context, planWorkflowId(tenantId, runId));
+      return found && toExecution(found);
     },
 
     findPlanByKey: (tenantId, key) => planWithKey(context, tenantId, key),
@@ -108,23 +93,15 @@ export function planCalls(context: TemporalContext): PlanCalls {
 
     async startPlanCleanUp(planRunId, cleanUps) {
       const workflowId = planCleanUpWorkflowId(cleanUps[0]!.order.tenantId, planRunId);
-      try {
-        await callTemporal(context, () =>
-          client.workflow.start(planCleanUpWorkflowType, {
-            ...{ workflowId, taskQueue: workflowQueue, args: [{ cleanUps }] },
-            workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-            workflowIdConflictPolicy: 'FAIL',
-            memo: { runs: cleanUps.map(cleanUpRun) },
-            priority: priorityOf('rehearsal'),
-            staticSummary: 'clean-up of the rehearsals of a runbook',
-          }),
-        );
-        return { kind: 'started' };
-      } catch (error) {
-        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-        const { memo } = await callTemporal(context, () => client.workflow.getHandle(workflowId).describe());
-        return { kind: 'runs', runs: (memo?.['runs'] ?? []) as readonly CleanUpRun[] };
-      }
+      const started = await startOnce(context, planCleanUpWorkflowType, {
+        ...{ workflowId, args: [{ cleanUps }] },
+        memo: { runs: cleanUps.map(cleanUpRun) },
+        priority: priorityOf('rehearsal'),
+        staticSummary: 'clean-up of the rehearsals of a runbook',
+      });
+      if (started !== undefined) return { kind: 'started' };
+      const other = await described(context, workflowId);
+      return { kind: 'runs', runs: (other?.memo?.['runs'] ?? []) as readonly CleanUpRun[] };
     },
 
     hold: (execution, request, updateId) =>

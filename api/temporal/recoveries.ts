@@ -1,5 +1,5 @@
 /** Starting recoveries and finding them again. A server's lock is its workflow id (design: law 5). */
-import { WorkflowExecutionAlreadyStartedError, WorkflowFailedError } from '@temporalio/client';
+import { WorkflowFailedError } from '@temporalio/client';
 import { isUuidV7, timeOfUuidV7 } from '../../model/ids';
 import type { Mode, RecoveryOrder } from '../../model/order';
 import {
@@ -10,10 +10,10 @@ import {
   recoveryWorkflowId,
   recoveryWorkflowType,
   rehearsalWorkflowId,
-  workflowQueue,
 } from '../../workflows/messages';
 import type { TemporalContext } from '../temporal';
 import { asProblem, callTemporal, isNotFound, isUnanswered } from './errors';
+import { described, isOpen, startOnce } from './executions';
 
 /** Kept with the workflow, so that a run is found and a key is honoured while Postgres is down. */
 export interface RecoveryMemo {
@@ -95,15 +95,8 @@ export function recoveryCalls(context: TemporalContext): RecoveryCalls {
   const known = new Map<string, { workflowId: string; temporalRunId: string }>();
 
   async function describe(workflowId: string, temporalRunId?: string): Promise<Execution | undefined> {
-    try {
-      const description = await callTemporal(context, () =>
-        client.workflow.getHandle(workflowId, temporalRunId).describe(),
-      );
-      return toExecution(description);
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
+    const found = await described(context, workflowId, temporalRunId);
+    return found && toExecution(found);
   }
 
   function remember(execution: Execution): Execution {
@@ -115,25 +108,16 @@ export function recoveryCalls(context: TemporalContext): RecoveryCalls {
     async startRecovery(order, memo) {
       const { cleansUp, tenantId, mode, server } = order;
       const workflowId = cleansUp === undefined ? lockOf(order) : cleanUpWorkflowId(tenantId, cleansUp);
-      try {
-        const handle = await callTemporal(context, () =>
-          client.workflow.start(cleansUp === undefined ? recoveryWorkflowType : cleanUpWorkflowType, {
-            workflowId,
-            taskQueue: workflowQueue,
-            args: [order],
-            workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-            workflowIdConflictPolicy: 'FAIL',
-            memo: { ...memo },
-            priority: priorityOf(mode),
-            staticSummary: `${cleansUp === undefined ? mode : 'clean-up of a rehearsal'} of ${server.name}`,
-          }),
-        );
-        known.set(order.runId, { workflowId, temporalRunId: handle.firstExecutionRunId });
-        return { kind: 'started' };
-      } catch (error) {
-        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-        return { kind: 'occupied', other: await describe(workflowId) };
-      }
+      const handle = await startOnce(context, cleansUp === undefined ? recoveryWorkflowType : cleanUpWorkflowType, {
+        workflowId,
+        args: [order],
+        memo: { ...memo },
+        priority: priorityOf(mode),
+        staticSummary: `${cleansUp === undefined ? mode : 'clean-up of a rehearsal'} of ${server.name}`,
+      });
+      if (handle === undefined) return { kind: 'occupied', other: await describe(workflowId) };
+      known.set(order.runId, { workflowId, temporalRunId: handle.firstExecutionRunId });
+      return { kind: 'started' };
     },
 
     async untilClosed({ workflowId, temporalRunId }, atMostMs) {
@@ -189,7 +173,7 @@ export function toExecution(info: {
   return {
     workflowId: info.workflowId,
     temporalRunId: info.runId,
-    running: info.status.name === 'RUNNING' || info.status.name === 'PAUSED',
+    running: isOpen(info),
     startedAt: info.startTime.toISOString(),
     memo: {
       runId: memo.runId,

@@ -1,10 +1,5 @@
 /** Schedules of rehearsals, in Temporal: made, changed and removed, and acted on by people. */
-import {
-  ScheduleAlreadyRunning,
-  ScheduleNotFoundError,
-  ScheduleOverlapPolicy,
-  WorkflowExecutionAlreadyStartedError,
-} from '@temporalio/client';
+import { ScheduleAlreadyRunning, ScheduleNotFoundError, ScheduleOverlapPolicy } from '@temporalio/client';
 import type { ScheduleDescription, ScheduleUpdateOptions } from '@temporalio/client';
 import type { Schedule } from '../../model/runbook/runbook';
 import {
@@ -19,7 +14,8 @@ import {
 } from '../../model/scheduled-rehearsal';
 import { workflowQueue } from '../../workflows/messages';
 import type { TemporalContext } from '../temporal';
-import { callTemporal, isNotFound } from './errors';
+import { callTemporal } from './errors';
+import { described, isOpen, startOnce } from './executions';
 
 export interface ScheduleSeen {
   readonly runbook: string;
@@ -114,22 +110,11 @@ export function scheduleCalls(context: TemporalContext): ScheduleCalls {
     async rehearseNow(of) {
       const seen = await known(() => handleOf(of.tenantId, of.runbook).describe());
       const last = seen && byItself(seen);
-      if (last !== undefined && (await isDeciding(context, last))) return false;
-      try {
-        await callTemporal(context, () =>
-          client.workflow.start(scheduledWorkflowType, {
-            workflowId: askedWorkflowId(of.tenantId, of.runbook),
-            taskQueue: workflowQueue,
-            args: [of],
-            workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-            workflowIdConflictPolicy: 'FAIL',
-          }),
-        );
-        return true;
-      } catch (error) {
-        if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
-        throw error;
-      }
+      const decided = last && (await described(context, last.workflowId, last.firstExecutionRunId));
+      if (decided !== undefined && isOpen(decided)) return false;
+      const workflowId = askedWorkflowId(of.tenantId, of.runbook);
+      const started = await startOnce(context, scheduledWorkflowType, { workflowId, args: [of] });
+      return started !== undefined;
     },
   };
 }
@@ -141,27 +126,10 @@ function byItself({ info }: ScheduleDescription): Decision | undefined {
   return last && { at: last.takenAt, ...last.action.workflow };
 }
 
-async function isDeciding(context: TemporalContext, { workflowId, firstExecutionRunId }: Decision): Promise<boolean> {
-  const handle = context.client.workflow.getHandle(workflowId, firstExecutionRunId);
-  try {
-    return (await callTemporal(context, () => handle.describe())).status.name === 'RUNNING';
-  } catch (error) {
-    if (isNotFound(error)) return false;
-    throw error;
-  }
-}
-
 async function askedFor(context: TemporalContext, tenantId: string, runbook: string): Promise<Decision | undefined> {
   const workflowId = askedWorkflowId(tenantId, runbook);
-  try {
-    const { startTime, runId } = await callTemporal(context, () =>
-      context.client.workflow.getHandle(workflowId).describe(),
-    );
-    return { at: startTime, workflowId, firstExecutionRunId: runId };
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
+  const found = await described(context, workflowId);
+  return found && { at: found.startTime, workflowId, firstExecutionRunId: found.runId };
 }
 
 const latestOf = (one: Decision | undefined, other: Decision | undefined): Decision | undefined =>

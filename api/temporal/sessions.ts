@@ -1,5 +1,5 @@
 /** Replication sessions: one long-lived workflow per protected server. */
-import { WorkflowExecutionAlreadyStartedError, WorkflowFailedError } from '@temporalio/client';
+import { WorkflowFailedError } from '@temporalio/client';
 import type { Provenance } from '../../model/order';
 import type { ServerSpec } from '../../model/server';
 import {
@@ -9,12 +9,12 @@ import {
   sessionQuery,
   sessionWorkflowId,
   sessionWorkflowType,
-  workflowQueue,
   type RemovalRequest,
   type SessionView,
 } from '../../workflows/messages';
 import type { TemporalContext } from '../temporal';
-import { asProblem, callTemporal, isNotFound, isUnanswered } from './errors';
+import { asProblem, isNotFound, isUnanswered } from './errors';
+import { described, isOpen, startOnce } from './executions';
 import { answered } from './queries';
 import { answerOf, type UpdateAnswer } from './updates';
 
@@ -52,31 +52,16 @@ export function sessionCalls(context: TemporalContext): SessionCalls {
     client.workflow.getHandle(sessionWorkflowId(tenantId, serverId));
   return {
     async startSession(input) {
-      try {
-        await callTemporal(context, () =>
-          client.workflow.start(sessionWorkflowType, {
-            workflowId: sessionWorkflowId(input.tenantId, input.server.id),
-            taskQueue: workflowQueue,
-            args: [input],
-            workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-            workflowIdConflictPolicy: 'FAIL',
-            staticSummary: `replication of ${input.server.name}`,
-          }),
-        );
-        return { existed: false };
-      } catch (error) {
-        if (error instanceof WorkflowExecutionAlreadyStartedError) return { existed: true };
-        throw error;
-      }
+      const started = await startOnce(context, sessionWorkflowType, {
+        workflowId: sessionWorkflowId(input.tenantId, input.server.id),
+        args: [input],
+        staticSummary: `replication of ${input.server.name}`,
+      });
+      return { existed: started === undefined };
     },
     async sessionRuns(tenantId, serverId) {
-      try {
-        const description = await callTemporal(context, () => handleOf(tenantId, serverId).describe());
-        return description.status.name === 'RUNNING';
-      } catch (error) {
-        if (isNotFound(error)) return false;
-        throw error;
-      }
+      const found = await described(context, sessionWorkflowId(tenantId, serverId));
+      return found !== undefined && isOpen(found);
     },
     session: (tenantId, serverId) => answered(context, () => handleOf(tenantId, serverId).query(sessionQuery)),
     changeSession: (tenantId, serverId, change, request, updateId) =>
