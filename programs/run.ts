@@ -92,7 +92,8 @@ export async function runProgram(
     env: environmentFor(options),
   });
   const output = collect(child, maxOutputBytes);
-  child.once('exit', () => void closeOutputs(child));
+  const closed = new AbortController();
+  child.once('exit', () => void closeOutputs(child, closed.signal).catch(() => undefined));
   if (options.onLine) {
     const onLine = options.onLine;
     void (async () => {
@@ -104,6 +105,7 @@ export async function runProgram(
     child.stdout?.on('data', (chunk: Buffer) => onText(chunk.toString('utf8')));
   }
   const result = await child;
+  closed.abort();
   const { tooMuch, stdout, stderr } = output();
   const code = errnoOf(result);
   const ended = { program: file, args, exitCode: result.exitCode, durationMs: result.durationMs };
@@ -139,14 +141,18 @@ export async function runProgram(
   );
 }
 
-/** What ends by itself is not cut short: after each wait, also one in which this process stood still, what has come is read first. */
-async function closeOutputs({ stdout, stderr }: ReturnType<typeof execa>): Promise<void> {
+/**
+ * What ends by itself is not cut short: after each wait, also one in which this process stood still, what has come is read first.
+ *
+ * @throws AbortError as soon as all is closed by itself
+ */
+async function closeOutputs({ stdout, stderr }: ReturnType<typeof execa>, closed: AbortSignal): Promise<void> {
   const outputs = [stdout, stderr].filter((stream) => stream != null);
   let heard = true;
   for (const stream of outputs) stream.on('data', () => (heard = true));
   for (let waited = 0; heard && waited < lastWordsMs; waited += silenceMs) {
     heard = false;
-    await sleep(silenceMs, undefined, { ref: false });
+    await sleep(silenceMs, undefined, { ref: false, signal: closed });
     await setImmediate();
     await setImmediate();
   }
