@@ -40,16 +40,12 @@ async function notedPid({ pidFile }: ReplicaPlace): Promise<number | undefined> 
 
 /** Ends the target server: asked first, then killed. Not running: already so. */
 export async function stopTargetServer(place: ReplicaPlace): Promise<void> {
-  const noted = await notedPid(place);
   const pid = await targetPid(place);
-  if (pid === undefined && noted !== undefined) await gone(place, noted, stopTimeoutMs);
   if (pid !== undefined) {
     await askToQuit(place);
-    if (!(await gone(place, pid, stopTimeoutMs))) {
-      process.kill(pid, 'SIGKILL');
-      await gone(place, pid, stopTimeoutMs);
-    }
+    if (!(await gone(place, pid, stopTimeoutMs))) process.kill(pid, 'SIGKILL');
   }
+  await untilGone(place);
   await rm(place.pidFile, { force: true });
 }
 
@@ -60,7 +56,6 @@ async function adopt(place: ReplicaPlace): Promise<Qmp | undefined> {
   if (qmp === undefined) {
     // Ours, but deaf: nothing can be read from it any more, and its locks would keep a new one out.
     process.kill(pid, 'SIGKILL');
-    await gone(place, pid, stopTimeoutMs);
   }
   return qmp;
 }
@@ -68,8 +63,7 @@ async function adopt(place: ReplicaPlace): Promise<Qmp | undefined> {
 async function start(place: ReplicaPlace): Promise<Qmp> {
   // /run is empty after a reboot.
   await openSocketFolder(place);
-  const before = await notedPid(place);
-  if (before !== undefined) await gone(place, before, stopTimeoutMs);
+  await untilGone(place);
   for (const path of [place.pidFile, place.qmpSocket, place.nbdSocket]) await rm(path, { force: true });
   await runProgram('qemu-storage-daemon', targetServerArguments(place), {
     dieWithParent: false,
@@ -100,6 +94,12 @@ async function askToQuit(place: ReplicaPlace): Promise<void> {
     // It may close the connection before it answers; whether it is gone is looked at next.
     if (!(error instanceof TransientError)) throw error;
   }
+}
+
+/** Whoever was the target server has ended with its files, killed a moment ago or long gone. */
+async function untilGone(place: ReplicaPlace): Promise<void> {
+  const pid = await notedPid(place);
+  if (pid !== undefined) await gone(place, pid, stopTimeoutMs);
 }
 
 async function gone(place: ReplicaPlace, pid: number, timeoutMs: number): Promise<boolean> {
