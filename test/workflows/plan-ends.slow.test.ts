@@ -152,17 +152,20 @@ test('a plan whose server left something behind by decision does not say that ev
   expect(exceptions).toMatchObject([{ what: 'l1', kind: 'not-undone' }]);
 });
 
+async function leave(child: WorkflowHandle): Promise<void> {
+  const asked = await parkedAt(child, 'power-on');
+  await writeFaults(faultsFile(world.folder), [{ method: 'drop', error: 'OperatorError', times: 1 }]);
+  await decideAt(child, asked, 'abort');
+  await decideAt(child, await parkedAt(child, 'take-disks'), 'skip');
+}
+
 /** A server whose own run is aborted, and leaves its disks by decision; then its plan asks. */
 async function leavesItsDisks(name: string) {
   const order = await planOfLost(world, { [name]: { wave: 'one', order: { powerOn: 'decision' } } });
   const handle = await startPlan(world, order);
   await until(async () => (await lookAt(handle)).waitingChildren?.[0]?.name === name);
   const child = childOf(world, order, name);
-  const asked = await parkedAt(child, 'power-on');
-  await writeFaults(faultsFile(world.folder), [{ method: 'drop', error: 'OperatorError', times: 1 }]);
-  await decideAt(child, asked, 'abort');
-  await decideAt(child, await parkedAt(child, 'take-disks'), 'skip');
-  await child.result();
+  await leave(child);
   const { runId } = order.servers[0]!.order;
   const left = { what: name, kind: 'not-undone', runId, reason: 'take-disks: as the test says' };
   return { order, handle, child, stuck: await parkedAt(handle, 'recover'), left };
@@ -199,6 +202,19 @@ test('so is what the run of a server left that the plan went on without', async 
   });
   const { exceptions } = await reportOfPlan(world, order);
   expect(exceptions).toMatchObject([{ what: 'without', kind: 'skipped' }, left]);
+});
+
+test('what two runs of a server left for one reason is named once', async () => {
+  const { handle, child, stuck, left } = await leavesItsDisks('twice');
+  await decideAt(handle, stuck, 'retry');
+  await until(async () => (await lookAt(child)).runId !== left.runId);
+  await leave(child);
+  await until(async () => (await lookAt(handle)).parkings.some(({ epoch }) => epoch > stuck.epoch));
+  await decideAt(handle, await parkedAt(handle, 'recover'), 'skip');
+  await decideAt(handle, await parkedAt(handle, 'commit'), 'commit');
+  expect(await handle.result()).toMatchObject({
+    summary: `Web shop: 0 of 1 servers recovered. ${leftWords('twice')}`,
+  });
 });
 
 test('a planned recovery that is rolled back starts the source that it had stopped, also after replication went on', async () => {

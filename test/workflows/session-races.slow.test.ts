@@ -46,13 +46,22 @@ async function retire(session: WorkflowHandle): Promise<void> {
   await session.result();
 }
 
-test('a pause while the replica is being prepared does not lead to its removal', async () => {
-  const server = await world.server('early');
+/** A session that was paused while its replica was prepared, which takes for ever so many times. */
+async function pausedWhilePrepared(
+  name: string,
+  times: number,
+): Promise<{ server: ServerSpec; session: WorkflowHandle }> {
+  const server = await world.server(name);
   await world.recovery.replicas.remove(server.id);
-  await writeFaults(faultsFile(world.folder), [{ method: 'prepare', delayMs: 60_000, times: 1 }]);
+  await writeFaults(faultsFile(world.folder), [{ method: 'prepare', delayMs: 600_000, times }]);
   const session = await protect(server);
   await until(async () => (await session.describe()).raw.pendingActivities?.length === 1);
   await session.executeUpdate(pauseSessionUpdate, act('too early'));
+  return { server, session };
+}
+
+test('a pause while the replica is being prepared does not lead to its removal', async () => {
+  const { server, session } = await pausedWhilePrepared('early', 1);
   await session.executeUpdate(resumeSessionUpdate, act('now'));
   await until(async () => (await sequence(server)) > 0);
   expect(await session.query(sessionQuery)).toMatchObject({ state: 'replicating' });
@@ -113,12 +122,7 @@ test('a replica on which a recovered machine stands is not removed before the ma
 });
 
 test('a session that is removed while it is paused is not prepared first', async () => {
-  const server = await world.server('not-wanted');
-  await world.recovery.replicas.remove(server.id);
-  await writeFaults(faultsFile(world.folder), [{ method: 'prepare', delayMs: 600_000, times: 2 }]);
-  const session = await protect(server);
-  await until(async () => (await session.describe()).raw.pendingActivities?.length === 1);
-  await session.executeUpdate(pauseSessionUpdate, act('too early'));
+  const { server, session } = await pausedWhilePrepared('not-wanted', 2);
   expect(await session.executeUpdate(removeSessionUpdate, act('not at all'))).toMatchObject({ state: 'removed' });
   await session.result();
   expect(await world.recovery.replicas.view(server.id)).toBeUndefined();
