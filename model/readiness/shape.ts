@@ -31,12 +31,15 @@ export function shapeDifferences(was: ServerShape, is: ServerShape): string[] {
     ...disksOf(was, is),
     ...cardsOf(was, is),
     ...changed(`firmware of ${name}`, was.firmware, is.firmware),
-    ...changed(`operating system of ${name}`, systemOf(was.os), systemOf(is.os)),
+    ...changed(systemWords(name), systemOf(was.os), systemOf(is.os)),
     ...changed(`processors of ${name}`, String(was.cpuCount), String(is.cpuCount)),
     ...changed(`memory of ${name}`, formatSize(was.memoryBytes), formatSize(is.memoryBytes)),
     ...changed(`hardware that ${name} is recovered onto`, onto(was)?.join(', '), onto(is)?.join(', ')),
   ];
 }
+
+/** What a change of the operating system is called. */
+export const systemWords = (name: string): string => `operating system of ${name}`;
 
 function disksOf(was: ServerShape, is: ServerShape): string[] {
   return paired(was.disks, is.disks, ({ id }) => id).flatMap(([before, now]) => {
@@ -79,5 +82,8 @@ function paired<T>(was: readonly T[], is: readonly T[], key: (one: T) => string)
 const changed = (what: string, was: string | null | undefined, is: string | null | undefined): string[] =>
   was === is || was == null || is == null ? [] : [`${what} is ${is}, was ${was}`];
 
-const systemOf = ({ family, distribution, version, kernelRelease }: OperatingSystem): string =>
-  [distribution ?? family, version, kernelRelease && `kernel ${kernelRelease}`].filter(Boolean).join(' ');
+/** null: the guest's agent did not say, which is no change. */
+const systemOf = ({ family, distribution, version, kernelRelease }: OperatingSystem): string | null =>
+  family === 'unknown'
+    ? null
+    : [distribution ?? family, version, kernelRelease && `kernel ${kernelRelease}`].filter(Boolean).join(' ');

@@ -147,7 +147,8 @@ function sourcesOf(servers: readonly ServerSpec[], seen: readonly SourceSeen[], 
       ];
     }
     const changes = shapeDifferences(shapeOf(server, null), shapeOf({ ...server, ...now }, null));
-    return changes.map((change) =>
+    const silent = now.os.family === 'unknown' && server.os.family !== 'unknown';
+    const changed = changes.map((change) =>
       risk('changed-source', /^disk\S* of /.test(change) ? 'critical' : 'warning', subject, wordsOf(change), source, {
         found: change,
         needed: 'the server as the inventory has it',
@@ -155,8 +156,18 @@ function sourcesOf(servers: readonly ServerSpec[], seen: readonly SourceSeen[], 
           'Take the change in: end its protection, which removes the replica, remove the server and add it again (`muster servers add`), protect it, then rehearse.',
       }),
     );
+    return silent ? [...changed, agentSilent(subject, source)] : changed;
   });
 }
+
+/** Of no consequence for what is recovered; but points are as after a power cut, and nothing asks the guest. */
+const agentSilent = (subject: RiskFound['subject'], source: string): RiskFound =>
+  risk('changed-source', 'info', subject, 'agent', source, {
+    found: 'its guest agent does not answer',
+    needed: 'an agent that answers, as it did when the server was added',
+    remedy:
+      'Nothing to do where the machine is off, or only starts. Start qemu-guest-agent in it; where it runs, start it anew, or libvirtd on its host, which may have missed it: neither ends the machine.',
+  });
 
 /** What is different, without its values, so that the risk keeps its id while they change. */
 const wordsOf = (change: string): string => change.split(/ (?:is|has) /)[0]!;

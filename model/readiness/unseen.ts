@@ -1,13 +1,16 @@
 /** What a round could not look at although its site answered: a risk that is known there stays as it was. */
 import type { RiskFound, RiskKind } from './risks';
 import type { AskedOrder } from './site-risks';
-import type { ReadinessAnswer } from './site-readiness';
+import { systemWords } from './shape';
+import type { ReadinessAnswer, SourceSeen } from './site-readiness';
 import type { ServerSpec } from '../server';
 
 /** By name. */
 export interface Unseen {
   /** Servers whose source did not answer. */
   readonly sources: ReadonlySet<string>;
+  /** Servers whose source answered without its guest: of their operating system nothing was seen. */
+  readonly systems: ReadonlySet<string>;
   /** Servers whose recovery could not be planned, or not be checked at the site. */
   readonly servers: ReadonlySet<string>;
   /** Runbooks of such servers, and those that include one of them. */
@@ -19,12 +22,13 @@ export interface Unseen {
 /** What only a look at a server's recovery tells, of the server or of all of its runbook. */
 const ofOrders: readonly RiskKind[] = ['space', 'memory', 'host', 'network', 'hardware', 'target', 'collision'];
 
-export function isUnseen(unseen: Unseen, { kind, subject: { kind: of, name } }: RiskFound): boolean {
+export function isUnseen(unseen: Unseen, { id, kind, subject: { kind: of, name } }: RiskFound): boolean {
   // A runbook's servers are known where it was planned, and their lag whatever the site says of them.
   if (of === 'runbook' && kind === 'replication') return unseen.unplanned.has(name);
   if (of === 'runbook') return ofOrders.includes(kind) && unseen.runbooks.has(name);
   if (of !== 'server') return false;
-  return kind === 'changed-source' ? unseen.sources.has(name) : ofOrders.includes(kind) && unseen.servers.has(name);
+  if (kind !== 'changed-source') return ofOrders.includes(kind) && unseen.servers.has(name);
+  return unseen.sources.has(name) || (unseen.systems.has(name) && id.endsWith(`/${systemWords(name)}`));
 }
 
 interface Looked {
@@ -43,9 +47,9 @@ export const orderCheck = 'order';
 export function unseenOf({ servers, asked, answers, unplanned, runbooks }: Looked): Unseen {
   const byId = new Map(servers.map(({ id, name }) => [id, name]));
   const byRun = new Map(asked.map(({ order }) => [order.runId, order.server.name]));
-  const sources = answers.flatMap((answer) =>
-    answer.sources.flatMap(({ serverId, now }) => (now === null ? [byId.get(serverId) ?? ''] : [])),
-  );
+  const lookedAt = answers.flatMap((answer) => answer.sources);
+  const whereIt = (is: (now: SourceSeen['now']) => boolean) =>
+    new Set(lookedAt.filter(({ now }) => is(now)).map(({ serverId }) => byId.get(serverId) ?? ''));
   const unchecked = answers.flatMap((answer) =>
     answer.orders.flatMap(({ runId, failed }) =>
       failed.some(({ name }) => name === orderCheck) ? [byRun.get(runId) ?? ''] : [],
@@ -54,7 +58,8 @@ export function unseenOf({ servers, asked, answers, unplanned, runbooks }: Looke
   const lost = new Set([...unchecked, ...[...unplanned.values()].flat()]);
   const own = [...runbooks].flatMap(([name, one]) => (one.servers.some((server) => lost.has(server)) ? [name] : []));
   return {
-    sources: new Set(sources),
+    sources: whereIt((now) => now === null),
+    systems: whereIt((now) => now?.os.family === 'unknown'),
     servers: lost,
     runbooks: including(new Set(own), runbooks),
     unplanned: new Set(unplanned.keys()),

@@ -2,11 +2,12 @@
 import { certificateRisks, collisionRisks, planRisks, rehearsalRisks } from '../../../model/readiness/plan-risks';
 import { lagRisksOfRunbooks, replicationRisks } from '../../../model/readiness/replication-risks';
 import { isUnseen, unseenOf } from '../../../model/readiness/unseen';
-import { byUrgency, worstOfEach } from '../../../model/readiness/risks';
+import { byUrgency, worstOfEach, type RiskFound } from '../../../model/readiness/risks';
 import { siteRisks, type AskedOrder } from '../../../model/readiness/site-risks';
 import type { Verification } from '../../../model/readiness/verified';
 import type { ReadinessAnswer } from '../../../model/readiness/site-readiness';
 import type { ReplicaView } from '../../../model/replica';
+import type { OperatingSystem } from '../../../model/server';
 import { behindBecause, scheduleSpec } from '../../../model/scheduled-rehearsal';
 import { makeOrder, storyServer } from '../../support/order';
 
@@ -130,6 +131,36 @@ test('a changed source keeps its id while the values change; what could not be s
   expect(ofSite({ sources: [{ serverId: server.id, now: null, because: 'away' }] })[0]).toMatchObject({
     severity: 'info',
   });
+});
+
+test('a source whose agent does not answer has not changed its system, and no more is known of a change that was', () => {
+  const now = (os: OperatingSystem, its = server) =>
+    siteRisks(
+      'frankfurt',
+      [its],
+      [],
+      answer({ sources: [{ serverId: its.id, now: { ...its, os }, because: null }] }),
+      new Map(),
+    );
+  const brief = (found: RiskFound[]) => found.map(({ id, severity }) => `${severity} ${id}`);
+  const debian: OperatingSystem = { family: 'linux', distribution: 'debian', version: '12' };
+  const known = { ...server, os: debian };
+  const [changed] = now({ ...debian, version: '13' }, known);
+  expect(changed).toMatchObject({ severity: 'warning', found: expect.stringContaining('is debian 13, was debian 12') });
+  expect(brief(now({ family: 'unknown' }, known))).toEqual(['info changed-source/server/app01/agent']);
+  expect(brief(now(debian, { ...server, os: { family: 'unknown' } }))).toEqual([]);
+  const silent = answer({
+    sources: [{ serverId: server.id, now: { ...server, os: { family: 'unknown' } }, because: null }],
+  });
+  const unseen = unseenOf({
+    servers: [server],
+    asked: [],
+    answers: [silent],
+    unplanned: new Map(),
+    runbooks: new Map(),
+  });
+  expect(isUnseen(unseen, changed!)).toBe(true);
+  expect(isUnseen(unseen, { ...changed!, id: 'changed-source/server/app01/disk0 of app01' })).toBe(false);
 });
 
 test('servers of different runbooks that want one name or one address collide, and one server in two runbooks does not', () => {
