@@ -16,6 +16,8 @@ import type { ActivityDeps, RecoverySite } from './site';
 const stretchMs = 60 * 60 * 1000;
 /** How soon a session notices that a run holds its replica; a recovery's freeze waits for this. */
 const lookEveryMs = 500;
+/** A guest that starts is copied when its agent answers, or after so long; meanwhile its lag grows. */
+const longestStartMs = 3 * 60_000;
 
 type OfReplicas = SessionActivities & Pick<SiteActivities, 'discoverServer' | 'viewReplicas' | 'endHold'>;
 
@@ -172,7 +174,7 @@ async function oneCycle(
   const either = AbortSignal.any([signal, held.signal]);
   try {
     const report = await underLease(deps, server, 'cycle', either, (site) =>
-      site.replicas.cycle(server, { signal: either, freezeFilesystems }),
+      site.replicas.cycle(server, { signal: either, freezeFilesystems, awaitAgentMs: longestStartMs }),
     );
     deps.observer?.cycleEnded(server, report);
     return true;

@@ -23,6 +23,8 @@ export type CycleOptions = CallOptions & {
   readonly freezeFilesystems?: boolean;
   /** See CopyRequest. */
   readonly ofStoppedMachine?: boolean;
+  /** See CopyRequest; only where one was heard with a point that is kept, or there is no point yet. Default: 0. */
+  readonly awaitAgentMs?: number;
 };
 
 export interface HoldOptions {
@@ -168,6 +170,11 @@ export interface CopyRequest {
    * run for it. Without this a machine that is off is TransientError, because nobody may touch a lost server's disks.
    */
   readonly ofStoppedMachine?: boolean;
+  /**
+   * How long a guest's agent is waited for that has not come yet, because the copy may keep it from being heard; once for each start of a
+   * machine. Default: 0.
+   */
+  readonly awaitAgentMs?: number;
 }
 
 export interface CopyResult {

@@ -129,6 +129,7 @@ async function copyDisks(
     })),
     freezeFilesystems: options.freezeFilesystems ?? freezeIsDue(server, set.points, deps.clock()),
     ofStoppedMachine: options.ofStoppedMachine ?? false,
+    awaitAgentMs: mayHaveAgent(set.points) ? (options.awaitAgentMs ?? 0) : 0,
   };
   try {
     return { copy: await deps.source.copy(request, options), parent, names };
@@ -140,6 +141,10 @@ async function copyDisks(
     return { copy: await deps.source.copy({ ...request, since: null }, options), parent: null, names };
   }
 }
+
+/** A guest's clock is its agent's answer; where there is no point, nobody knows. */
+const mayHaveAgent = (points: readonly PointManifest[]): boolean =>
+  points.length === 0 || points.some(({ clockSkewMs }) => clockSkewMs !== null);
 
 function newNames(server: ServerSpec, set: PointSet, now: number): NewNames {
   const sequence = set.nextSequence;

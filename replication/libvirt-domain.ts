@@ -4,6 +4,8 @@ import { isMusterError, OperatorError, PermanentError } from '../model/errors';
 import type { DiskController, DiskSpec, Firmware, NicModel, NicSpec } from '../model/server';
 
 interface DomainXml {
+  /** Of a machine that runs. */
+  readonly id?: string;
   readonly uuid: string;
   readonly memory: { '#text': string; unit?: string };
   readonly vcpu: string | { '#text': string };
@@ -12,6 +14,7 @@ interface DomainXml {
     readonly disk?: readonly DiskXml[];
     readonly controller?: readonly { type: string; index: string; model?: string }[];
     readonly interface?: readonly NicXml[];
+    readonly channel?: readonly { target?: { name?: string; state?: string } }[];
   };
 }
 interface DiskXml {
@@ -29,6 +32,10 @@ interface NicXml {
 
 export interface Domain {
   readonly uuid: string;
+  /** libvirt's number of this start of the machine; null: it is off. */
+  readonly startId: string | null;
+  /** What libvirt knows of the guest's agent; null: the machine has no channel for one, or is off. */
+  readonly agent: 'connected' | 'disconnected' | null;
   readonly cpuCount: number;
   readonly memoryBytes: number;
   readonly firmware: Firmware;
@@ -41,7 +48,8 @@ const parser = new XMLParser({
   attributeNamePrefix: '',
   parseTagValue: false,
   parseAttributeValue: false,
-  isArray: (_name, path) => ['disk', 'controller', 'interface'].some((tag) => String(path) === `domain.devices.${tag}`),
+  isArray: (_name, path) =>
+    ['disk', 'controller', 'interface', 'channel'].some((tag) => String(path) === `domain.devices.${tag}`),
 });
 
 /** @throws OperatorError when a disk or NIC is of a kind that Muster cannot protect, PermanentError for what is no domain. */
@@ -62,6 +70,8 @@ function domainIn(xml: string): Domain {
   const disks = (domain.devices.disk ?? []).filter((disk) => (disk.device ?? 'disk') === 'disk');
   return {
     uuid: domain.uuid,
+    startId: domain.id ?? null,
+    agent: agentOf(domain),
     cpuCount: Number(typeof domain.vcpu === 'string' ? domain.vcpu : domain.vcpu['#text']),
     memoryBytes: memoryBytes(domain.memory),
     firmware: domain.os.firmware === 'efi' || /pflash/.test(JSON.stringify(domain.os.loader ?? '')) ? 'uefi' : 'bios',
@@ -73,6 +83,11 @@ function domainIn(xml: string): Domain {
     })),
     nics: (domain.devices.interface ?? []).map(nicOf),
   };
+}
+
+function agentOf({ devices }: DomainXml): Domain['agent'] {
+  const state = devices.channel?.find(({ target }) => target?.name === 'org.qemu.guest_agent.0')?.target?.state;
+  return state === 'connected' || state === 'disconnected' ? state : null;
 }
 
 function memoryBytes(memory: DomainXml['memory']): number {

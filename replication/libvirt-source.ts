@@ -12,7 +12,8 @@ import type { OperatingSystem } from '../model/server';
 import { withScratch } from '../disks/signatures-image';
 import type { CopyRequest, CopyResult, DiscoveredServer, ReplicationSource } from './contract';
 import { backupXml, checkpointXml } from './libvirt-backup-xml';
-import { parseDomain } from './libvirt-domain';
+import { whenAgentIsHeard, type AgentWait } from './libvirt-agent-wait';
+import { parseDomain, type Domain } from './libvirt-domain';
 import { endLeftoverJob, waitForBackup } from './libvirt-job';
 import { agent, thawLeftover, whileFrozen } from './libvirt-freeze';
 import { stoppedHow, whileHeldStill } from './libvirt-stopped';
@@ -26,20 +27,24 @@ export interface LibvirtSourceSettings {
   readonly elapsed?: () => number;
 }
 
-interface Host {
+interface Host extends AgentWait {
   readonly virsh: Virsh;
   readonly uri: string;
   readonly clock: () => number;
-  readonly elapsed: () => number;
   /** When this process last knew that a machine is not frozen. */
   readonly thawedAt: Map<string, number>;
 }
+
+const agentPollMs = 500;
 
 /** Meanwhile no other worker can have had the machine: a session goes to another one after 10 s without a heartbeat. */
 const trustedMs = 10_000;
 
 export function createLibvirtSource({ uri, clock, elapsed }: LibvirtSourceSettings): ReplicationSource {
-  const host: Host = { virsh: virshOn(uri), uri, clock, elapsed: elapsed ?? performanceNow, thawedAt: new Map() };
+  const host: Host = {
+    ...{ virsh: virshOn(uri), uri, clock, elapsed: elapsed ?? performanceNow },
+    ...{ thawedAt: new Map(), inVain: new Map(), pollMs: agentPollMs },
+  };
   return {
     discover: (machine, options) => discover(host, machine, options),
     copy: (request, options) => copy(host, request, options),
@@ -48,8 +53,11 @@ export function createLibvirtSource({ uri, clock, elapsed }: LibvirtSourceSettin
   };
 }
 
+const look = async (virsh: Virsh, machine: string, signal?: AbortSignal): Promise<Domain> =>
+  parseDomain(await virsh(['dumpxml', machine], { signal }));
+
 async function discover({ virsh }: Host, machine: string, { signal }: CallOptions = {}): Promise<DiscoveredServer> {
-  const { uuid: _, ...domain } = parseDomain(await virsh(['dumpxml', machine], { signal }));
+  const { uuid: _, startId: __, agent: ___, ...domain } = await look(virsh, machine, signal);
   const disks = [];
   for (const disk of domain.disks) {
     const info = await virsh(['domblkinfo', machine, disk.sourceDevice], { signal });
@@ -92,7 +100,13 @@ async function copyRunning(host: Host, request: CopyRequest, options: CallOption
   const { virsh } = host;
   const { machineName } = request;
   await prepareMachine(host, request, options);
-  const domain = parseDomain(await virsh(['dumpxml', machineName], { signal: options.signal }));
+  const { signal } = options;
+  const domain = await whenAgentIsHeard(
+    host,
+    () => look(virsh, machineName, signal),
+    request.awaitAgentMs ?? 0,
+    signal,
+  );
   const wanted = new Set(request.disks.map((disk) => disk.device));
   const others = domain.disks.map((disk) => disk.sourceDevice).filter((device) => !wanted.has(device));
   const clockSkewMs = await clockSkew(host, machineName, options.signal);

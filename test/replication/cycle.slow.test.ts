@@ -73,3 +73,19 @@ test('a replica that a run holds gets no cycle, and only one run can hold it', a
   await cycle();
   expect((await site.replicas.view(site.server.id))!.state).toBe('replicating');
 });
+
+test('a guest that starts may be waited for while a point is kept that heard its agent, or there is no point', async () => {
+  const server = { ...site.server, cadence: { ...site.server.cadence, keepPoints: 2 } };
+  const { copy } = site.source;
+  const waited: (number | undefined)[] = [];
+  site.source.copy = async (request, options) => {
+    waited.push(request.awaitAgentMs);
+    return { ...(await copy(request, options)), ...(waited.length === 1 ? {} : { clockSkewMs: null }) };
+  };
+  const patient = () => site.replicas.cycle(server, { awaitAgentMs: 5_000 });
+  await patient();
+  await site.replicas.cycle(server);
+  await patient();
+  await patient();
+  expect(waited).toEqual([5_000, 0, 5_000, 0]);
+});
