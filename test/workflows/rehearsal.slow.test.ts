@@ -163,7 +163,7 @@ test('a way out that somebody plugs in while people are asked keeps the machine 
 });
 
 test('a way out that somebody plugs in while it runs is found, named, and stops it', async () => {
-  const proof = { heartbeatTimeoutMs: 10_000, stableForMs: 3_000, screenshot: true };
+  const proof = { heartbeatTimeoutMs: 30_000, stableForMs: 8_000, screenshot: true };
   const order = rehearsalOrder(world, await world.server('r10'), { proof });
   const handle = await startRun(world, order);
   await until(async () => (await platform().find(order.target.machineName))?.power === 'on');
