@@ -4,6 +4,7 @@ import { isMusterError, OperatorError } from '../model/errors';
 import { whileDoing } from '../programs/log';
 import type { ServerSpec } from '../model/server';
 import { allMachines } from './all-machines';
+import { isAgentToCome } from '../replication/agent-to-come';
 import { whileBeating } from './attempt';
 import { elapsedMs, pause, replicaResource, until } from './common';
 import type { CyclesEnded, ReplicateInput, SessionActivities, SiteActivities } from './contract';
@@ -16,8 +17,9 @@ import type { ActivityDeps, RecoverySite } from './site';
 const stretchMs = 60 * 60 * 1000;
 /** How soon a session notices that a run holds its replica; a recovery's freeze waits for this. */
 const lookEveryMs = 500;
-/** A guest that starts is copied when its agent answers, or after so long; meanwhile its lag grows. */
+/** A guest that starts is copied when its agent has come, or after so long; meanwhile its lag grows. */
 const longestStartMs = 3 * 60_000;
+const startLookMs = 2_000;
 
 type OfReplicas = SessionActivities & Pick<SiteActivities, 'discoverServer' | 'viewReplicas' | 'endHold'>;
 
@@ -111,6 +113,7 @@ async function cycles(
   const endsAt = elapsedMs() + stretchMs;
   let taken = 0;
   let frozenAt = -Infinity;
+  let startsSince: number | null = null;
   for (;;) {
     const startedAt = elapsedMs();
     const view = await replicas.view(server.id);
@@ -121,7 +124,18 @@ async function cycles(
     if (startedAt >= endsAt) return { because: 'stretch-over', heldBy: null, cycles: taken };
     const { freezeEveryMs, pointEveryMs } = server.cadence;
     const freezeFilesystems = freezeEveryMs > 0 && startedAt - frozenAt >= freezeEveryMs;
-    if (await oneCycle(deps, server, freezeFilesystems, signal)) {
+    const agentFirst = startsSince === null || startedAt - startsSince < longestStartMs;
+    const outcome = await oneCycle(deps, server, { freezeFilesystems, agentFirst }, signal);
+    if (outcome === 'agent-to-come') {
+      if (startsSince === null)
+        log.info('The guest starts, and is copied when its agent has come', { server: server.name });
+      startsSince ??= startedAt;
+      await restUntil(startedAt + startLookMs, server.id, replicas, signal);
+      continue;
+    }
+    if (outcome === 'point') {
+      if (!agentFirst) log.warn('Copied without the guest’s agent, which has not come', { server: server.name });
+      startsSince = null;
       taken += 1;
       if (freezeFilesystems) frozenAt = startedAt;
       if (untilFirstPoint === true) return { because: 'first-point', heldBy: null, cycles: taken };
@@ -158,13 +172,13 @@ function notThere(server: ServerSpec): OperatorError {
   });
 }
 
-/** True: a point was taken. False: a run came in between, and the loop looks again. */
+/** held: a run came in between. Both that and a guest that only starts let the lease go, and the loop looks again. */
 async function oneCycle(
   deps: ActivityDeps,
   server: ServerSpec,
-  freezeFilesystems: boolean,
+  how: { readonly freezeFilesystems: boolean; readonly agentFirst: boolean },
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<'point' | 'held' | 'agent-to-come'> {
   const held = new AbortController();
   const watch = new AbortController();
   const { replicas } = recoverySite(deps.sites, server.recoverySiteId);
@@ -174,13 +188,14 @@ async function oneCycle(
   const either = AbortSignal.any([signal, held.signal]);
   try {
     const report = await underLease(deps, server, 'cycle', either, (site) =>
-      site.replicas.cycle(server, { signal: either, freezeFilesystems, awaitAgentMs: longestStartMs }),
+      site.replicas.cycle(server, { signal: either, ...how }),
     );
     deps.observer?.cycleEnded(server, report);
-    return true;
+    return 'point';
   } catch (error) {
     signal.throwIfAborted();
-    if (held.signal.aborted || (await replicas.view(server.id))?.heldBy) return false;
+    if (held.signal.aborted || (await replicas.view(server.id))?.heldBy) return 'held';
+    if (isAgentToCome(error)) return 'agent-to-come';
     deps.observer?.cycleFailed(server, error);
     throw error;
   } finally {

@@ -51,7 +51,12 @@ export interface PointManifest {
   /** Source clock minus recovery-site clock; null where the guest could not be asked. */
   readonly clockSkewMs: number | null;
   readonly consistency: Consistency;
-  readonly origin: { readonly siteId: SiteId; readonly machineName: string };
+  readonly origin: {
+    readonly siteId: SiteId;
+    readonly machineName: string;
+    /** The platform's name for the start of the machine that it was copied in; absent where there is none. */
+    readonly start?: string | undefined;
+  };
   readonly codec: 'qcow2' | 'raw';
   readonly keyRef: string | null;
   readonly disks: readonly PointDisk[];

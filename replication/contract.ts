@@ -23,8 +23,8 @@ export type CycleOptions = CallOptions & {
   readonly freezeFilesystems?: boolean;
   /** See CopyRequest. */
   readonly ofStoppedMachine?: boolean;
-  /** See CopyRequest; only where one was heard with a point that is kept, or there is no point yet. Default: 0. */
-  readonly awaitAgentMs?: number;
+  /** See CopyRequest. Default: copied at once. */
+  readonly agentFirst?: boolean;
 };
 
 export interface HoldOptions {
@@ -148,7 +148,8 @@ export interface ReplicationSource {
   /**
    * Copies every disk (`since` null) or what changed since that checkpoint into new files, all at one moment, and leaves
    * `checkpoint` behind. A copy under the same checkpoint name that was cut short is cleared first.
-   * @throws OperatorError `CheckpointLost` (facts.what starts with it) when `since` no longer exists at the source.
+   * @throws OperatorError `CheckpointLost` (facts.what starts with it) when `since` no longer exists at the source; TransientError
+   * `AgentToCome` as the request wants it.
    */
   copy(request: CopyRequest, options?: CallOptions): Promise<CopyResult>;
   /** Checkpoint names at the source, oldest first. */
@@ -171,10 +172,10 @@ export interface CopyRequest {
    */
   readonly ofStoppedMachine?: boolean;
   /**
-   * How long a guest's agent is waited for that has not come yet, because the copy may keep it from being heard; once for each start of a
-   * machine. Default: 0.
+   * The copy is refused as `AgentToCome` while the guest's agent has not come since its machine was started, because it would not be heard
+   * any more (agent-to-come.ts); but not in the start of this name. Absent: copied at once.
    */
-  readonly awaitAgentMs?: number;
+  readonly agentFirst?: { readonly exceptInStart: string | null } | undefined;
 }
 
 export interface CopyResult {
@@ -182,4 +183,6 @@ export interface CopyResult {
   readonly clockSkewMs: number | null;
   readonly consistency: PointManifest['consistency'];
   readonly copiedBytes: number;
+  /** See PointManifest.origin. */
+  readonly start?: string | null;
 }

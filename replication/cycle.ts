@@ -11,6 +11,7 @@ import { isMusterError, PermanentError } from '../model/errors';
 import type { PointDisk, PointManifest } from '../model/replica';
 import type { DiskSpec, ServerSpec, SiteId } from '../model/server';
 import type { DiskLayout } from '../disks/signatures';
+import { agentFirst } from './agent-to-come';
 import type { CopyRequest, CopyResult, CycleOptions, CycleReport, ReplicationSource } from './contract';
 import { assertNotGivenAway } from './commit';
 import { syncPath, temporarySuffix } from './durable';
@@ -65,7 +66,11 @@ export async function runCycle(
     completedAt: new Date(deps.clock()).toISOString(),
     clockSkewMs: copy.clockSkewMs,
     consistency: copy.consistency,
-    origin: { siteId: server.source.siteId, machineName: server.source.machineName },
+    origin: {
+      siteId: server.source.siteId,
+      machineName: server.source.machineName,
+      ...(copy.start == null ? {} : { start: copy.start }),
+    },
     codec: 'qcow2',
     keyRef: null,
     disks,
@@ -129,7 +134,7 @@ async function copyDisks(
     })),
     freezeFilesystems: options.freezeFilesystems ?? freezeIsDue(server, set.points, deps.clock()),
     ofStoppedMachine: options.ofStoppedMachine ?? false,
-    awaitAgentMs: mayHaveAgent(set.points) ? (options.awaitAgentMs ?? 0) : 0,
+    agentFirst: options.agentFirst === true ? agentFirst(server, set.points) : undefined,
   };
   try {
     return { copy: await deps.source.copy(request, options), parent, names };
@@ -141,10 +146,6 @@ async function copyDisks(
     return { copy: await deps.source.copy({ ...request, since: null }, options), parent: null, names };
   }
 }
-
-/** A guest's clock is its agent's answer; where there is no point, nobody knows. */
-const mayHaveAgent = (points: readonly PointManifest[]): boolean =>
-  points.length === 0 || points.some(({ clockSkewMs }) => clockSkewMs !== null);
 
 function newNames(server: ServerSpec, set: PointSet, now: number): NewNames {
   const sequence = set.nextSequence;

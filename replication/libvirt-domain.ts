@@ -33,7 +33,7 @@ interface NicXml {
 export interface Domain {
   readonly uuid: string;
   /** libvirt's number of this start of the machine; null: it is off. */
-  readonly startId: string | null;
+  readonly start: string | null;
   /** What libvirt knows of the guest's agent; null: the machine has no channel for one, or is off. */
   readonly agent: 'connected' | 'disconnected' | null;
   readonly cpuCount: number;
@@ -70,7 +70,7 @@ function domainIn(xml: string): Domain {
   const disks = (domain.devices.disk ?? []).filter((disk) => (disk.device ?? 'disk') === 'disk');
   return {
     uuid: domain.uuid,
-    startId: domain.id ?? null,
+    start: domain.id ?? null,
     agent: agentOf(domain),
     cpuCount: Number(typeof domain.vcpu === 'string' ? domain.vcpu : domain.vcpu['#text']),
     memoryBytes: memoryBytes(domain.memory),

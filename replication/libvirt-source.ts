@@ -10,9 +10,9 @@ import { isMusterError, OperatorError } from '../model/errors';
 import { guestWord } from '../model/names';
 import type { OperatingSystem } from '../model/server';
 import { withScratch } from '../disks/signatures-image';
+import { refuseBeforeAgent } from './agent-to-come';
 import type { CopyRequest, CopyResult, DiscoveredServer, ReplicationSource } from './contract';
 import { backupXml, checkpointXml } from './libvirt-backup-xml';
-import { whenAgentIsHeard, type AgentWait } from './libvirt-agent-wait';
 import { parseDomain, type Domain } from './libvirt-domain';
 import { endLeftoverJob, waitForBackup } from './libvirt-job';
 import { agent, thawLeftover, whileFrozen } from './libvirt-freeze';
@@ -27,24 +27,20 @@ export interface LibvirtSourceSettings {
   readonly elapsed?: () => number;
 }
 
-interface Host extends AgentWait {
+interface Host {
   readonly virsh: Virsh;
   readonly uri: string;
   readonly clock: () => number;
+  readonly elapsed: () => number;
   /** When this process last knew that a machine is not frozen. */
   readonly thawedAt: Map<string, number>;
 }
-
-const agentPollMs = 500;
 
 /** Meanwhile no other worker can have had the machine: a session goes to another one after 10 s without a heartbeat. */
 const trustedMs = 10_000;
 
 export function createLibvirtSource({ uri, clock, elapsed }: LibvirtSourceSettings): ReplicationSource {
-  const host: Host = {
-    ...{ virsh: virshOn(uri), uri, clock, elapsed: elapsed ?? performanceNow },
-    ...{ thawedAt: new Map(), inVain: new Map(), pollMs: agentPollMs },
-  };
+  const host: Host = { virsh: virshOn(uri), uri, clock, elapsed: elapsed ?? performanceNow, thawedAt: new Map() };
   return {
     discover: (machine, options) => discover(host, machine, options),
     copy: (request, options) => copy(host, request, options),
@@ -57,7 +53,7 @@ const look = async (virsh: Virsh, machine: string, signal?: AbortSignal): Promis
   parseDomain(await virsh(['dumpxml', machine], { signal }));
 
 async function discover({ virsh }: Host, machine: string, { signal }: CallOptions = {}): Promise<DiscoveredServer> {
-  const { uuid: _, startId: __, agent: ___, ...domain } = await look(virsh, machine, signal);
+  const { uuid: _, start: __, agent: ___, ...domain } = await look(virsh, machine, signal);
   const disks = [];
   for (const disk of domain.disks) {
     const info = await virsh(['domblkinfo', machine, disk.sourceDevice], { signal });
@@ -91,7 +87,7 @@ async function copy(host: Host, request: CopyRequest, options: CallOptions = {})
   if (how === null) return copyRunning(host, request, options);
   const uuid = await virsh(['domuuid', machineName], { signal: options.signal });
   const machine = { uri, virsh, uuid, name: machineName };
-  const still = { ...request, freezeFilesystems: false };
+  const still = { ...request, freezeFilesystems: false, agentFirst: undefined };
   const copied = await whileHeldStill(machine, () => copyRunning(host, still, options), options.signal);
   return { ...copied, consistency: how === 'clean' ? 'application' : 'crash' };
 }
@@ -99,14 +95,8 @@ async function copy(host: Host, request: CopyRequest, options: CallOptions = {})
 async function copyRunning(host: Host, request: CopyRequest, options: CallOptions): Promise<CopyResult> {
   const { virsh } = host;
   const { machineName } = request;
-  await prepareMachine(host, request, options);
-  const { signal } = options;
-  const domain = await whenAgentIsHeard(
-    host,
-    () => look(virsh, machineName, signal),
-    request.awaitAgentMs ?? 0,
-    signal,
-  );
+  const domain = await look(virsh, machineName, options.signal);
+  await prepareMachine(host, request, domain, options);
   const wanted = new Set(request.disks.map((disk) => disk.device));
   const others = domain.disks.map((disk) => disk.sourceDevice).filter((device) => !wanted.has(device));
   const clockSkewMs = await clockSkew(host, machineName, options.signal);
@@ -120,21 +110,23 @@ async function copyRunning(host: Host, request: CopyRequest, options: CallOption
     ? await whileFrozen(virsh, host.uri, machineName, begin, { signal: options.signal })
     : { result: await begin(), frozen: false, leftFrozen: false };
   await waitForBackup(host, machineName, options);
-  if (!leftFrozen) host.thawedAt.set(machineName, host.elapsed());
+  if (!leftFrozen) noteThawed(host, machineName, domain);
   const sizes = await Promise.all(request.disks.map(async ({ file }) => (await stat(file)).blocks * 512));
   return {
     takenAt: new Date(takenAt).toISOString(),
     clockSkewMs,
     consistency: frozen ? 'file-system' : 'crash',
     copiedBytes: sizes.reduce((sum, bytes) => sum + bytes, 0),
+    start: domain.start,
   };
 }
 
 /** Clears what an attempt that was cut short left: its job, its checkpoint, its files, a frozen guest. */
-async function prepareMachine(host: Host, request: CopyRequest, options: CallOptions): Promise<void> {
+async function prepareMachine(host: Host, request: CopyRequest, domain: Domain, options: CallOptions): Promise<void> {
   const { machineName, checkpoint, since } = request;
-  await thawIfUnknown(host, machineName, options);
+  await thawIfUnknown(host, machineName, domain, options);
   await endLeftoverJob(host, machineName, options.signal);
+  refuseBeforeAgent(machineName, domain, request.agentFirst);
   const known = await checkpoints(host, machineName, options);
   if (known.includes(checkpoint)) await deleteCheckpoint(host, machineName, checkpoint, options);
   for (const { file } of request.disks) await rm(file, { force: true });
@@ -142,11 +134,16 @@ async function prepareMachine(host: Host, request: CopyRequest, options: CallOpt
 }
 
 /** A worker that had the machine since may have been killed while it was frozen, and its watchdog with it. */
-async function thawIfUnknown({ virsh, elapsed, thawedAt }: Host, machine: string, options: CallOptions): Promise<void> {
-  const knownAt = thawedAt.get(machine);
-  if (knownAt !== undefined && elapsed() - knownAt < trustedMs) return;
-  await thawLeftover(virsh, machine, options.signal);
-  thawedAt.set(machine, elapsed());
+async function thawIfUnknown(host: Host, machine: string, domain: Domain, { signal }: CallOptions): Promise<void> {
+  const knownAt = host.thawedAt.get(machine);
+  if (knownAt !== undefined && host.elapsed() - knownAt < trustedMs) return;
+  await thawLeftover(host.virsh, machine, signal);
+  noteThawed(host, machine, domain);
+}
+
+/** Not of a guest whose agent cannot be asked yet. */
+function noteThawed({ thawedAt, elapsed }: Host, machine: string, { agent }: Domain): void {
+  if (agent !== 'disconnected') thawedAt.set(machine, elapsed());
 }
 
 const performanceNow = (): number => performance.now();

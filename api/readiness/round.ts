@@ -5,7 +5,7 @@ import { certificateRisks, notAskedRisk, rehearsalRisks } from '../../model/read
 import { lagRisksOfRunbooks, replicationRisks } from '../../model/readiness/replication-risks';
 import { installationSource, siteSource, type RiskFound, type RiskSubject } from '../../model/readiness/risks';
 import { siteRisks, type AskedOrder } from '../../model/readiness/site-risks';
-import { isUnseen, unseenOf } from '../../model/readiness/unseen';
+import { isChangeUnseen, isUnseen, unseenOf } from '../../model/readiness/unseen';
 import type { NotificationRule, Runbook, Script } from '../../model/runbook/runbook';
 import { describeSecretRef } from '../../model/secrets';
 import type { ServerSpec } from '../../model/server';
@@ -63,10 +63,10 @@ export async function readinessRound(deps: RoundDeps, servers: KnownServers, of?
   }
   const nowMs = clock().getTime();
   const unseen = unseenOf({ ...gathered, answers, runbooks: partsOf(all) });
-  const seen = gathered.servers.filter(
-    ({ name, recoverySiteId }) => asked.includes(siteSource(recoverySiteId)) && !unseen.sources.has(name),
-  );
-  found.push(...rehearsalRisksOf(await verifiedNow(deps, all, seen, found), dueMs, nowMs));
+  const ofAsked = gathered.servers.filter(({ recoverySiteId }) => asked.includes(siteSource(recoverySiteId)));
+  const seen = new Set(ofAsked.map(({ name }) => name));
+  const stands = (name: string, change: string) => !seen.has(name) || isChangeUnseen(unseen, name, change);
+  found.push(...rehearsalRisksOf(await verifiedNow(deps, all, stands, found), dueMs, nowMs));
   found.push(...certificateRisks((await deps.certificates?.()) ?? [], certificateMs, nowMs));
   const at = new Date(nowMs).toISOString();
   const sources = [installationSource, ...everySite.map(siteSource)];
@@ -96,16 +96,22 @@ function only(all: Gathered, { servers }: ReadinessScope): Gathered {
 const rehearsalRisksOf = (runbooks: Gathered['runbooks'], dueMs: number, nowMs: number): RiskFound[] =>
   runbooks.flatMap((one) => rehearsalRisks(one.ready.runbook.name, one.verification, dueMs, nowMs));
 
-/** Verified anew where a source was seen to have changed, or no longer: what turns a runbook is told in the same round. */
+/**
+ * Verified anew where a source was seen to have changed, or no longer: what turns a runbook is told in the same round.
+ *
+ * @param stands whether a change that was known was not looked at, and stays known
+ */
 async function verifiedNow(
   deps: RoundDeps,
   { runbooks, servers, changed }: Gathered,
-  seen: readonly ServerSpec[],
+  stands: (name: string, change: string) => boolean,
   found: readonly RiskFound[],
 ): Promise<Gathered['runbooks']> {
-  const names = new Set(seen.map(({ name }) => name));
-  const before = [...changed].filter(([name]) => !names.has(name));
-  const now = new Map([...before, ...changedAtSource(found)]);
+  const now = changedAtSource(found);
+  for (const [name, changes] of changed) {
+    const known = changes.filter((change) => stands(name, change));
+    if (known.length > 0) now.set(name, [...known, ...(now.get(name) ?? [])]);
+  }
   const isSame = now.size === changed.size && [...now].every(([name, is]) => is.join() === changed.get(name)?.join());
   const ready = runbooks.map((one) => one.ready);
   return isSame ? runbooks : verifyAll(deps, ready, servers, now);

@@ -78,7 +78,9 @@ const severityOf = (lagMs: number, rpoMs: number): Severity => (lagMs > farBehin
 const lagWords = (name: string, lagMs: number, rpoMs: number, whose: string): RiskWords => ({
   found: `the newest point of ${name} is ${formatDuration(lagMs)} old`,
   needed: `at most ${formatDuration(rpoMs)} (${whose})`,
-  remedy: `Look at what keeps ${name} from replicating (\`muster replicas\`): its source, the line, the storage.`,
+  remedy:
+    `Look at what keeps ${name} from replicating (\`muster replicas\`): its source, the line, the storage. ` +
+    'A guest that starts is copied when its agent has come, after three minutes at the latest.',
 });
 
 /**

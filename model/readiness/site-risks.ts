@@ -160,13 +160,14 @@ function sourcesOf(servers: readonly ServerSpec[], seen: readonly SourceSeen[], 
   });
 }
 
-/** Of no consequence for what is recovered; but points are as after a power cut, and nothing asks the guest. */
+/** What is recovered keeps its shape; but its points are as after a power cut, and nobody can ask the guest. No change: of severity info. */
 const agentSilent = (subject: RiskFound['subject'], source: string): RiskFound =>
   risk('changed-source', 'info', subject, 'agent', source, {
     found: 'its guest agent does not answer',
     needed: 'an agent that answers, as it did when the server was added',
     remedy:
-      'Nothing to do where the machine is off, or only starts. Start qemu-guest-agent in it; where it runs, start it anew, or libvirtd on its host, which may have missed it: neither ends the machine.',
+      `Nothing to do while the machine is off or starting. Otherwise start qemu-guest-agent in it anew while its replication is paused ` +
+      `(\`muster protect ${subject.name} --pause --reason …\`): libvirt does not hear an agent that comes while a copy runs.`,
   });
 
 /** What is different, without its values, so that the risk keeps its id while they change. */

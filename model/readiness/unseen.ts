@@ -22,14 +22,20 @@ export interface Unseen {
 /** What only a look at a server's recovery tells, of the server or of all of its runbook. */
 const ofOrders: readonly RiskKind[] = ['space', 'memory', 'host', 'network', 'hardware', 'target', 'collision'];
 
-export function isUnseen(unseen: Unseen, { id, kind, subject: { kind: of, name } }: RiskFound): boolean {
+export function isUnseen(unseen: Unseen, { kind, found, subject: { kind: of, name } }: RiskFound): boolean {
   // A runbook's servers are known where it was planned, and their lag whatever the site says of them.
   if (of === 'runbook' && kind === 'replication') return unseen.unplanned.has(name);
   if (of === 'runbook') return ofOrders.includes(kind) && unseen.runbooks.has(name);
   if (of !== 'server') return false;
   if (kind !== 'changed-source') return ofOrders.includes(kind) && unseen.servers.has(name);
-  return unseen.sources.has(name) || (unseen.systems.has(name) && id.endsWith(`/${systemWords(name)}`));
+  return isChangeUnseen(unseen, name, found);
 }
+
+/** Whether nobody could see if a known change of a server's source is still one. */
+export const isChangeUnseen = ({ sources, systems }: Unseen, name: string, change: string): boolean =>
+  sources.has(name) ||
+  // A silent agent was itself such a change in earlier versions.
+  (systems.has(name) && change.startsWith(systemWords(name)) && !change.includes(' is unknown, was '));
 
 interface Looked {
   readonly servers: readonly ServerSpec[];

@@ -6,7 +6,7 @@ import { startReadiness } from '../../api/readiness/loop';
 import { knownServers } from '../../api/known-servers';
 import type { CertificateSeen } from '../../model/readiness/plan-risks';
 import type { ReadinessAnswer } from '../../model/readiness/site-readiness';
-import { hardwareProfiles } from '../../model/server';
+import { hardwareProfiles, type OperatingSystem } from '../../model/server';
 import { changeMachine } from '../../platforms/simulated/machines';
 import { siteAt } from '../../platforms/simulated/site';
 import { muster } from '../cli/muster';
@@ -40,7 +40,8 @@ afterAll(async () => {
   await stack?.close();
 });
 
-type Disks = NonNullable<Parameters<Parameters<typeof changeMachine>[3]>[0]>['disks'];
+type SourceMachine = NonNullable<Parameters<Parameters<typeof changeMachine>[3]>[0]>;
+type Disks = SourceMachine['disks'];
 const day = 86_400_000;
 const env = () => ({ MUSTER_URL: served.url, MUSTER_TOKEN: stack.tokens.operator });
 
@@ -70,10 +71,12 @@ async function risks(
 const state = async () => (await call('GET', '/runbooks/shop/readiness')).body.runbooks[0]?.verification;
 
 /** At its source; the inventory is told nothing. */
-const changeDisks = (name: string, change: (disks: Disks) => Disks): Promise<unknown> =>
+const changeAtSource = (name: string, change: (machine: SourceMachine) => Partial<SourceMachine>): Promise<unknown> =>
   changeMachine(siteAt({ folder: join(stack.folder, 'site'), id: siteId }), name, 'test', (machine) =>
-    Promise.resolve({ next: { ...machine!, disks: change(machine!.disks) }, takesMs: 0 }),
+    Promise.resolve({ next: { ...machine!, ...change(machine!) }, takesMs: 0 }),
   );
+const changeDisks = (name: string, change: (disks: Disks) => Disks): Promise<unknown> =>
+  changeAtSource(name, ({ disks }) => ({ disks: change(disks) }));
 
 test('what preflight would find at the site is a risk of its server, and goes when it is mended, with its times kept', async () => {
   await importText(shop('{ lan: none-such }', 'Web shop', '{ lan: lan }'));
@@ -172,6 +175,20 @@ test('a runbook is verified by a rehearsal of this text on these servers; an edi
   await changeDisks('db01', (disks) => disks.slice(0, 1));
   expect(await risks('shop')).not.toHaveProperty(['rehearsal/runbook/shop/needed']);
   expect(await state()).toMatchObject({ state: 'verified' });
+
+  // A guest whose agent is silent has changed nothing, and takes back no change that was known.
+  const system = servers.get('db01')!.os;
+  const agentSays = async (os: OperatingSystem | null) => {
+    await changeAtSource('db01', () => ({ os }));
+    const said = await risks('shop');
+    const which = Object.keys(said).filter((id) => /agent$|system|rehearsal\/runbook\/shop\/needed/.test(id));
+    return [...which.map((id) => id.split('/').at(-1)!).sort(), (await state()).state];
+  };
+  expect(await agentSays(null)).toEqual(['agent', 'verified']);
+  const changed = ['needed', 'operating system of db01', 'needs-rehearsal'];
+  expect(await agentSays({ ...system, version: '99' })).toEqual(changed);
+  expect(await agentSays(null)).toEqual(['agent', ...changed]);
+  expect(await agentSays(system)).toEqual(['verified']);
 
   await importText(shop('{ lan: lan }', 'The shop'));
   expect((await state()).because).toEqual([`text changed since version ${version}: keys title`]);

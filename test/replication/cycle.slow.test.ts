@@ -74,18 +74,16 @@ test('a replica that a run holds gets no cycle, and only one run can hold it', a
   expect((await site.replicas.view(site.server.id))!.state).toBe('replicating');
 });
 
-test('a guest that starts may be waited for while a point is kept that heard its agent, or there is no point', async () => {
-  const server = { ...site.server, cadence: { ...site.server.cadence, keepPoints: 2 } };
+test('a point keeps in which start of the machine it was taken, and the next copy waits for the agent of any other', async () => {
   const { copy } = site.source;
-  const waited: (number | undefined)[] = [];
+  const wanted: unknown[] = [];
   site.source.copy = async (request, options) => {
-    waited.push(request.awaitAgentMs);
-    return { ...(await copy(request, options)), ...(waited.length === 1 ? {} : { clockSkewMs: null }) };
+    wanted.push(request.agentFirst);
+    return { ...(await copy(request, options)), start: '7', clockSkewMs: wanted.length === 1 ? 3 : null };
   };
-  const patient = () => site.replicas.cycle(server, { awaitAgentMs: 5_000 });
-  await patient();
-  await site.replicas.cycle(server);
-  await patient();
-  await patient();
-  expect(waited).toEqual([5_000, 0, 5_000, 0]);
+  for (let round = 0; round < 3; round += 1) await site.replicas.cycle(site.server, { agentFirst: true });
+  await cycle();
+  expect(wanted).toEqual([{ exceptInStart: null }, { exceptInStart: null }, { exceptInStart: '7' }, undefined]);
+  expect((await points()).map(({ origin }) => origin.start)).toEqual(['7', '7', '7', '7']);
+  expect(await allFaults(site)).toEqual([]);
 });

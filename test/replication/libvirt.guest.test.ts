@@ -84,8 +84,11 @@ test('points of a running guest hold exactly its disk, are not recognisable, and
 
     // The bitmap went with the machine: the checkpoint is lost, and a full copy begins a new chain.
     await virsh('start', machine.name);
-    // Of a guest that only starts, a copy waits for the agent: libvirt would not hear of one that comes meanwhile.
-    const again = await replicas.cycle(server, { freezeFilesystems: true, awaitAgentMs: 300_000 });
+    // Of a guest that only starts there is no copy before its agent: libvirt would not hear of one that comes meanwhile.
+    const asStarted = () => replicas.cycle(server, { freezeFilesystems: true, agentFirst: true });
+    await expect(asStarted()).rejects.toThrow('AgentToCome');
+    await machine.started();
+    const again = await asStarted();
     expect(again.manifest).toMatchObject({ parentPointId: null, consistency: 'file-system' });
     expect(await freezeStatus(machine.name)).toBe('thawed');
     expect(await replicas.points(server.id)).toHaveLength(points.length + 1);

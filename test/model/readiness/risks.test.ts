@@ -160,7 +160,10 @@ test('a source whose agent does not answer has not changed its system, and no mo
     runbooks: new Map(),
   });
   expect(isUnseen(unseen, changed!)).toBe(true);
-  expect(isUnseen(unseen, { ...changed!, id: 'changed-source/server/app01/disk0 of app01' })).toBe(false);
+  expect(isUnseen(unseen, { ...changed!, found: 'disk0 of app01 is new (5.0 GB)' })).toBe(false);
+  // As earlier versions called a silent agent.
+  const silence = 'operating system of app01 is unknown, was debian 12';
+  expect(isUnseen(unseen, { ...changed!, found: silence })).toBe(false);
 });
 
 test('servers of different runbooks that want one name or one address collide, and one server in two runbooks does not', () => {
