@@ -18,7 +18,7 @@ const stretchMs = 60 * 60 * 1000;
 /** How soon a session notices that a run holds its replica; a recovery's freeze waits for this. */
 const lookEveryMs = 500;
 /** A guest that starts is copied when its agent has come, or after so long; meanwhile its lag grows. */
-const longestStartMs = 3 * 60_000;
+const longestStartMs = 5 * 60_000;
 const startLookMs = 2_000;
 
 type OfReplicas = SessionActivities & Pick<SiteActivities, 'discoverServer' | 'viewReplicas' | 'endHold'>;

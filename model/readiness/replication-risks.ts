@@ -80,7 +80,7 @@ const lagWords = (name: string, lagMs: number, rpoMs: number, whose: string): Ri
   needed: `at most ${formatDuration(rpoMs)} (${whose})`,
   remedy:
     `Look at what keeps ${name} from replicating (\`muster replicas\`): its source, the line, the storage. ` +
-    'A guest that starts is copied when its agent has come, after three minutes at the latest.',
+    'A guest that starts is copied when its agent has come, after five minutes at the latest.',
 });
 
 /**

@@ -82,12 +82,12 @@ test('it is asked again until the agent has come; whoever needs the replica mean
   expect([asked, others, failed]).toEqual([[true, true, true], 2, []]);
 });
 
-test('after three minutes it is copied without, and the next time it starts it is waited for again', async () => {
+test('after five minutes it is copied without, and the next time it starts it is waited for again', async () => {
   const now = performance.now.bind(performance);
   let later = 0;
   jest.spyOn(performance, 'now').mockImplementation(() => now() + later);
   guest = async (options) => {
-    if (asked.length === 2) later = 180_000;
+    if (asked.length === 2) later = 300_000;
     refuse(options);
   };
   expect(await replicate()).toMatchObject({ because: 'first-point', cycles: 1 });
