@@ -14,6 +14,7 @@ import type { Virsh } from './virsh';
 /** A host that starts many machines at once opens disks slowly; who fails says so itself, long before. */
 const startTimeoutMs = 60_000;
 const pollMs = 50;
+const lastWordsMs = 2_000;
 
 interface StoppedMachine {
   readonly uri: string;
@@ -51,6 +52,8 @@ export async function whileHeldStill<T>(
     await untilHeld(machine, holding, letGo, signal);
     return await work();
   } finally {
+    // libvirt goes on with a start whose connection is gone, and an end before it ends nothing.
+    if (signal?.aborted === true) await untilHeld(machine, holding, letGo, undefined).catch(() => undefined);
     // A gentle end, so that the bitmaps are stored; the end of the connection is what is sure. Not under the signal.
     if (!letGo.signal.aborted) await virsh(['destroy', uuid, '--graceful']).catch(() => undefined);
     letGo.abort();
@@ -78,6 +81,8 @@ async function untilHeld(
     wasStarting = isStarting;
     await sleep(pollMs);
   }
+  // virsh prints why in its own time.
+  await Promise.race([holding, sleep(lastWordsMs)]);
   letGo.abort();
   throw new TransientError({
     what: `the last writes of ${name} cannot be read`,
