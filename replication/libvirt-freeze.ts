@@ -2,27 +2,40 @@
  * Freezing a guest's filesystems for the blink of an eye in which a point begins, and never for longer: thawed when the
  * work ends, by a watchdog process that outlives this one when it is killed, and by the next copy of any process.
  */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { withoutSecretVariables } from '../programs/environment';
 import type { Virsh } from './virsh';
 
 export interface FreezeOptions {
   readonly signal?: AbortSignal | undefined;
   /** After so long the watchdog thaws, whatever became of us. */
   readonly limitMs?: number;
+  /** How often the watchdog tells a guest that does not answer. */
+  readonly againMs?: number;
 }
 
 const agentTimeoutMs = 10_000;
 const defaultLimitMs = 15_000;
+const defaultAgainMs = 5_000;
+/** Watchdogs that still tell a guest; the next one takes over, or they would thaw it in the midst of the next point. */
+const telling = new Map<string, ChildProcess>();
+
 /** A program of its own, so that neither SIGKILL of the worker nor its parent-death signal reaches it. */
 const watchdogProgram = `
-const [limitMs, uri, machine] = process.argv.slice(1);
+const [limitMs, againMs, uri, machine] = process.argv.slice(1);
 const { spawnSync } = require('node:child_process');
-setTimeout(() => spawnSync('virsh', ['-c', uri, 'domfsthaw', machine], { timeout: 60000 }), Number(limitMs));
+const thaw = (left) => {
+  const { status, stderr } = spawnSync('virsh', ['-c', uri, 'domfsthaw', machine], { timeout: 60000 });
+  // A guest that is too busy to hear its agent is told again, for ten minutes; one that is off or without an agent is not.
+  const busy = status === null || (/respond|not available for now|Timed out/.test(stderr) && !/not connected/.test(stderr));
+  if (status !== 0 && busy && left > 0) setTimeout(thaw, Number(againMs), left - 1);
+};
+setTimeout(thaw, Number(limitMs), 120);
 `;
 
 /**
- * Runs `work` between freeze and thaw; `frozen` only when the guest was so all the time. `leftFrozen`: it was frozen and
- * did not thaw when it was told to; the watchdog tells it once more.
+ * Runs `work` between freeze and thaw; `frozen` only when the guest was so all the time. `leftFrozen`: it did not say that it
+ * thawed when it was told to, and may be frozen, also where the answer to the freeze did not come; the watchdog tells it again.
  */
 export async function whileFrozen<T>(
   virsh: Virsh,
@@ -31,13 +44,17 @@ export async function whileFrozen<T>(
   work: () => Promise<T>,
   options: FreezeOptions = {},
 ): Promise<{ result: T; frozen: boolean; leftFrozen: boolean }> {
+  const { limitMs = defaultLimitMs } = options;
   const watchdog = spawn(
     process.execPath,
-    ['-e', watchdogProgram, String(options.limitMs ?? defaultLimitMs), uri, machine],
-    { detached: true, stdio: 'ignore' },
+    ['-e', watchdogProgram, String(limitMs), String(options.againMs ?? defaultAgainMs), uri, machine],
+    { detached: true, stdio: 'ignore', env: withoutSecretVariables(process.env) },
   );
   watchdog.on('error', () => undefined);
   watchdog.unref();
+  const key = `${uri} ${machine}`;
+  telling.get(key)?.kill();
+  telling.delete(key);
   const startedAt = performance.now();
   let done: { result: T; frozen: boolean; inTime: boolean };
   let thawed: boolean;
@@ -45,18 +62,19 @@ export async function whileFrozen<T>(
     const frozen = await freeze(virsh, machine, options.signal);
     const result = await work();
     // Past the limit the watchdog may have thawed before the point began.
-    done = { result, frozen, inTime: performance.now() - startedAt < (options.limitMs ?? defaultLimitMs) };
+    done = { result, frozen, inTime: performance.now() - startedAt < limitMs };
   } finally {
     thawed = await thaw(virsh, machine);
     if (thawed) watchdog.kill();
+    else telling.set(key, watchdog);
   }
-  return { result: done.result, frozen: done.frozen && done.inTime, leftFrozen: done.frozen && !thawed };
+  return { result: done.result, frozen: done.frozen && done.inTime, leftFrozen: !thawed };
 }
 
-/** Thaws what a killed process left frozen. A guest without an agent, or not frozen: already so. */
-export async function thawLeftover(virsh: Virsh, machine: string, signal?: AbortSignal): Promise<void> {
+/** Thaws what a killed process left frozen. Returns whether the guest said that it is not frozen: false without an agent's answer. */
+export async function thawLeftover(virsh: Virsh, machine: string, signal?: AbortSignal): Promise<boolean> {
   const status = await agent<string>(virsh, machine, 'guest-fsfreeze-status', signal);
-  if (status === 'frozen') await thaw(virsh, machine);
+  return status === 'thawed' || (status === 'frozen' && (await thaw(virsh, machine)));
 }
 
 /** What the agent returns for a command without arguments; undefined when it does not answer. */

@@ -110,7 +110,8 @@ async function copyRunning(host: Host, request: CopyRequest, options: CallOption
     ? await whileFrozen(virsh, host.uri, machineName, begin, { signal: options.signal })
     : { result: await begin(), frozen: false, leftFrozen: false };
   await waitForBackup(host, machineName, options);
-  if (!leftFrozen) noteThawed(host, machineName, domain);
+  const isThawed = request.freezeFilesystems ? !leftFrozen : host.thawedAt.has(machineName);
+  if (isThawed) host.thawedAt.set(machineName, host.elapsed());
   const sizes = await Promise.all(request.disks.map(async ({ file }) => (await stat(file)).blocks * 512));
   return {
     takenAt: new Date(takenAt).toISOString(),
@@ -137,13 +138,8 @@ async function prepareMachine(host: Host, request: CopyRequest, domain: Domain, 
 async function thawIfUnknown(host: Host, machine: string, domain: Domain, { signal }: CallOptions): Promise<void> {
   const knownAt = host.thawedAt.get(machine);
   if (knownAt !== undefined && host.elapsed() - knownAt < trustedMs) return;
-  await thawLeftover(host.virsh, machine, signal);
-  noteThawed(host, machine, domain);
-}
-
-/** Not of a guest whose agent cannot be asked yet. */
-function noteThawed({ thawedAt, elapsed }: Host, machine: string, { agent }: Domain): void {
-  if (agent !== 'disconnected') thawedAt.set(machine, elapsed());
+  const thawed = await thawLeftover(host.virsh, machine, signal);
+  if (thawed || domain.agent === null) host.thawedAt.set(machine, host.elapsed());
 }
 
 const performanceNow = (): number => performance.now();
