@@ -16,7 +16,7 @@ export interface DemoMachine {
   counter(): Promise<number>;
   /** Ends QEMU as a loss of power would: nothing is written any more, no bitmap is saved (`virsh destroy` saves them). */
   pullThePlug(): Promise<void>;
-  /** Ends when the guest has shut itself down. */
+  /** Ends when the guest has shut itself down. @throws after five minutes, with the end of its console */
   shutDown(): Promise<void>;
   close(): Promise<void>;
 }
@@ -34,13 +34,15 @@ export async function startDemoMachine(
   await writeFile(xml, domainXml(name, disk, join(folder, 'console')));
   await virsh('define', xml);
   await virsh('start', name);
+  const late = async (what: string, withinMs: number) => {
+    const state = await virsh('domstate', name, '--reason').catch(String);
+    const said = (await readFile(join(folder, 'console'), 'utf8')).slice(-3_000);
+    return new Error(`${name} (${state}) did not ${what} within ${withinMs / 1000} s; its console:\n${said}`);
+  };
   const started = async () => {
     for (const endsAt = performance.now() + longestBootMs; ; await sleep(1000)) {
       if ((await exitCodeOf('virsh', '-c', uri, 'qemu-agent-command', name, '{"execute":"guest-ping"}')) === 0) return;
-      if (performance.now() < endsAt) continue;
-      const state = await virsh('domstate', name, '--reason').catch(String);
-      const said = (await readFile(join(folder, 'console'), 'utf8')).slice(-3_000);
-      throw new Error(`${name} (${state}) did not start within ${longestBootMs / 1000} s; its console:\n${said}`);
+      if (performance.now() > endsAt) throw await late('start', longestBootMs);
     }
   };
   const counter = async () => (await counterStatus(name)).current;
@@ -49,8 +51,14 @@ export async function startDemoMachine(
     while ((await virsh('domstate', name)) !== 'shut off') await sleep(100);
   };
   const shutDown = async () => {
-    await virsh('shutdown', name, '--mode', 'agent,acpi');
-    while ((await virsh('domstate', name)) !== 'shut off') await sleep(200);
+    const endsAt = performance.now() + longestShutdownMs;
+    for (let askAt = 0; (await virsh('domstate', name)) !== 'shut off'; await sleep(200)) {
+      if (performance.now() > endsAt) throw await late('shut down', longestShutdownMs);
+      if (performance.now() < askAt) continue;
+      // A busy guest may refuse, or take it and lose it; one that ends meanwhile refuses, too.
+      await exitCodeOf('virsh', '-c', uri, 'shutdown', name, '--mode', 'agent,acpi');
+      askAt = performance.now() + askAgainMs;
+    }
   };
   const close = async () => {
     await exitCodeOf('virsh', '-c', uri, 'destroy', name);
@@ -67,8 +75,21 @@ export interface CounterStatus {
   readonly chain: string;
 }
 
-/** What the service in the guest says of itself; asked through the agent by virsh alone. */
+/**
+ * What the service in the guest says of itself; asked through the agent by virsh alone.
+ *
+ * @throws when it says nothing of itself for a minute: it does not run yet, or is too busy to answer
+ */
 export async function counterStatus(name: string): Promise<CounterStatus> {
+  for (const endsAt = performance.now() + longestSilenceMs; ; await sleep(1000)) {
+    const said = await saidByCounter(name);
+    const status = parsed(said);
+    if (status !== undefined && 'current' in status) return status as CounterStatus;
+    if (performance.now() > endsAt) throw new Error(`The service in ${name} does not answer; its probe says: ${said}`);
+  }
+}
+
+async function saidByCounter(name: string): Promise<string> {
   const { pid } = await agent<{ pid: number }>(name, {
     execute: 'guest-exec',
     arguments: { path: '/usr/local/bin/counter-status', 'capture-output': true },
@@ -78,29 +99,53 @@ export async function counterStatus(name: string): Promise<CounterStatus> {
       execute: 'guest-exec-status',
       arguments: { pid },
     });
-    const out = Buffer.from(status['out-data'] ?? '', 'base64').toString();
-    if (status.exited) return JSON.parse(out) as CounterStatus;
+    if (status.exited) return Buffer.from(status['out-data'] ?? '', 'base64').toString();
     await sleep(200);
   }
 }
 
-/** Asks again while replication holds the file systems still for a point: the agent takes next to nothing then. */
+function parsed(text: string): object | undefined {
+  try {
+    return JSON.parse(text) as object;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Asks again while the agent cannot take the command: replication holds the file systems still for a point, or another
+ * question is under way, or the guest is too busy to answer libvirt, which then does not send it.
+ */
 export async function agent<T>(name: string, command: object): Promise<T> {
-  for (const endsAt = performance.now() + longestFreezeMs; ; await sleep(200)) {
+  const args = ['qemu-agent-command', name, '--timeout', String(longestAnswerMs / 1000), JSON.stringify(command)];
+  for (const endsAt = performance.now() + longestRefusalMs; ; await sleep(200)) {
+    const askedAt = performance.now();
     try {
-      const said = await virsh('qemu-agent-command', name, '--timeout', '10', JSON.stringify(command));
-      return (JSON.parse(said) as { return: T }).return;
+      return (JSON.parse(await virsh(...args)) as { return: T }).return;
     } catch (error) {
-      if (!String(error).includes('frozen state') || performance.now() > endsAt) throw error;
+      const tookMs = performance.now() - askedAt;
+      if (!wasNotTaken(String(error), tookMs) || performance.now() > endsAt) throw error;
     }
   }
 }
 
+/**
+ * libvirt greets the agent first, for five seconds whatever the command's own time is. It uses the same words when that is
+ * over as when the command got no answer, but not before the command's time.
+ */
+const wasNotTaken = (error: string, tookMs: number): boolean =>
+  /frozen state|didn't respond to synchronization|cannot acquire state change lock/.test(error) ||
+  (error.includes('not available for now') && tookMs < longestAnswerMs);
+
 /** An emulated guest boots within a minute, or two where others boot. */
 const longestBootMs = 300_000;
+const longestShutdownMs = 300_000;
+const askAgainMs = 20_000;
 
-/** A freeze takes a second or two; a busy host is slow to thaw. */
-const longestFreezeMs = 60_000;
+/** A freeze takes a second or two; a busy host is slow to thaw, and its guests are slow to answer. */
+const longestRefusalMs = 120_000;
+const longestAnswerMs = 60_000;
+const longestSilenceMs = 60_000;
 
 const domainXml = (name: string, disk: string, console: string) => `<domain type='qemu'>
   <name>${name}</name><memory unit='MiB'>768</memory><vcpu>1</vcpu>
