@@ -3,7 +3,7 @@
  * new overlay began, so that an increment is real changed clusters with a header that names the source's own file, as
  * libvirt's push-mode backup leaves it. An exact raw copy is kept per checkpoint, made by qemu-img alone.
  */
-import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { OperatorError } from '../../../model/errors';
@@ -26,6 +26,11 @@ export interface FileSource extends ReplicationSource {
 
 export async function createFileSource(folder: string, disks: Record<string, string>): Promise<FileSource> {
   const statePath = join(folder, 'state.json');
+  /** Whole or not at all: tests kill whoever writes it. */
+  const save = async (state: State) => {
+    await writeFile(`${statePath}.new`, JSON.stringify(state));
+    await rename(`${statePath}.new`, statePath);
+  };
   if (!existsSync(statePath)) {
     await mkdir(folder, { recursive: true });
     const chains: Record<string, string[]> = {};
@@ -34,20 +39,20 @@ export async function createFileSource(folder: string, disks: Record<string, str
       await sh('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', raw, '-F', 'raw', file);
       chains[device] = [file];
     }
-    await writeFile(statePath, JSON.stringify({ chains, checkpoints: [] } satisfies State));
+    await save({ chains, checkpoints: [] });
   }
   const load = async () => JSON.parse(await readFile(statePath, 'utf8')) as State;
   const truth = (device: string, checkpoint: string) => join(folder, `truth-${device}-${checkpoint}.raw`);
   return {
     truth,
     live: async (device) => (await load()).chains[device]!.at(-1)!,
-    forgetCheckpoints: async () => writeFile(statePath, JSON.stringify({ ...(await load()), checkpoints: [] })),
+    forgetCheckpoints: async () => save({ ...(await load()), checkpoints: [] }),
     discover: () => Promise.reject(new OperatorError('files cannot be discovered')),
     checkpoints: async () => (await load()).checkpoints.map((checkpoint) => checkpoint.name),
     deleteCheckpoint: async (_machine, name) => {
       const state = await load();
       state.checkpoints = state.checkpoints.filter((checkpoint) => checkpoint.name !== name);
-      await writeFile(statePath, JSON.stringify(state));
+      await save(state);
     },
     copy: async (request) => {
       const state = await load();
@@ -61,7 +66,7 @@ export async function createFileSource(folder: string, disks: Record<string, str
       }
       const position = Object.values(state.chains)[0]!.length - 1;
       state.checkpoints.push({ name: request.checkpoint, position });
-      await writeFile(statePath, JSON.stringify(state));
+      await save(state);
       const consistency = request.freezeFilesystems ? 'file-system' : 'crash';
       return { takenAt: new Date().toISOString(), clockSkewMs: 0, consistency, copiedBytes };
     },
