@@ -66,15 +66,7 @@ export function startMachine(folder: string, devices: readonly string[]): GuestM
       }),
     agent: (command, args) => askAgent(socket, command, args),
     async run(path, args) {
-      const started = (await askAgent(socket, 'guest-exec', { path, arg: args, 'capture-output': true })) as {
-        pid: number;
-      };
-      const look = async () => {
-        const status = (await askAgent(socket, 'guest-exec-status', { pid: started.pid })) as
-          Record<string, unknown> | undefined;
-        return status?.['exited'] === true ? status : undefined;
-      };
-      const status = await machine.until(path, look, 60_000);
+      const status = await machine.until(path, () => runOnce(socket, path, args), 180_000);
       return Buffer.from(String(status['out-data'] ?? ''), 'base64').toString();
     },
     kill: () => ended(child),
@@ -90,6 +82,23 @@ function ended(child: ChildProcess): Promise<void> {
   });
 }
 
+/** Undefined where an answer is lost: the agent forgets a program as soon as it has said how it ended, so it is run again. */
+async function runOnce(
+  socket: string,
+  path: string,
+  args: readonly string[],
+): Promise<Record<string, unknown> | undefined> {
+  type Answer = Record<string, unknown> | undefined;
+  const started = (await askAgent(socket, 'guest-exec', { path, arg: args, 'capture-output': true })) as Answer;
+  const pid = started?.['pid'];
+  if (typeof pid !== 'number') return undefined;
+  for (const end = Date.now() + 60_000; Date.now() < end; await sleep(500)) {
+    const status = (await askAgent(socket, 'guest-exec-status', { pid })) as Answer;
+    if (status?.['exited'] === true) return status;
+  }
+  return undefined;
+}
+
 /** One request on a connection of its own; what the agent still owed an earlier one is skipped by its id. */
 function askAgent(socket: string, command: string, args?: object): Promise<unknown> {
   const id = randomInt(1e9);
@@ -102,15 +111,17 @@ function askAgent(socket: string, command: string, args?: object): Promise<unkno
     };
     const timer = setTimeout(done, 5_000, undefined);
     let text = '';
+    let synced = false;
     connection.on('error', () => done(undefined));
     connection.on('data', (chunk: Buffer) => {
       text += chunk.toString().replaceAll('\u00ff', '');
       for (const line of text.split('\n').slice(0, -1)) {
         const answer = parseLine(line);
         if (answer?.['return'] === id) {
+          synced = true;
           connection.write(`${JSON.stringify({ execute: command, arguments: args ?? {} })}\n`);
-        } else if (answer !== undefined && typeof answer['return'] === 'object') done(answer['return']);
-        else if (answer?.['error'] !== undefined) done(undefined);
+        } else if (synced && typeof answer?.['return'] === 'object') done(answer['return']);
+        else if (synced && answer?.['error'] !== undefined) done(undefined);
       }
       text = text.slice(text.lastIndexOf('\n') + 1);
     });
