@@ -194,13 +194,23 @@ export async function poolsIn(folder: string): Promise<string[]> {
   return found.filter(({ xml }) => xml.includes(folder)).map(({ name }) => name);
 }
 
-/** Manifests as they lie on the disk, oldest first. */
+/** Manifests as they lie on the disk, oldest first; without one that replication takes away meanwhile. */
 export function manifests(place: ReplicaPlace): PointManifest[] {
   return readdirSync(place.points)
     .filter((name) => name.endsWith('.json'))
     .sort()
-    .map((name) => JSON.parse(readFileSync(join(place.points, name), 'utf8')) as PointManifest);
+    .flatMap((name) => {
+      try {
+        return [JSON.parse(readFileSync(join(place.points, name), 'utf8')) as PointManifest];
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+        throw error;
+      }
+    });
 }
+
+/** From one question to the next, with a boot that a busy machine takes a quarter of an hour for. */
+const longestStretchMs = 1_200_000;
 
 /**
  * Waits until the run waits for people; fails when it ends instead. Asked of the run itself: while a killed worker is away its
@@ -208,7 +218,7 @@ export function manifests(place: ReplicaPlace): PointManifest[] {
  */
 export async function waiting(system: System, runId: string): Promise<ParkingView> {
   let seen: RunView | undefined;
-  const found = eventually('the run waits for people', 300_000, async () => {
+  const found = eventually('the run waits for people', longestStretchMs, async () => {
     const { view, source } = await system.get<ServerDetail>(`/runs/${runId}`);
     seen = view;
     const open = source === 'live' ? view.parkings.find((parking) => parking.until === null) : undefined;
@@ -272,5 +282,5 @@ export async function killWorker(system: System, what: string, sees: () => Promi
   process.kill(worker, 'SIGSTOP');
   const children = descendantsOf(worker);
   process.kill(worker, 'SIGKILL');
-  expect(await survivors(children, 10_000)).toEqual([]);
+  expect(await survivors(children, 60_000)).toEqual([]);
 }
