@@ -22,7 +22,7 @@ import { networkOf } from './guest-network';
 import { kernelDevices, watchHost, type HostWatch } from './host-watch';
 import { exportOverlay, type StorageDaemon } from './storage-daemon';
 
-jest.setTimeout(1_200_000);
+jest.setTimeout(2_400_000);
 
 const hardware = hardwareProfiles['vmware-pvscsi']!;
 const nics = [{ index: 0, macAddress: '52:54:00:12:34:56', model: 'e1000', network: 'prod' } as const];
@@ -82,7 +82,7 @@ test('a guest whose initramfs knows only AHCI ends in the initramfs shell on pvs
     const text = await machine.until(
       'the initramfs shell',
       async () => ((await machine.console()).includes('(initramfs)') ? machine.console() : undefined),
-      280_000,
+      900_000,
     );
     expect(text).toMatch(/ALERT!\s+UUID=\S+ does not exist/);
   } finally {
@@ -223,7 +223,7 @@ test('the inoculated guest boots on pvscsi and vmxnet3, and its network card has
       const text = await machine.run('/usr/local/bin/counter-status', []);
       return text.includes('"chain":"ok"') ? text : undefined;
     };
-    expect(await machine.until('the service', status, 120_000)).toContain('"service":"counter"');
+    expect(await machine.until('the service', status, 300_000)).toContain('"service":"counter"');
   } finally {
     await machine.kill();
   }
