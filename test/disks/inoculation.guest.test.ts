@@ -22,7 +22,7 @@ import { networkOf } from './guest-network';
 import { kernelDevices, watchHost, type HostWatch } from './host-watch';
 import { exportOverlay, type StorageDaemon } from './storage-daemon';
 
-jest.setTimeout(2_400_000);
+jest.setTimeout(3_600_000);
 
 const hardware = hardwareProfiles['vmware-pvscsi']!;
 const nics = [{ index: 0, macAddress: '52:54:00:12:34:56', model: 'e1000', network: 'prod' } as const];

@@ -11,7 +11,7 @@ import { networkOf } from '../guest-network';
 import { zoo, type Zoo, type ZooGuest } from './build.mjs';
 import * as make from './layouts';
 
-jest.setTimeout(1_800_000);
+jest.setTimeout(3_600_000);
 
 let folder: string;
 let built: Zoo;
