@@ -81,8 +81,27 @@ async function doneBy(
   }
 }
 
-const statusOf = (host: Host, uuid: string, name: string, processId: number, options: CallOptions) =>
-  ask(host, uuid, name, { execute: 'guest-exec-status', arguments: { pid: processId } }, options);
+/** Of an agent that is silent for the moment nothing is known: the program goes on, and is not to be started again beside itself. */
+async function statusOf(
+  host: Host,
+  uuid: string,
+  name: string,
+  processId: number,
+  options: CallOptions,
+): Promise<Readonly<Record<string, unknown>>> {
+  try {
+    return await ask(host, uuid, name, { execute: 'guest-exec-status', arguments: { pid: processId } }, options);
+  } catch (error) {
+    if (!isSilent(error)) throw error;
+    return {};
+  }
+}
+
+/** libvirt had no answer of it, or it answers nothing while file systems are frozen; an answer that refuses is one. */
+const isSilent = (error: unknown): boolean => {
+  const said = isMusterError(error) ? (error.facts.detail ?? '') : '';
+  return /frozen state/.test(said) || /not available for now|didn't respond to synchronization/.test(said);
+};
 
 /** A process and what it started, however it is named: children are asked for while their parent stands still. */
 const endTree =
