@@ -6,7 +6,7 @@ import type { PointManifest } from '../model/replica';
 import type { HoldOptions } from '../replication/contract';
 import type { Frozen, RecoveryActivities } from './contract';
 import type { Attempt } from './attempt';
-import { callOptions, replicaResource, takesCopies, workAt } from './common';
+import { callOptions, pause, replicaResource, takesCopies, workAt } from './common';
 import { choosePoint, verifyPoint } from './choose-point';
 import { assertInTime } from './lease';
 import {
@@ -137,17 +137,22 @@ function countingBytes(attempt: Attempt): { options: ReturnType<typeof callOptio
   return { options: { signal, onProgress: counting }, copiedBytes };
 }
 
+/** A machine that is just being started cannot be ended before; not for ever, where a site answers nothing. */
+const longestEndMs = 70_000;
+
 /** One more cycle where the source still answers; a planned recovery insists on it. The hold is ours again afterwards. */
 async function lastCycle(order: RecoveryOrder, site: RecoverySite, attempt: Attempt): Promise<Frozen['finalCycle']> {
   if (order.finalCycle === 'never' || order.point !== 'latest') return 'not-wanted';
   const { id } = order.server;
   const signal = sourceDeadline(order, attempt);
   const ofStoppedMachine = order.intent === 'planned';
+  let cycle: Promise<unknown> = Promise.resolve();
   try {
     await site.replicas.letGo(id, order.runId);
     // The cycle ends itself at the deadline; one that ignores it must not hold up the recovery for ever.
     const patience = AbortSignal.any([attempt.signal, AbortSignal.timeout(order.sourceDeadlineMs + 10_000)]);
-    await orAbort(site.replicas.cycle(order.server, { ...callOptions(attempt), signal, ofStoppedMachine }), patience);
+    cycle = site.replicas.cycle(order.server, { ...callOptions(attempt), signal, ofStoppedMachine });
+    await orAbort(cycle, patience);
     return 'done';
   } catch (error) {
     attempt.signal.throwIfAborted();
@@ -160,8 +165,21 @@ async function lastCycle(order: RecoveryOrder, site: RecoverySite, attempt: Atte
     };
     throw error instanceof TransientError ? new TransientError(facts) : new OperatorError(facts);
   } finally {
+    // What holds a stopped machine's disks ends it before the undo starts it again.
+    if (ofStoppedMachine) await ended(cycle, longestEndMs);
     await site.replicas.hold(id, order.runId, 'frozen', yieldsIn(order));
   }
+}
+
+/** Or it is not waited for any more. */
+async function ended(work: Promise<unknown>, mostMs: number): Promise<void> {
+  const over = new AbortController();
+  const ends = work.then(
+    () => undefined,
+    () => undefined,
+  );
+  await Promise.race([ends, pause(mostMs, over.signal)]);
+  over.abort();
 }
 
 /** A recovery takes over what a rehearsal holds. */

@@ -48,12 +48,14 @@ export async function whileHeldStill<T>(
     () => 'ended',
     (error: unknown) => (error instanceof ProgramError ? error.stderr.trim() || error.shortMessage : String(error)),
   );
+  let held = false;
   try {
     await untilHeld(machine, holding, letGo, signal);
+    held = true;
     return await work();
   } finally {
     // libvirt goes on with a start whose connection is gone, and an end before it ends nothing.
-    if (signal?.aborted === true) await untilHeld(machine, holding, letGo, undefined).catch(() => undefined);
+    if (!held && !letGo.signal.aborted) await untilHeld(machine, holding, letGo, undefined).catch(() => undefined);
     // A gentle end, so that the bitmaps are stored; the end of the connection is what is sure. Not under the signal.
     if (!letGo.signal.aborted) await virsh(['destroy', uuid, '--graceful']).catch(() => undefined);
     letGo.abort();
