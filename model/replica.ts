@@ -54,8 +54,8 @@ export interface PointManifest {
   readonly origin: {
     readonly siteId: SiteId;
     readonly machineName: string;
-    /** The platform's name for the start of the machine that it was copied in; absent where there is none. */
-    readonly start?: string | undefined;
+    /** The platform's name for the machine's start in which it was copied although the guest's agent had not come; absent: it had, or there is none. */
+    readonly withoutAgentIn?: string | undefined;
   };
   readonly codec: 'qcow2' | 'raw';
   readonly keyRef: string | null;

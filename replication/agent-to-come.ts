@@ -12,17 +12,23 @@ import type { Domain } from './libvirt-domain';
 
 const word = 'AgentToCome';
 
-/** Not again in a start of the machine that has a point without it, and not where nobody knows of an agent. */
+/** A number that libvirt gives a start comes again when its host or libvirtd is started anew: it counts while points follow each other. */
+const pauseMs = 60_000;
+
+/** Not again in a start of the machine that was waited for in vain, and not where nobody knows of an agent. */
 export function agentFirst(
-  { os }: Pick<ServerSpec, 'os'>,
-  points: readonly Pick<PointManifest, 'clockSkewMs' | 'origin'>[],
+  { os, source, cadence }: Pick<ServerSpec, 'os' | 'source' | 'cadence'>,
+  points: readonly Pick<PointManifest, 'clockSkewMs' | 'completedAt' | 'origin'>[],
+  now: number,
 ): CopyRequest['agentFirst'] {
-  // A guest's clock is its agent's answer, as its system is.
-  const heard = ({ clockSkewMs }: (typeof points)[number]) => clockSkewMs !== null;
   const newest = points.at(-1);
   if (newest === undefined) return { exceptInStart: null };
-  if (os.family === 'unknown' && !points.some(heard)) return undefined;
-  return { exceptInStart: heard(newest) ? null : (newest.origin.start ?? null) };
+  // A guest's clock is its agent's answer, as its system is.
+  if (os.family === 'unknown' && points.every(({ clockSkewMs }) => clockSkewMs === null)) return undefined;
+  const { siteId, machineName, withoutAgentIn = null } = newest.origin;
+  const isSame = siteId === source.siteId && machineName === source.machineName;
+  const follows = now - Date.parse(newest.completedAt) < 2 * cadence.pointEveryMs + pauseMs;
+  return { exceptInStart: isSame && follows ? withoutAgentIn : null };
 }
 
 /** @throws TransientError `AgentToCome` while the machine's channel is there and nobody in its guest has opened it. */

@@ -184,5 +184,5 @@ export interface CopyResult {
   readonly consistency: PointManifest['consistency'];
   readonly copiedBytes: number;
   /** See PointManifest.origin. */
-  readonly start?: string | null;
+  readonly withoutAgentIn?: string | null;
 }

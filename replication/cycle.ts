@@ -69,7 +69,7 @@ export async function runCycle(
     origin: {
       siteId: server.source.siteId,
       machineName: server.source.machineName,
-      ...(copy.start == null ? {} : { start: copy.start }),
+      ...(copy.withoutAgentIn == null ? {} : { withoutAgentIn: copy.withoutAgentIn }),
     },
     codec: 'qcow2',
     keyRef: null,
@@ -134,7 +134,7 @@ async function copyDisks(
     })),
     freezeFilesystems: options.freezeFilesystems ?? freezeIsDue(server, set.points, deps.clock()),
     ofStoppedMachine: options.ofStoppedMachine ?? false,
-    agentFirst: options.agentFirst === true ? agentFirst(server, set.points) : undefined,
+    agentFirst: options.agentFirst === true ? agentFirst(server, set.points, deps.clock()) : undefined,
   };
   try {
     return { copy: await deps.source.copy(request, options), parent, names };

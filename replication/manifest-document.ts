@@ -53,7 +53,7 @@ export const manifestDocument = z.object({
   completedAt: z.iso.datetime(),
   clockSkewMs: z.number().nullable(),
   consistency: z.enum(['application', 'file-system', 'crash']),
-  origin: z.object({ siteId: z.string(), machineName: z.string(), start: z.string().optional() }),
+  origin: z.object({ siteId: z.string(), machineName: z.string(), withoutAgentIn: z.string().optional() }),
   codec: z.enum(['qcow2', 'raw']),
   keyRef: z.string().nullable(),
   disks: z

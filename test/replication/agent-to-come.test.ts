@@ -41,21 +41,38 @@ test('a guest that has not opened its channel is not copied yet; with no channel
   expect(refused({ start: null }, null)).toBe(false);
 });
 
-const debian = { os: { family: 'linux', distribution: 'debian' } satisfies OperatingSystem };
-const unknown = { os: { family: 'unknown' } satisfies OperatingSystem };
-const point = (heard: boolean, start?: string) => ({
-  ...{ clockSkewMs: heard ? 3 : null },
-  origin: { siteId: 'a', machineName: 'app01', ...(start === undefined ? {} : { start }) },
+const source = { siteId: 'a', machineName: 'app01' };
+const cadence = { pointEveryMs: 2_000, freezeEveryMs: 0, keepPoints: 5 };
+const debian = { source, cadence, os: { family: 'linux', distribution: 'debian' } satisfies OperatingSystem };
+const unknown = { source, cadence, os: { family: 'unknown' } satisfies OperatingSystem };
+const now = Date.parse('2026-03-14T02:30:00Z');
+/** @param withoutAgentIn the start that it was taken in before the agent had come */
+const point = (heard: boolean, withoutAgentIn?: string, changes: { agoMs?: number; siteId?: string } = {}) => ({
+  clockSkewMs: heard ? 3 : null,
+  completedAt: new Date(now - (changes.agoMs ?? 2_000)).toISOString(),
+  origin: { ...source, ...changes, ...(withoutAgentIn === undefined ? {} : { withoutAgentIn }) },
 });
 
 test.each([
   ['the first copy', unknown, [], { exceptInStart: null }],
-  ['an agent that was heard with the newest point', debian, [point(true, '1')], { exceptInStart: null }],
-  ['one that was not, in this start', debian, [point(true, '1'), point(false, '1')], { exceptInStart: '1' }],
+  ['an agent that was heard with the newest point', debian, [point(true)], { exceptInStart: null }],
+  ['one that was silent once', debian, [point(true), point(false)], { exceptInStart: null }],
+  [
+    'one that was waited for in vain, in another start',
+    debian,
+    [point(true), point(false, '1')],
+    { exceptInStart: '1' },
+  ],
   ['one that no kept point has heard', debian, [point(false, '1'), point(false, '1')], { exceptInStart: '1' }],
-  ['a point of an earlier version', debian, [point(false)], { exceptInStart: null }],
-  ['a server that nobody knows an agent of', unknown, [point(false, '1')], undefined],
-  ['one whose agent came after it was added', unknown, [point(true, '1'), point(false, '1')], { exceptInStart: '1' }],
+  [
+    'one of long ago, whose number may have come again',
+    debian,
+    [point(false, '1', { agoMs: 65_000 })],
+    { exceptInStart: null },
+  ],
+  ['one of another site’s machine', debian, [point(false, '1', { siteId: 'b' })], { exceptInStart: null }],
+  ['none of a server that nobody knows an agent of', unknown, [point(false, '1')], undefined],
+  ['one that came after the server was added', unknown, [point(true), point(false, '1')], { exceptInStart: '1' }],
 ])('waited for: %s', (_which, server, points, wanted) => {
-  expect(agentFirst(server, points)).toEqual(wanted);
+  expect(agentFirst(server, points, now)).toEqual(wanted);
 });
