@@ -24,13 +24,14 @@ const telling = new Map<string, ChildProcess>();
 const watchdogProgram = `
 const [limitMs, againMs, uri, machine] = process.argv.slice(1);
 const { spawnSync } = require('node:child_process');
-const thaw = (left) => {
+const endsAt = Date.now() + Number(limitMs) + 600000;
+const thaw = () => {
   const { status, stderr } = spawnSync('virsh', ['-c', uri, 'domfsthaw', machine], { timeout: 60000 });
   // A guest that is too busy to hear its agent is told again, for ten minutes; one that is off or without an agent is not.
   const busy = status === null || (/respond|not available for now|Timed out/.test(stderr) && !/not connected/.test(stderr));
-  if (status !== 0 && busy && left > 0) setTimeout(thaw, Number(againMs), left - 1);
+  if (status !== 0 && busy && Date.now() < endsAt) setTimeout(thaw, Number(againMs));
 };
-setTimeout(thaw, Number(limitMs), 120);
+setTimeout(thaw, Number(limitMs));
 `;
 
 /**
@@ -48,12 +49,12 @@ export async function whileFrozen<T>(
   const watchdog = spawn(
     process.execPath,
     ['-e', watchdogProgram, String(limitMs), String(options.againMs ?? defaultAgainMs), uri, machine],
-    { detached: true, stdio: 'ignore', env: withoutSecretVariables(process.env) },
+    { detached: true, stdio: 'ignore', env: { ...withoutSecretVariables(process.env), LC_ALL: 'C.UTF-8' } },
   );
   watchdog.on('error', () => undefined);
   watchdog.unref();
   const key = `${uri} ${machine}`;
-  telling.get(key)?.kill();
+  endWatchdog(telling.get(key));
   telling.delete(key);
   const startedAt = performance.now();
   let done: { result: T; frozen: boolean; inTime: boolean };
@@ -65,10 +66,20 @@ export async function whileFrozen<T>(
     done = { result, frozen, inTime: performance.now() - startedAt < limitMs };
   } finally {
     thawed = await thaw(virsh, machine);
-    if (thawed) watchdog.kill();
+    if (thawed) endWatchdog(watchdog);
     else telling.set(key, watchdog);
   }
   return { result: done.result, frozen: done.frozen && done.inTime, leftFrozen: !thawed };
+}
+
+/** With the virsh that it may be waiting for: it leads a process group of its own. */
+function endWatchdog(watchdog: ChildProcess | undefined): void {
+  if (watchdog?.pid === undefined || watchdog.exitCode !== null || watchdog.signalCode !== null) return;
+  try {
+    process.kill(-watchdog.pid);
+  } catch {
+    // It has just ended.
+  }
 }
 
 /** Thaws what a killed process left frozen. Returns whether the guest said that it is not frozen: false without an agent's answer. */

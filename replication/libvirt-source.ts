@@ -89,7 +89,7 @@ async function copy(host: Host, request: CopyRequest, options: CallOptions = {})
   const machine = { uri, virsh, uuid, name: machineName };
   const still = { ...request, freezeFilesystems: false, agentFirst: undefined };
   const copied = await whileHeldStill(machine, () => copyRunning(host, still, options), options.signal);
-  return { ...copied, consistency: how === 'clean' ? 'application' : 'crash' };
+  return { ...copied, consistency: how === 'clean' ? 'application' : 'crash', withoutAgentIn: null };
 }
 
 async function copyRunning(host: Host, request: CopyRequest, options: CallOptions): Promise<CopyResult> {
@@ -118,7 +118,7 @@ async function copyRunning(host: Host, request: CopyRequest, options: CallOption
     clockSkewMs,
     consistency: frozen ? 'file-system' : 'crash',
     copiedBytes: sizes.reduce((sum, bytes) => sum + bytes, 0),
-    start: domain.start,
+    withoutAgentIn: domain.agent === 'disconnected' ? domain.start : null,
   };
 }
 
@@ -140,6 +140,7 @@ async function thawIfUnknown(host: Host, machine: string, domain: Domain, { sign
   if (knownAt !== undefined && host.elapsed() - knownAt < trustedMs) return;
   const thawed = await thawLeftover(host.virsh, machine, signal);
   if (thawed || domain.agent === null) host.thawedAt.set(machine, host.elapsed());
+  else host.thawedAt.delete(machine);
 }
 
 const performanceNow = (): number => performance.now();
