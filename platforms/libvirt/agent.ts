@@ -12,6 +12,8 @@ const longestPollMs = 500;
 /** How long an ended program may take to be gone, for what it printed. */
 const endedWithinMs = 5_000;
 const longestOutputBytes = 64 * 1024;
+/** A guest that answers nothing for so long has crashed, or its agent has. */
+const longestSilenceMs = 120_000;
 /** What a shell answers for a program that is not there. */
 const notFound = 127;
 
@@ -46,7 +48,7 @@ export async function execInGuest(
   const deadline = Date.now() + command.timeoutMs;
   const started = await start(host, uuid, name, command, options);
   if (typeof started !== 'number') return started;
-  const status = () => statusOf(host, uuid, name, started, options);
+  const { status, silence } = patiently(() => statusOf(host, uuid, name, started, options));
   try {
     const done = await doneBy(deadline, status, options);
     if (done !== null) return done;
@@ -55,6 +57,7 @@ export async function execInGuest(
     throw error;
   }
   await endInGuest(host, uuid, name, started);
+  if (silence() !== null) throw silence();
   const ended = await doneBy(Date.now() + endedWithinMs, status, options).catch(() => null);
   throw new TransientError({
     what: `${command.path} in ${name} is not done`,
@@ -81,26 +84,35 @@ async function doneBy(
   }
 }
 
-/** Of an agent that is silent for the moment nothing is known: the program goes on, and is not to be started again beside itself. */
-async function statusOf(
-  host: Host,
-  uuid: string,
-  name: string,
-  processId: number,
-  options: CallOptions,
-): Promise<Readonly<Record<string, unknown>>> {
-  try {
-    return await ask(host, uuid, name, { execute: 'guest-exec-status', arguments: { pid: processId } }, options);
-  } catch (error) {
-    if (!isSilent(error)) throw error;
-    return {};
-  }
+const statusOf = (host: Host, uuid: string, name: string, processId: number, options: CallOptions) =>
+  ask(host, uuid, name, { execute: 'guest-exec-status', arguments: { pid: processId } }, options);
+
+type Status = Readonly<Record<string, unknown>>;
+
+/** While its agent is silent nothing is known of a program: it goes on, and is not to be started again beside itself. */
+function patiently(status: () => Promise<Status>): { status: () => Promise<Status>; silence: () => unknown } {
+  let silent: { readonly since: number; readonly error: unknown } | null = null;
+  return {
+    silence: () => silent?.error ?? null,
+    status: async () => {
+      try {
+        const answer = await status();
+        silent = null;
+        return answer;
+      } catch (error) {
+        if (!isSilent(error)) throw error;
+        silent = { since: silent?.since ?? Date.now(), error };
+        if (Date.now() - silent.since > longestSilenceMs) throw error;
+        return {};
+      }
+    },
+  };
 }
 
 /** libvirt had no answer of it, or it answers nothing while file systems are frozen; an answer that refuses is one. */
 const isSilent = (error: unknown): boolean => {
   const said = isMusterError(error) ? (error.facts.detail ?? '') : '';
-  return /frozen state/.test(said) || /not available for now|didn't respond to synchronization/.test(said);
+  return /frozen state|not available for now|didn't respond to|cannot acquire state change lock/.test(said);
 };
 
 /** A process and what it started, however it is named: children are asked for while their parent stands still. */

@@ -25,6 +25,8 @@ function guest(...status: Answer[]) {
   return { exec, started: () => asked.filter((one) => one === 'guest-exec').length };
 }
 
+afterEach(() => void jest.restoreAllMocks());
+
 test('it is asked for again, and not run a second time', async () => {
   const { exec, started } = guest({ exited: false }, silent, frozen, over);
   expect(await exec()).toMatchObject({ exitCode: 3 });
@@ -36,7 +38,16 @@ test('an agent that does not know it any more fails at once', async () => {
   await expect(exec(600_000)).rejects.toMatchObject({ family: 'TransientError' });
 });
 
-test('one that stays silent is not done in time', async () => {
-  const { exec } = guest(silent);
-  await expect(exec(200)).rejects.toThrow(/\/bin\/check in app01 is not done.*after 200 ms/);
+test('one that stays silent is not taken for a program that runs', async () => {
+  const atTheEnd = guest(silent);
+  await expect(atTheEnd.exec(200)).rejects.toThrow(/the guest agent of app01 does not answer/);
+  const now = Date.now.bind(Date);
+  let later = 0;
+  jest.spyOn(Date, 'now').mockImplementation(() => now() + (later += 30_000));
+  await expect(guest(silent).exec(3_600_000)).rejects.toThrow(/the guest agent of app01 does not answer/);
+  expect(later).toBeLessThan(600_000);
+});
+
+test('one that runs on is', async () => {
+  await expect(guest({ exited: false }).exec(200)).rejects.toThrow(/\/bin\/check in app01 is not done.*after 200 ms/);
 }, 30_000);
