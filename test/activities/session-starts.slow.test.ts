@@ -18,22 +18,23 @@ const server = { ...storyServer, prepareFor: [], cadence: { pointEveryMs: 20, fr
 let folder: string;
 let asked: (boolean | undefined)[];
 let failed: unknown[];
+let heldBy: string | null;
 /** What a cycle does before it takes its point. */
 let guest: (options: CycleOptions) => Promise<void>;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'muster-starts-'));
-  [asked, failed] = [[], []];
+  [asked, failed, heldBy] = [[], [], null];
 });
 afterEach(async () => {
   jest.restoreAllMocks();
   await rm(folder, { recursive: true, force: true });
 });
 
-/** Until there is a point. */
-function replicate(): Promise<unknown> {
+/** Until there is a point, or a run holds the replica. */
+function replicate(untilFirstPoint = true): Promise<unknown> {
   const replicas = {
-    view: async () => ({ state: 'replicating', heldBy: null, points: [] }),
+    view: async () => ({ state: 'replicating', heldBy, points: [] }),
     cycle: async (_server: unknown, options: CycleOptions) => {
       asked.push(options.agentFirst);
       await guest(options);
@@ -59,7 +60,7 @@ function replicate(): Promise<unknown> {
   const logs = { info: () => undefined, warn: () => undefined };
   const context = { info, log: logs, cancellationSignal: new AbortController().signal, heartbeat: () => undefined };
   return asyncLocalStorage.run(context as unknown as Context, () =>
-    activities.replicate({ tenantId: 'main', coreId: 'main', server, untilFirstPoint: true }),
+    activities.replicate({ tenantId: 'main', coreId: 'main', server, untilFirstPoint }),
   );
 }
 
@@ -88,13 +89,11 @@ test('after five minutes it is copied without, and the next time it starts it is
   jest.spyOn(performance, 'now').mockImplementation(() => now() + later);
   guest = async (options) => {
     if (asked.length === 2) later = 300_000;
-    refuse(options);
+    if (asked.length === 5) heldBy = 'run-a';
+    else refuse(options);
   };
-  expect(await replicate()).toMatchObject({ because: 'first-point', cycles: 1 });
-  expect([asked, failed]).toEqual([[true, true, false], []]);
-  guest = async () => undefined;
-  await replicate();
-  expect(asked.at(-1)).toBe(true);
+  expect(await replicate(false)).toMatchObject({ because: 'held', cycles: 2 });
+  expect([asked, failed]).toEqual([[true, true, false, true, true], []]);
 });
 
 test('what else fails a cycle ends the session’s stretch, as ever', async () => {

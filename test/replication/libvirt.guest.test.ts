@@ -61,6 +61,7 @@ test('points of a running guest hold exactly its disk, are not recognisable, and
     await replicas.prepare(server);
     const first = (await frozen()).at(-1)!;
     expect(first.consistency).toBe('file-system');
+    expect(first.clockSkewMs).not.toBeNull();
     expect(Math.abs(first.clockSkewMs!)).toBeLessThan(120_000);
     expect(first.disks[0]!.signatures.map((signature) => signature.type)).toEqual(['ext4', 'ext4']);
     expect((await stopped()).consistency).toBe('crash');

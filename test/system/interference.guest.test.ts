@@ -23,6 +23,7 @@ import {
   waitingAtGate,
   type System,
 } from './support/system';
+import { story } from './support/story';
 
 // Longer than what a test waits for in sum: what it waited for in vain says more than that the time was over.
 jest.setTimeout(3_600_000);
@@ -60,6 +61,8 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+const then = story();
+
 const replica = async () => (await system.json<{ items: ReplicaView[] }>('replicas')).items[0]!;
 const place = () => ({ ...system.replica(serverId), points: join(storage, 'replicas', serverId, 'points') });
 const points = () => manifests(place());
@@ -90,7 +93,7 @@ async function gateAt(stepId: string): Promise<void> {
 const decide = (decision: string, ...options: string[]) =>
   system.muster([decision, runId, ...options, '--reason', 'tested']);
 
-test('storage that is full stops replication with the reason, keeps every point, and free again it goes on', async () => {
+then('full storage stops replication with the reason and keeps every point; free again, it goes on', async () => {
   const added = await system.json<{ id: string }>(
     ...['servers', 'add', name, '--source-site', 'production', '--site', 'recovery', '--rpo', '15s', '--rto', '10m'],
     ...['--point-every', '1s', '--freeze-every', '0s', '--keep', '50'],
@@ -108,7 +111,7 @@ test('storage that is full stops replication with the reason, keeps every point,
   expect(points().slice(0, before.length)).toEqual(before);
 });
 
-test('libvirtd killed when the button is pushed: the run says so, waits, and goes on when it is back', async () => {
+then('libvirtd killed when the button is pushed: the run says so, waits, and goes on when it is back', async () => {
   // Not while a copy begins: libvirt loses that for good (lost-backup.guest).
   beginning.hold();
   await eventually('the next copy is about to begin', 300_000, () => beginning.waits() || undefined, 20);
@@ -131,7 +134,7 @@ test('libvirtd killed when the button is pushed: the run says so, waits, and goe
   expect(await libvirt.virsh('domstate', name)).toBe('running');
 });
 
-test('a disk that somebody detached is missed before power-on, and handed over again', async () => {
+then('a disk that somebody detached is missed before power-on, and handed over again', async () => {
   await libvirt.virsh('detach-disk', recovered, 'sda', '--config');
   await decide('approve');
   const said = await stuckAt('power-on');
@@ -142,7 +145,7 @@ test('a disk that somebody detached is missed before power-on, and handed over a
   expect(await libvirt.virsh('domblklist', recovered)).toContain(runId);
 });
 
-test('a machine that somebody renamed is not started under another name; renamed back, it is', async () => {
+then('a machine that somebody renamed is not started under another name; renamed back, it is', async () => {
   await libvirt.virsh('domrename', recovered, `${name}-mine`);
   await decide('approve');
   expect(await stuckAt('power-on')).toContain(`${name}-mine`);
@@ -154,7 +157,7 @@ test('a machine that somebody renamed is not started under another name; renamed
   expect(await libvirt.virsh('domstate', recovered)).toBe('running');
 });
 
-test('a machine that somebody deleted is built again from the same disks', async () => {
+then('a machine that somebody deleted is built again from the same disks', async () => {
   await libvirt.virsh('destroy', recovered);
   await libvirt.virsh('undefine', recovered);
   await decide('retry', '--from', 'create-machine');
@@ -164,7 +167,7 @@ test('a machine that somebody deleted is built again from the same disks', async
   expect(await libvirt.virsh('domstate', recovered)).toBe('running');
 });
 
-test('libvirtd and target server killed, the abort still ends as if nothing had been', async () => {
+then('libvirtd and target server killed, the abort still ends as if nothing had been', async () => {
   const before = await digests();
   expect(before.length).toBeGreaterThanOrEqual(4);
   const [daemon] = processesNaming(storage).filter(({ command }) => command.startsWith('qemu-storage-daemon'));

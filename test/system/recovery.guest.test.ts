@@ -19,6 +19,7 @@ import { lastNumberOnDisk, lastNumberOnPoint } from './support/counter-on-disk';
 import { filesOnRoot } from './support/files-on-disk';
 import { heldProgram, type HeldProgram } from './support/held-program';
 import { runInGuest } from './support/in-guest';
+import { story } from './support/story';
 import { descendantsOf, processesNaming, type Seen } from './support/processes';
 import {
   eventually,
@@ -60,7 +61,6 @@ let undisturbed: string[];
 let lostAt: string;
 /** qemu-img and virsh, as the system's processes find them. */
 let creating: HeldProgram, attaching: HeldProgram;
-let failed = false;
 
 beforeAll(async () => {
   // Both may be copied from, and both receive: it goes back in the end.
@@ -82,15 +82,7 @@ beforeAll(async () => {
 
 afterAll(() => system?.close());
 
-/** A test that needs what the one before it left; after a failure the rest would only wait. */
-function then(title: string, body: () => Promise<void>): void {
-  test(title, async () => {
-    if (failed) throw new Error('An earlier part of this story failed.');
-    failed = true;
-    await body();
-    failed = false;
-  });
-}
+const then = story();
 
 const replicas = async () => (await system.json<{ items: ReplicaView[] }>('replicas')).items;
 const place = () => system.replica(serverId);

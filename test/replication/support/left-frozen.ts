@@ -14,9 +14,10 @@ import { exitCodeOf } from './tools';
 export async function freezeAndDie(machine: string, limitMs: number): Promise<string> {
   for (let tries = 1; ; tries++) {
     const said = await freezeOnceAndDie(machine, limitMs);
-    if (said === 'frozen' || tries === 3) return said;
+    if (said === 'frozen') return said;
     // One may end by itself meanwhile.
     for (const pid of await watchdogsOf(machine)) await exitCodeOf('kill', '-KILL', String(pid));
+    if (tries === 3) return said;
   }
 }
 
