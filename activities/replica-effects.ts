@@ -6,7 +6,7 @@ import type { PointManifest } from '../model/replica';
 import type { HoldOptions } from '../replication/contract';
 import type { Frozen, RecoveryActivities } from './contract';
 import type { Attempt } from './attempt';
-import { callOptions, pause, replicaResource, takesCopies, workAt } from './common';
+import { callOptions, replicaResource, takesCopies, workAt } from './common';
 import { choosePoint, verifyPoint } from './choose-point';
 import { assertInTime } from './lease';
 import {
@@ -166,20 +166,9 @@ async function lastCycle(order: RecoveryOrder, site: RecoverySite, attempt: Atte
     throw error instanceof TransientError ? new TransientError(facts) : new OperatorError(facts);
   } finally {
     // What holds a stopped machine's disks ends it before the undo starts it again.
-    if (ofStoppedMachine) await ended(cycle, longestEndMs);
+    if (ofStoppedMachine) await orAbort(cycle, AbortSignal.timeout(longestEndMs)).catch(() => undefined);
     await site.replicas.hold(id, order.runId, 'frozen', yieldsIn(order));
   }
-}
-
-/** Or it is not waited for any more. */
-async function ended(work: Promise<unknown>, mostMs: number): Promise<void> {
-  const over = new AbortController();
-  const ends = work.then(
-    () => undefined,
-    () => undefined,
-  );
-  await Promise.race([ends, pause(mostMs, over.signal)]);
-  over.abort();
 }
 
 /** A recovery takes over what a rehearsal holds. */

@@ -2,9 +2,9 @@
 import { ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/activity';
 import { isMusterError, OperatorError } from '../model/errors';
 import { whileDoing } from '../programs/log';
+import { isAgentToCome } from '../replication/agent-to-come';
 import type { ServerSpec } from '../model/server';
 import { allMachines } from './all-machines';
-import { isAgentToCome } from '../replication/agent-to-come';
 import { whileBeating } from './attempt';
 import { elapsedMs, pause, replicaResource, until } from './common';
 import type { CyclesEnded, ReplicateInput, SessionActivities, SiteActivities } from './contract';

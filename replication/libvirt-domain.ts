@@ -6,7 +6,6 @@ import type { DiskController, DiskSpec, Firmware, NicModel, NicSpec } from '../m
 interface DomainXml {
   /** Of a machine that runs. */
   readonly id?: string;
-  readonly uuid: string;
   readonly memory: { '#text': string; unit?: string };
   readonly vcpu: string | { '#text': string };
   readonly os: { firmware?: string; loader?: unknown };
@@ -31,7 +30,6 @@ interface NicXml {
 }
 
 export interface Domain {
-  readonly uuid: string;
   /** libvirt's number of this start of the machine; null: it is off. */
   readonly start: string | null;
   /** What libvirt knows of the guest's agent; null: the machine has no channel for one, or is off. */
@@ -69,7 +67,6 @@ function domainIn(xml: string): Domain {
   const { domain } = parser.parse(xml) as { domain: DomainXml };
   const disks = (domain.devices.disk ?? []).filter((disk) => (disk.device ?? 'disk') === 'disk');
   return {
-    uuid: domain.uuid,
     start: domain.id ?? null,
     agent: agentOf(domain),
     cpuCount: Number(typeof domain.vcpu === 'string' ? domain.vcpu : domain.vcpu['#text']),

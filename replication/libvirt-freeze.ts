@@ -4,6 +4,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { withoutSecretVariables } from '../programs/environment';
+import { silentAgent } from '../programs/virsh-words';
 import type { Virsh } from './virsh';
 
 export interface FreezeOptions {
@@ -28,7 +29,7 @@ const endsAt = Date.now() + Number(limitMs) + 600000;
 const thaw = () => {
   const { status, stderr } = spawnSync('virsh', ['-c', uri, 'domfsthaw', machine], { timeout: 60000 });
   // A guest that is too busy to hear its agent is told again, for ten minutes; one that is off or without an agent is not.
-  const busy = status === null || (/respond|not available for now|Timed out/.test(stderr) && !/not connected/.test(stderr));
+  const busy = status === null || /${silentAgent.source}/.test(stderr);
   if (status !== 0 && busy && Date.now() < endsAt) setTimeout(thaw, Number(againMs));
 };
 setTimeout(thaw, Number(limitMs));

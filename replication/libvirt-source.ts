@@ -53,13 +53,13 @@ const look = async (virsh: Virsh, machine: string, signal?: AbortSignal): Promis
   parseDomain(await virsh(['dumpxml', machine], { signal }));
 
 async function discover({ virsh }: Host, machine: string, { signal }: CallOptions = {}): Promise<DiscoveredServer> {
-  const { uuid: _, start: __, agent: ___, ...domain } = await look(virsh, machine, signal);
+  const { disks: found, nics, firmware, cpuCount, memoryBytes } = await look(virsh, machine, signal);
   const disks = [];
-  for (const disk of domain.disks) {
+  for (const disk of found) {
     const info = await virsh(['domblkinfo', machine, disk.sourceDevice], { signal });
     disks.push({ ...disk, sizeBytes: Number(/^Capacity:\s+(\d+)/m.exec(info)?.[1]) });
   }
-  return { ...domain, disks, os: await operatingSystem(virsh, machine, signal) };
+  return { firmware, cpuCount, memoryBytes, nics, disks, os: await operatingSystem(virsh, machine, signal) };
 }
 
 async function operatingSystem(virsh: Virsh, machine: string, signal?: AbortSignal): Promise<OperatingSystem> {

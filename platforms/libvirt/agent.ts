@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TransientError, isMusterError, type MusterError } from '../../model/errors';
 import { printable } from '../../model/names';
+import { silentAgent } from '../../programs/virsh-words';
 import type { CallOptions, GuestCommand, GuestResult } from '../contract';
 import { requireDomain, type Host } from './host';
 import { typeToVirsh } from './virsh';
@@ -112,7 +113,7 @@ function patiently(status: () => Promise<Status>): { status: () => Promise<Statu
 /** libvirt had no answer of it, or it answers nothing while file systems are frozen; an answer that refuses is one. */
 const isSilent = (error: unknown): boolean => {
   const said = isMusterError(error) ? (error.facts.detail ?? '') : '';
-  return /frozen state|not available for now|didn't respond to|cannot acquire state change lock/.test(said);
+  return silentAgent.test(said) || /frozen state/.test(said);
 };
 
 /** A process and what it started, however it is named: children are asked for while their parent stands still. */

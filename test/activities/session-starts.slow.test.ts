@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { asyncLocalStorage, type Context } from '@temporalio/activity';
 import { replicaResource } from '../../activities/common';
 import { withLease } from '../../activities/lease';
+import { unobserved } from '../../activities/observer';
 import { createSessionActivities } from '../../activities/session';
 import type { RecoverySite } from '../../activities/site';
 import { TransientError } from '../../model/errors';
@@ -51,10 +52,7 @@ function replicate(untilFirstPoint = true): Promise<unknown> {
     secrets: () => Promise.reject(new Error('no secret is expected here')),
     worker: { kind: 'worker', id: 'w', name: 'w' },
     now: Date.now,
-    observer: {
-      ...{ replicaSeen: () => undefined, cycleEnded: () => undefined, sessionLeft: () => undefined },
-      cycleFailed: (_server: unknown, error: unknown) => void failed.push(error),
-    } as never,
+    observer: { ...unobserved, cycleFailed: (_server, error) => void failed.push(error) },
   });
   const info = { activityId: 'a', attempt: 1, workflowExecution: { workflowId: 'session', runId: 'run' } };
   const logs = { info: () => undefined, warn: () => undefined };

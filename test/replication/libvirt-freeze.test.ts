@@ -1,45 +1,23 @@
 /** What is known of a guest whose agent does not answer, and who thaws it then (libvirt.guest freezes a real one). */
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { thawLeftover, whileFrozen } from '../../replication/libvirt-freeze';
 import type { Virsh } from '../../replication/virsh';
+import { until } from '../support/plan-runs';
+import { fakeVirsh } from './support/fake-virsh';
 
-let folder: string;
-const before = process.env['PATH'];
+const { at, does } = fakeVirsh();
 
-/** `virsh` of the watchdog: says each time what libvirt 9.0 says, the last for ever; `thawed` once it has said nothing. */
+/** Of the watchdog: says each time what libvirt 9.0 says; after that it has `thawed`. */
 function watchdogHears(...said: string[]): void {
-  const file = (name: string) => join(folder, name);
-  writeFileSync(file('said'), said.map((line) => `${line}\n`).join(''));
-  const script = `#!/bin/sh
-echo "$4" >> ${file('calls')}
-now=$(sed -n "$(wc -l < ${file('calls')})p" ${file('said')})
-[ -z "$now" ] && touch ${file('thawed')} && exit 0
+  writeFileSync(at('said'), said.map((line) => `${line}\n`).join(''));
+  does(`echo "$4" >> ${at('calls')}
+now=$(sed -n "$(wc -l < ${at('calls')})p" ${at('said')})
+[ -z "$now" ] && touch ${at('thawed')} && exit 0
 echo "error: $now" >&2; exit 1
-`;
-  writeFileSync(file('virsh'), script);
-  chmodSync(file('virsh'), 0o755);
+`);
 }
-const calls = () =>
-  existsSync(join(folder, 'calls')) ? readFileSync(join(folder, 'calls'), 'utf8').split('\n').length - 1 : 0;
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'muster-freeze-'));
-  process.env['PATH'] = `${folder}${delimiter}${before}`;
-});
-afterEach(() => {
-  process.env['PATH'] = before;
-  rmSync(folder, { recursive: true, force: true });
-});
-
-async function until(fits: () => boolean): Promise<void> {
-  for (let looks = 0; !fits(); looks += 1) {
-    if (looks === 1_000) throw new Error('The watchdog did not come to that.');
-    await sleep(50);
-  }
-}
+const calls = () => (existsSync(at('calls')) ? readFileSync(at('calls'), 'utf8').split('\n').length - 1 : 0);
 
 const silent = 'Guest agent is not responding: Guest agent not available for now';
 /** A guest that answers these commands, by their first words. */
@@ -63,21 +41,21 @@ test.each([
   expect(await thawLeftover(guest(answers), 'app01')).toBe(known);
 });
 
-const frozenFor = (answers: Record<string, string>) =>
-  whileFrozen(guest(answers), 'test:///default', 'app01', async () => 'a point', { limitMs: 100, againMs: 50 });
+const frozenFor = (answers: Record<string, string>, limitMs = 100) =>
+  whileFrozen(guest(answers), 'test:///default', 'app01', async () => 'a point', { limitMs, againMs: 50 });
 
 test('a guest of which neither freeze nor thaw is known may be frozen, and is told to thaw until it hears', async () => {
-  watchdogHears(silent, `${silent} `, 'Timed out during operation');
+  watchdogHears(silent, silent, 'Timed out during operation: cannot acquire state change lock (held by agent=x)');
   expect(await frozenFor({})).toEqual({ result: 'a point', frozen: false, leftFrozen: true });
-  await until(() => existsSync(join(folder, 'thawed')));
+  await until(async () => existsSync(at('thawed')));
   expect(calls()).toBe(4);
 });
 
 test('the watchdog of the last point does not thaw the next one', async () => {
   watchdogHears(...Array<string>(100).fill(silent));
   await frozenFor({});
-  await until(() => calls() > 0);
-  await frozenFor({ domfsfreeze: '', domfsthaw: '' });
+  await until(async () => calls() > 0);
+  await frozenFor({ domfsfreeze: '', domfsthaw: '' }, 60_000);
   const told = calls();
   await sleep(500);
   expect(calls()).toBeLessThanOrEqual(told + 1);
@@ -86,14 +64,14 @@ test('the watchdog of the last point does not thaw the next one', async () => {
 test('one without an agent is told once', async () => {
   watchdogHears('Guest agent is not responding: QEMU guest agent is not connected', 'unasked');
   expect(await frozenFor({})).toMatchObject({ leftFrozen: true });
-  await until(() => calls() > 0);
+  await until(async () => calls() > 0);
   await sleep(500);
   expect(calls()).toBe(1);
 });
 
 test('one that thaws is left alone', async () => {
   watchdogHears('unasked');
-  expect(await frozenFor({ domfsfreeze: '', domfsthaw: '' })).toMatchObject({ leftFrozen: false });
-  await sleep(500);
+  expect(await frozenFor({ domfsfreeze: '', domfsthaw: '' }, 1_500)).toMatchObject({ leftFrozen: false });
+  await sleep(2_500);
   expect(calls()).toBe(0);
 });

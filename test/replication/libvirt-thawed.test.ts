@@ -1,16 +1,12 @@
 /** When a copy asks whether its guest is frozen: not again while this process knows, and again where the guest was silent. */
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createLibvirtSource } from '../../replication/libvirt-source';
+import { fakeVirsh } from './support/fake-virsh';
 
-let folder: string;
-const before = process.env['PATH'];
-const at = (name: string) => join(folder, name);
+const { at, does } = fakeVirsh();
 
 /** A host with one machine, whose agent answers unless it is silent. */
-const script = () => `#!/bin/sh
-echo "$*" >> ${at('calls')}
+const host = () => `echo "$*" >> ${at('calls')}
 case "$*" in
 *dumpxml*) cat ${at('machine.xml')} ;;
 *--completed*) echo 'Job type:         Completed' ;;
@@ -27,19 +23,9 @@ const machine = `<domain id='1'><name>app01</name><uuid>7b1f</uuid><memory unit=
   <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0' state='connected'/></channel>
 </devices></domain>`;
 
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'muster-thawed-'));
-  writeFileSync(at('machine.xml'), machine);
-  writeFileSync(at('virsh'), script());
-  chmodSync(at('virsh'), 0o755);
-  process.env['PATH'] = `${folder}${delimiter}${before}`;
-});
-afterEach(() => {
-  process.env['PATH'] = before;
-  rmSync(folder, { recursive: true, force: true });
-});
-
 test('a guest that did not answer is asked by every copy until it has', async () => {
+  writeFileSync(at('machine.xml'), machine);
+  does(host());
   let seconds = 0;
   const source = createLibvirtSource({ uri: 'test:///default', clock: Date.now, elapsed: () => seconds * 1000 });
   const asksAt = async (second: number, silent: boolean): Promise<boolean> => {
