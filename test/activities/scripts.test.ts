@@ -11,6 +11,7 @@ import { createSecrets } from '../../activities/secrets';
 import type { RecoverySite } from '../../activities/site';
 import type { Script } from '../../model/runbook/runbook';
 import { makeOrder } from '../support/order';
+import { isRunning } from '../support/processes';
 
 let folder: string;
 let kept: Record<string, string>;
@@ -230,9 +231,7 @@ test('control characters become harmless', async () => {
 
 /** Whether the process whose number the script wrote there is gone. */
 async function isGone(file: string): Promise<boolean> {
-  const pid = (await readFile(join(folder, file), 'utf8')).trim();
-  const state = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null);
-  return state === null || /\) Z /.test(state);
+  return !(await isRunning((await readFile(join(folder, file), 'utf8')).trim()));
 }
 
 const starter = () => `#!/bin/sh\nsleep 600 &\necho $! > ${folder}/child\necho $$ > ${folder}/self\n`;

@@ -7,6 +7,7 @@ import type { Script } from '../../model/runbook/runbook';
 import { planWorkflowId, workflowQueue, yieldToSignal } from '../../workflows/messages';
 import { ines } from '../support/order';
 import { planOfLost } from '../support/plan';
+import { isRunning } from '../support/processes';
 import { rehearsalOrder, startRun } from '../support/rehearsal';
 import { decide, keepHistory, live, openWorld, parked, type RunHandle, type World } from '../support/world';
 
@@ -261,7 +262,7 @@ test('a worker killed in the middle of a script takes the script and its childre
   await until(async () => (await readFile(join(world.folder, 'child'), 'utf8').catch(() => '')) !== '');
   const child = (await readFile(join(world.folder, 'child'), 'utf8')).trim();
   await kill(worker);
-  await until(async () => !(await lives(child)));
+  await until(async () => !(await isRunning(child)));
   worker = await startWorker();
   expect(await handle.result()).toMatchObject({ state: 'succeeded' });
   expect(await notes()).toEqual(['long create-machine 1', 'long create-machine 2']);
@@ -279,12 +280,6 @@ async function until(look: () => Promise<boolean>): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
-
-const lives = (pid: string): Promise<boolean> =>
-  readFile(`/proc/${pid}/stat`, 'utf8').then(
-    (stat) => !/\) Z /.test(stat),
-    () => false,
-  );
 
 async function startWorker(): Promise<ChildProcess> {
   const file = join(__dirname, '..', 'support', 'world-worker.ts');
