@@ -9,9 +9,13 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { formatDuration } from '../model/durations';
 import { OperatorError, PermanentError, TransientError } from '../model/errors';
+import { printableLines } from '../model/names';
 import type { TakenDisk } from '../model/replica';
 import type { HardwareProfile } from '../model/server';
+import { withoutSecretVariables } from '../programs/environment';
+import { runGroup, type GroupEnd, type Kept } from '../programs/group';
 import { limitsFor } from '../programs/limits';
 import { ProgramError, runProgram } from '../programs/run';
 import type { InoculateOptions, InoculationReport } from './contract';
@@ -23,8 +27,19 @@ export const v2vName = 'virt-v2v-in-place';
 export const v2vHardware = 'kvm-virtio';
 
 /** A conversion took 87 s in an emulated appliance, most of it in the guest's own dracut or update-initramfs. */
-const timeoutMs = 45 * 60_000;
+const timeoutMs = 30 * 60_000;
 const quickMs = 60_000;
+/**
+ * Appliances were seen to hang for good, emulated ones with two processors. A conversion at work said something at least every 18 s
+ * beside another one, or was busy.
+ */
+const stillForMs = 5 * 60_000;
+/** With -v everything is told, about 1 MB for a Debian. */
+const keepBytes = 4 * 1024 * 1024;
+/** `[   33.653726] sd 2:0:0:0: [sda]` */
+const ofTheKernel = /^\[ *\d+\.\d{6}\]/;
+/** Linux says so every twenty seconds to two minutes of a processor or a task that does not go on. */
+const ofAHang = /^\[ *\d+\.\d{6}\] .*(detected stalls|self-detected stall|soft lockup|blocked for more than)/;
 
 export interface V2vRequest {
   readonly disks: readonly TakenDisk[];
@@ -36,6 +51,8 @@ export interface V2vRequest {
   readonly options: Pick<InoculateOptions, 'signal' | 'unlockKeys'>;
   /** A look at the converted disks in an appliance of its own. */
   readonly look: (disks: readonly TakenDisk[]) => Promise<V2vFindings>;
+  /** After so long without a word and without work it is ended as hung. Default: five minutes. */
+  readonly stillForMs?: number;
 }
 
 /**
@@ -115,54 +132,76 @@ export function machineXml(paths: readonly string[]): string {
 }
 
 /** Its warnings. Keys go through standard input, one a line. */
-async function convert(description: string, { options, emulate, scratch, stage }: V2vRequest): Promise<string[]> {
+async function convert(description: string, request: V2vRequest): Promise<string[]> {
+  const { options, emulate, scratch, stage } = request;
   const keys = (options.unlockKeys ?? []).map((key) => Buffer.from(key).toString('utf8'));
-  const args = ['-i', 'libvirtxml', '--root', 'single', ...(keys.length > 0 ? ['--keys-from-stdin'] : []), description];
-  let done = 5;
-  try {
-    const { stdout, stderr } = await runProgram(v2vName, args, {
-      signal: options.signal,
+  const read = keys.length > 0 ? ['--keys-from-stdin'] : [];
+  let [label, done] = ['starting', 5];
+  // A group: it serves the disks with a qemu-nbd that outlives it when it is killed.
+  const end = await runGroup(v2vName, ['-v', '-i', 'libvirtxml', '--root', 'single', ...read, description], {
+    ...{
+      cwd: scratch,
+      signal: options.signal ?? new AbortController().signal,
       timeoutMs,
-      ...(keys.length > 0 ? { input: keys.map((key) => `${key}\n`).join('') } : {}),
-      env: {
-        LIBGUESTFS_BACKEND: 'direct',
-        LIBGUESTFS_TMPDIR: scratch,
-        ...(emulate ? { LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg' } : {}),
-      },
-      // `[  12.3] Converting the guest to run on KVM`
-      onLine: (line) => {
-        const label = /^\[\s*[\d.]+\] (.+)$/.exec(line)?.[1];
-        if (label !== undefined) stage(`virt-v2v: ${printable(label)}`, (done = Math.min(78, done + 9)));
-      },
-    });
-    return [...`${stdout}\n${stderr}`.matchAll(/^virt-v2v-in-place: warning: (.+)$/gm)].map((m) => printable(m[1]!));
-  } catch (error) {
-    options.signal?.throwIfAborted();
-    throw error instanceof ProgramError ? explained(error) : error;
-  }
+      limits: limitsFor.conversion,
+    },
+    keepBytes,
+    input: keys.map((key) => `${key}\n`).join(''),
+    env: {
+      ...withoutSecretVariables(process.env),
+      LC_ALL: 'C.UTF-8',
+      LIBGUESTFS_BACKEND: 'direct',
+      LIBGUESTFS_TMPDIR: scratch,
+      ...(emulate ? { LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg' } : {}),
+    },
+    // `[  12.3] Converting the guest to run on KVM`
+    onLine: (line) => {
+      const said = /^\[\s*[\d.]+\] (.+)$/.exec(line)?.[1];
+      if (said !== undefined) stage(`virt-v2v: ${(label = printable(said))}`, (done = Math.min(78, done + 9)));
+    },
+    still: { forMs: request.stillForMs ?? stillForMs, uncounted: ofTheKernel, complaint: ofAHang },
+  });
+  if (end.exitCode !== 0) throw explained(end, label);
+  return [...`${text(end.stdout)}\n${text(end.stderr)}`.matchAll(/^virt-v2v-in-place: warning: (.+)$/gm)].map((m) =>
+    printable(m[1]!),
+  );
 }
 
-function explained(error: ProgramError) {
-  if (error.timedOut) {
-    return new TransientError({ what: 'virt-v2v did not come to an end', found: `nothing after ${timeoutMs} ms` });
+const text = ({ head, tail }: Kept) => `${head.toString('utf8')}${tail?.toString('utf8') ?? ''}`;
+
+function explained(end: GroupEnd, label: string) {
+  const stderr = text(end.stderr);
+  if (end.timedOut || end.wasStill) {
+    const found = end.wasStill ? 'nothing said and nothing done any more' : 'not done in its time';
+    return new TransientError({
+      what: 'virt-v2v did not come to an end',
+      found: `${found}, at "${label}"`,
+      needed: `a conversion within ${formatDuration(timeoutMs)} that is never still for ${formatDuration(stillForMs)}`,
+      remedy: 'Retry; the disks are as they were. The detail has its last words.',
+      detail: lastOf(stderr),
+    });
   }
-  // setpriv's words when the program is not there.
-  if (error.code === 'ENOENT' || /failed to execute|No such file or directory$/m.test(error.stderr.slice(0, 300))) {
+  // setpriv's words, or prlimit's, when the program is not there.
+  if (/failed to execute|No such file or directory$/m.test(stderr.slice(0, 300))) {
     return new OperatorError({
       what: 'virt-v2v-in-place cannot be started',
       needed: 'package virt-v2v on the worker’s host',
       remedy: 'Install it (apt-get install virt-v2v), then decide "retry".',
     });
   }
-  const said = [...error.stderr.matchAll(/^virt-v2v-in-place: error: ([^\n]+(?:\n(?!\S*:|\[)[^\n]+)*)/gm)].at(-1)?.[1];
+  const error = [...stderr.matchAll(/^virt-v2v-in-place: error: ([^\n]+(?:\n(?!\S*:|\[)[^\n]+)*)/gm)].at(-1);
+  const last = stderr.trim().split('\n').at(-1) || `it ended with ${end.signal ?? `exit code ${end.exitCode}`}`;
   return new OperatorError({
     what: 'virt-v2v does not convert the system on these disks',
-    found: printable((said ?? (error.stderr.trim().split('\n').at(-1) || error.shortMessage)).replaceAll('\n', ' ')),
+    found: printable((error?.[1] ?? last).replaceAll('\n', ' ')),
     needed: 'a system that virt-v2v knows, with its boot loader (virt-v2v-support(1))',
     remedy: 'Choose an earlier recovery point, or skip the step if the system boots on virtio by itself.',
-    detail: error.stderr.slice(-4096),
+    // After its error it tells how it cleans up.
+    detail: lastOf(error === undefined ? stderr : stderr.slice(0, error.index + error[0].length)),
   });
 }
+
+const lastOf = (said: string) => printableLines(said).slice(-4096);
 
 function refuseLacking({ kernels }: V2vFindings): void {
   const newest = kernels[0];

@@ -6,9 +6,11 @@
  * holds a pipe to this process and kills the group when it closes.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { createInterface } from 'node:readline';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { limited, type ProgramLimits } from './limits';
 import { noteProgram } from './log';
+import { watchStillness, type StillRule } from './still';
 
 export interface GroupOptions {
   readonly cwd: string;
@@ -19,6 +21,12 @@ export interface GroupOptions {
   readonly limits: ProgramLimits;
   /** Of each output so many bytes from its beginning and from its end are kept. */
   readonly keepBytes: number;
+  /** Text for standard input; without it standard input is empty. */
+  readonly input?: string;
+  /** Called with each line of standard output as it comes. */
+  readonly onLine?: (line: string) => void;
+  /** Ends a group that hangs before its time is over. */
+  readonly still?: StillRule;
 }
 
 /** What is kept of an output. */
@@ -34,6 +42,8 @@ export interface GroupEnd {
   readonly exitCode: number | null;
   readonly signal: string | null;
   readonly timedOut: boolean;
+  /** It was ended because it did nothing any more. */
+  readonly wasStill: boolean;
   readonly stdout: Kept;
   readonly stderr: Kept;
   readonly durationMs: number;
@@ -52,25 +62,30 @@ export async function runGroup(file: string, args: readonly string[], options: G
   const watcher = startWatcher();
   const child = spawn('setpriv', command, {
     ...{ cwd: options.cwd, env: options.env as NodeJS.ProcessEnv, detached: true },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
+  child.stdin?.on('error', () => undefined).end(options.input);
   const outputs = [keep(child.stdout!, options.keepBytes), keep(child.stderr!, options.keepBytes)] as const;
   const closed = new Promise<void>((done) => child.once('close', () => done()));
   const exited = new Promise<{ exitCode: number | null; signal: string | null }>((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (exitCode, signal) => resolve({ exitCode, signal }));
   });
+  if (options.onLine) createInterface({ input: child.stdout! }).on('line', options.onLine);
   if (child.pid !== undefined) watcher.stdin!.write(`${child.pid}\n`);
   const ending = endInTime(child, options);
   try {
     const end = await exited;
     killGroup(child, 'SIGKILL');
     await Promise.race([closed, sleep(lastWordsMs, undefined, { ref: false })]);
+    // What came while this process stood still is read first.
+    await setImmediate();
+    await setImmediate();
     options.signal.throwIfAborted();
     const durationMs = Math.round(performance.now() - startedMs);
     noteProgram({ program: file, args: [], exitCode: end.exitCode ?? undefined, durationMs });
     const [stdout, stderr] = outputs.map((output) => output());
-    return { ...end, timedOut: ending.timedOut(), stdout: stdout!, stderr: stderr!, durationMs };
+    return { ...end, ...ending.why(), stdout: stdout!, stderr: stderr!, durationMs };
   } finally {
     ending.stop();
     watcher.kill('SIGKILL');
@@ -79,8 +94,8 @@ export async function runGroup(file: string, args: readonly string[], options: G
   }
 }
 
-/** SIGTERM to all of the group at its deadline or when it is cancelled, SIGKILL a moment later. */
-function endInTime(child: ChildProcess, { timeoutMs, signal }: GroupOptions) {
+/** SIGTERM to all of the group at its deadline, when it hangs or when it is cancelled, SIGKILL a moment later. */
+function endInTime(child: ChildProcess, { timeoutMs, signal, still }: GroupOptions) {
   let timedOut = false;
   let hard: NodeJS.Timeout | undefined;
   const end = (): void => {
@@ -92,9 +107,12 @@ function endInTime(child: ChildProcess, { timeoutMs, signal }: GroupOptions) {
     end();
   }, timeoutMs);
   signal.addEventListener('abort', end, { once: true });
+  const group = child.pid;
+  const watch = still && group !== undefined && watchStillness(group, [child.stdout!, child.stderr!], still, end);
   return {
-    timedOut: () => timedOut,
+    why: () => ({ timedOut, wasStill: watch ? watch.found() : false }),
     stop(): void {
+      if (watch) watch.stop();
       clearTimeout(timer);
       clearTimeout(hard);
       signal.removeEventListener('abort', end);

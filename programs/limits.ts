@@ -46,6 +46,8 @@ export const limitsFor = {
    * a day of processor time is 80 TiB at 1 GiB a second.
    */
   chain: { memoryBytes: 16 * gibi, processorSeconds: 24 * hour },
+  /** virt-v2v with the QEMU of its appliance, which reserves 4.4 GiB where it emulates two processors (measured). */
+  conversion: { memoryBytes: 32 * gibi, processorSeconds: 24 * hour },
   /** A runbook's script may be any program: enough for interpreters, which reserve much, and an end for one that runs away. */
   script: { memoryBytes: 64 * gibi, processorSeconds: 24 * hour, fileBytes: 64 * gibi, openFiles: 4096 },
   /** hivexregedit: holds a hive (at most 2 GiB by its format, 20 to 200 MiB in life) and writes it anew. */

@@ -6,7 +6,7 @@ import type { Script } from '../../model/runbook/runbook';
 import type { GroupEnd } from '../../programs/group';
 import type { ScriptResult } from '../contract';
 
-export interface ScriptEnd extends GroupEnd {
+export interface ScriptEnd extends Omit<GroupEnd, 'wasStill'> {
   /** Whoever ran it kept less than it printed. */
   readonly truncated?: boolean;
 }

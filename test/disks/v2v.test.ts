@@ -7,6 +7,7 @@ import { inoculateByV2v, machineXml } from '../../disks/v2v';
 import type { V2vFindings } from '../../disks/v2v-look';
 import type { TakenDisk } from '../../model/replica';
 import { hardwareProfiles, type OperatingSystem } from '../../model/server';
+import { isRunning } from '../support/processes';
 
 const virtio = hardwareProfiles['kvm-virtio']!;
 const fit: V2vFindings = {
@@ -44,8 +45,9 @@ function pretend(script: string): void {
   process.env['PATH'] = `${programs}:${path}`;
 }
 
-const convert = (look: V2vFindings = fit, unlockKeys: Uint8Array[] = []) =>
+const convert = (look: V2vFindings = fit, unlockKeys: Uint8Array[] = [], stillForMs?: number) =>
   inoculateByV2v({
+    ...(stillForMs === undefined ? {} : { stillForMs }),
     ...{ disks: [disk], hardware: virtio, scratch: join(folder, 'scratch'), emulate: true },
     ...{ stage: () => undefined, options: { unlockKeys }, look: async () => look },
   });
@@ -87,6 +89,19 @@ test('a converted system whose newest kernel lacks a driver does not reach the d
     facts: { found: 'kernel 5.14.0 starts without virtio_blk' },
   });
   expect(bytes().every((byte) => byte === 1)).toBe(true);
+});
+
+test('a conversion that hangs is ended with the server of its disks, and another attempt may find them as they were', async () => {
+  pretend(
+    `${writes}\necho '[  24.8] Converting Rocky Linux 9'\necho 'last word' >&2\nsleep 600 &\necho $! > ${folder}/left\nwait`,
+  );
+  await expect(convert(fit, [], 3_000)).rejects.toMatchObject({
+    name: 'TransientError',
+    facts: { found: 'nothing said and nothing done any more, at "Converting Rocky Linux 9"', detail: 'last word\n' },
+  });
+  expect(bytes().every((byte) => byte === 1)).toBe(true);
+  const left = readFileSync(join(folder, 'left'), 'utf8').trim();
+  expect(await isRunning(left)).toBe(false);
 });
 
 test('keys go through standard input and stand in no argument', async () => {
