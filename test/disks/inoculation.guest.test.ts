@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createDiskEditor } from '../../disks/editor';
+import { editorAsARun } from './editor-as-a-run';
 import type { TakenDisk } from '../../model/replica';
 import { hardwareProfiles } from '../../model/server';
 import { demoGuest, type DemoGuest } from '../../tools/demo-guest/build.mjs';
@@ -53,7 +53,7 @@ function newOverlay(name: string): string {
   return path;
 }
 
-const editor = () => createDiskEditor({ scratchFolder: join(folder, 'scratch') });
+const editor = () => editorAsARun({ scratchFolder: join(folder, 'scratch') });
 
 const taken = (editUri: string): TakenDisk => ({
   ...{ diskId: 'disk0', index: 0, pointId: 'p1', virtualSizeBytes: guest.sizeBytes },

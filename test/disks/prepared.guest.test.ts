@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createDiskEditor } from '../../disks/editor';
+import { editorAsARun } from './editor-as-a-run';
 import type { InoculationReport, KeptPreparation, PrepareResult } from '../../disks/contract';
 import type { TakenDisk } from '../../model/replica';
 import { hardwareProfiles, virtualProfiles } from '../../model/server';
@@ -33,7 +33,7 @@ function newDisk(name: string): TakenDisk {
   };
 }
 
-const editor = () => createDiskEditor({ scratchFolder: join(folder, 'scratch') });
+const editor = () => editorAsARun({ scratchFolder: join(folder, 'scratch') });
 const inoculate = (disk: TakenDisk, prepared?: KeptPreparation): Promise<InoculationReport> =>
   editor().inoculate([disk], hardware, { nics, ...(prepared === undefined ? {} : { prepared }) });
 

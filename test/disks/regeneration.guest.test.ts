@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { createDiskEditor } from '../../disks/editor';
+import { editorAsARun } from './editor-as-a-run';
 import type { InoculationReport } from '../../disks/contract';
 import { hardwareProfiles } from '../../model/server';
 import { demoGuest, type DemoGuest } from '../../tools/demo-guest/build.mjs';
@@ -36,7 +36,7 @@ afterAll(async () => {
 });
 
 const at = (name: string) => join(folder, name);
-const editor = () => createDiskEditor({ scratchFolder: at('scratch') });
+const editor = () => editorAsARun({ scratchFolder: at('scratch') });
 const inoculate = (path: string) => editor().inoculate([make.asDisk(path, 0, 'qcow2')], hardware, { nics });
 
 /** The demo guest as COMPRESS=lzma makes it; Linux unpacks that, Muster does not. Its partition begins at 1 MiB. */

@@ -2,13 +2,14 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createDiskEditor } from '../../disks/editor';
+import { editorAsARun } from './editor-as-a-run';
 import type { TakenDisk } from '../../model/replica';
 import { hardwareProfiles } from '../../model/server';
 import { demoGuest } from '../../tools/demo-guest/build.mjs';
 import { exportOverlay } from './storage-daemon';
 
-jest.setTimeout(1_800_000);
+/** A hang that is neither told nor idle is ended after half an hour. */
+jest.setTimeout(45 * 60_000);
 
 let folder: string;
 beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), 'muster-v2v-'))));
@@ -35,7 +36,7 @@ test('a guest on an export of the target server is converted for virtio, verifie
   };
   const labels: string[] = [];
   try {
-    const report = await createDiskEditor({ scratchFolder: join(folder, 'scratch') }).inoculate(
+    const report = await editorAsARun({ scratchFolder: join(folder, 'scratch') }).inoculate(
       [disk],
       hardwareProfiles['kvm-virtio']!,
       { inoculator: 'virt-v2v-in-place', onProgress: ({ label }) => labels.push(label) },

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { KeptPreparation } from '../../disks/contract';
-import { createDiskEditor } from '../../disks/editor';
+import { editorAsARun } from '../disks/editor-as-a-run';
 import { hardwareProfiles, type ServerSpec } from '../../model/server';
 import type { Preparations } from '../../replication/prepared-contract';
 import { sessionQuery, sessionWorkflowId, workflowQueue } from '../../workflows/messages';
@@ -135,7 +135,7 @@ test('an archive that was cut off since is not used: the inoculation goes the or
   truncateSync(join(kept.folder, name), Math.floor(sizeBytes / 2));
   const [overlay, hardware] = [join(world.folder, 'run.qcow2'), hardwareProfiles[hardwareId]!];
   make.quietly('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', disk, '-F', 'raw', overlay]);
-  const editor = createDiskEditor({ scratchFolder: join(world.folder, 'scratch') });
+  const editor = editorAsARun({ scratchFolder: join(world.folder, 'scratch') });
   const report = await editor.inoculate([make.asDisk(overlay, 0, 'qcow2')], hardware, {
     nics: server.nics,
     prepared: await found(),

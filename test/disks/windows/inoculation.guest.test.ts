@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { InoculationReport, RegistryReport } from '../../../disks/contract';
-import { createDiskEditor } from '../../../disks/editor';
+import { editorAsARun } from '../editor-as-a-run';
 import { startGuestfish, type Guestfish } from '../../../disks/guestfish';
 import type { GuestVolume } from '../../../disks/linux/device-names';
 import { findWindows } from '../../../disks/windows/find-windows';
@@ -301,7 +301,7 @@ test('the whole toolkit finds the Windows beside a data disk, and a second time 
   }));
   const digests = () => paths.map((path) => execFileSync('sha256sum', [path], { encoding: 'utf8' }));
   const before = digests();
-  const editor = createDiskEditor({ scratchFolder: join(folder, 'scratch'), driverFolder: drivers() });
+  const editor = editorAsARun({ scratchFolder: join(folder, 'scratch'), driverFolder: drivers() });
   const hardware = hardwareProfiles['kvm-virtio']!;
   const files = await editor.inoculate(disks, hardware);
   expect(files).toMatchObject({ inoculator: 'windows-drivers', changes: [] });

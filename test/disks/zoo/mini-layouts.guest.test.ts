@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createDiskEditor } from '../../../disks/editor';
+import { editorAsARun } from '../editor-as-a-run';
 import { guestFiles } from '../../../disks/guest-files';
 import { startGuestfish } from '../../../disks/guestfish';
 import { resolverFor } from '../../../disks/linux/device-names';
@@ -83,7 +83,7 @@ describe('four disks: data, the system, an empty one, data without partitions', 
   });
 
   const inoculate = () =>
-    createDiskEditor({ scratchFolder: at('scratch') }).inoculate(
+    editorAsARun({ scratchFolder: at('scratch') }).inoculate(
       [0, 1, 2, 3].map((index) => make.asDisk(at(`d${index}`), index)),
       hardwareProfiles['vmware-pvscsi']!,
     );

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createDiskEditor } from '../../../disks/editor';
+import { editorAsARun } from '../editor-as-a-run';
 import type { InoculationReport } from '../../../disks/contract';
 import { hardwareProfiles, type NicSpec } from '../../../model/server';
 import { startMachine, type GuestMachine } from '../guest-machine';
@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const editor = () => createDiskEditor({ scratchFolder: join(folder, 'scratch') });
+const editor = () => editorAsARun({ scratchFolder: join(folder, 'scratch') });
 const nics: NicSpec[] = [{ index: 0, macAddress: '52:54:00:12:34:56', model: 'e1000', network: 'prod' }];
 /** In place of fixed ones within 192.0.2.0/24. */
 const addresses = [
