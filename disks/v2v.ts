@@ -181,8 +181,8 @@ function explained(end: GroupEnd, label: string) {
       detail: lastOf(stderr),
     });
   }
-  // setpriv's words, or prlimit's, when the program is not there.
-  if (/failed to execute|No such file or directory$/m.test(stderr.slice(0, 300))) {
+  // What setpriv and prlimit say when the program is not there.
+  if (end.exitCode === 127) {
     return new OperatorError({
       what: 'virt-v2v-in-place cannot be started',
       needed: 'package virt-v2v on the worker’s host',

@@ -41,6 +41,7 @@ export function watchStillness(
   found: () => void,
 ): StillWatch {
   let since: Look | undefined;
+  let looksSince = 0;
   let complaints = 0;
   let isStill = false;
   const readers = outputs.map((input) => createInterface({ input }));
@@ -54,8 +55,9 @@ export function watchStillness(
     const now = await lookAt(group);
     // Something was said meanwhile, or nothing is known yet.
     const works = before !== undefined && complaints < enoughComplaints && worked(before, now);
-    if (before === undefined || since !== before || works) since = now;
-    else if (now.atMs - before.atMs >= forMs) {
+    if (before === undefined || since !== before || works) [since, looksSince] = [now, 0];
+    // Counted, not timed: where this whole host stood still, so did the group.
+    else if ((looksSince += 1) >= looksPerRule) {
       isStill = true;
       clearInterval(timer);
       found();
