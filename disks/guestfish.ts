@@ -9,7 +9,7 @@
 import { randomBytes } from 'node:crypto';
 import { execa } from 'execa';
 import { OperatorError, PermanentError, TransientError } from '../model/errors';
-import { withoutSecretVariables } from '../programs/environment';
+import { childEnvironment } from '../programs/environment';
 import { guestfishLine, printable } from './guestfish-words';
 
 export interface GuestfishSettings {
@@ -149,16 +149,14 @@ function spawnGuestfish(settings: GuestfishSettings) {
     forceKillAfterDelay: 5_000,
     ...(settings.signal === undefined ? {} : { cancelSignal: settings.signal }),
     extendEnv: false,
-    env: {
-      ...withoutSecretVariables(process.env),
-      LC_ALL: 'C.UTF-8',
+    env: childEnvironment({
       LIBGUESTFS_BACKEND: 'direct',
       ...(settings.emulate === false ? {} : { LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg' }),
       // The appliance runs nothing that its own kernel has to be protected from by slow means; 768 MiB are enough for update-initramfs.
       LIBGUESTFS_APPEND: 'mitigations=off audit=0',
       LIBGUESTFS_MEMSIZE: String(settings.memoryMiB ?? 768),
       LIBGUESTFS_TMPDIR: settings.temporaryFolder,
-    },
+    }),
   });
 }
 

@@ -21,6 +21,13 @@ export function takeSecretVariables(): Readonly<Record<string, string>> {
   return held;
 }
 
+/** What a program gets unless it needs more: no secrets, and messages in English, which are read. */
+export const childEnvironment = (more: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv => ({
+  ...withoutSecretVariables(process.env),
+  LC_ALL: 'C.UTF-8',
+  ...more,
+});
+
 /** An environment without secrets, for programs that need none of them. */
 export function withoutSecretVariables(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !isSecret(name)));

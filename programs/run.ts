@@ -6,7 +6,7 @@
  */
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
-import { withoutSecretVariables } from './environment';
+import { childEnvironment } from './environment';
 import { limited, limitedEnvironment, limitError, type ProgramLimits } from './limits';
 import { noteProgram } from './log';
 
@@ -187,12 +187,8 @@ function wrap(command: readonly string[], { limits, dieWithParent }: RunOptions)
   return dieWithParent === false ? bounded : ['setpriv', '--pdeathsig', 'KILL', '--', ...bounded];
 }
 
-const environmentFor = ({ limits, env }: RunOptions): NodeJS.ProcessEnv => ({
-  ...withoutSecretVariables(process.env),
-  ...(limits === undefined ? {} : limitedEnvironment),
-  LC_ALL: 'C.UTF-8',
-  ...env,
-});
+const environmentFor = ({ limits, env }: RunOptions): NodeJS.ProcessEnv =>
+  childEnvironment({ ...(limits === undefined ? {} : limitedEnvironment), ...env });
 
 function explain(result: {
   exitCode?: number;

@@ -3,7 +3,7 @@
  * work ends, by a watchdog process that outlives this one when it is killed, and by the next copy of any process.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { withoutSecretVariables } from '../programs/environment';
+import { childEnvironment } from '../programs/environment';
 import { silentAgent } from '../programs/virsh-words';
 import type { Virsh } from './virsh';
 
@@ -50,7 +50,7 @@ export async function whileFrozen<T>(
   const watchdog = spawn(
     process.execPath,
     ['-e', watchdogProgram, String(limitMs), String(options.againMs ?? defaultAgainMs), uri, machine],
-    { detached: true, stdio: 'ignore', env: { ...withoutSecretVariables(process.env), LC_ALL: 'C.UTF-8' } },
+    { detached: true, stdio: 'ignore', env: childEnvironment() },
   );
   watchdog.on('error', () => undefined);
   watchdog.unref();

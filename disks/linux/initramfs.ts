@@ -8,7 +8,7 @@ import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { execa } from 'execa';
 import { OperatorError, PermanentError } from '../../model/errors';
-import { withoutSecretVariables } from '../../programs/environment';
+import { childEnvironment } from '../../programs/environment';
 import { limited, limitedEnvironment, limitError, limitsFor } from '../../programs/limits';
 import { runProgram } from '../../programs/run';
 import { printable } from '../guestfish-words';
@@ -159,7 +159,7 @@ async function readCompressed(
   const child = execa('setpriv', ['--pdeathsig', 'KILL', '--', ...command], {
     reject: false,
     extendEnv: false,
-    env: { ...withoutSecretVariables(process.env), ...limitedEnvironment, LC_ALL: 'C.UTF-8' },
+    env: childEnvironment(limitedEnvironment),
     buffer: { stdout: false },
     maxBuffer: { stderr: 64 * 1024 },
     stdin: 'pipe',
