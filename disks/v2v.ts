@@ -14,7 +14,7 @@ import { OperatorError, PermanentError, TransientError } from '../model/errors';
 import { printableLines } from '../model/names';
 import type { TakenDisk } from '../model/replica';
 import type { HardwareProfile } from '../model/server';
-import { withoutSecretVariables } from '../programs/environment';
+import { childEnvironment } from '../programs/environment';
 import { runGroup, type GroupEnd, type Kept } from '../programs/group';
 import { limitsFor } from '../programs/limits';
 import { ProgramError, runProgram } from '../programs/run';
@@ -29,10 +29,7 @@ export const v2vHardware = 'kvm-virtio';
 /** A conversion took 87 s in an emulated appliance, most of it in the guest's own dracut or update-initramfs. */
 const timeoutMs = 30 * 60_000;
 const quickMs = 60_000;
-/**
- * Appliances were seen to hang for good, emulated ones with two processors. A conversion at work said something at least every 18 s
- * beside another one, or was busy.
- */
+/** A conversion was seen to stand still for half an hour (once, emulated). One at work said something every 18 s, beside another one. */
 const stillForMs = 5 * 60_000;
 /** With -v everything is told, about 1 MB for a Debian. */
 const keepBytes = 4 * 1024 * 1024;
@@ -139,21 +136,13 @@ async function convert(description: string, request: V2vRequest): Promise<string
   let [label, done] = ['starting', 5];
   // A group: it serves the disks with a qemu-nbd that outlives it when it is killed.
   const end = await runGroup(v2vName, ['-v', '-i', 'libvirtxml', '--root', 'single', ...read, description], {
-    ...{
-      cwd: scratch,
-      signal: options.signal ?? new AbortController().signal,
-      timeoutMs,
-      limits: limitsFor.conversion,
-    },
-    keepBytes,
+    ...{ cwd: scratch, signal: options.signal, timeoutMs, limits: limitsFor.conversion, keepBytes },
     input: keys.map((key) => `${key}\n`).join(''),
-    env: {
-      ...withoutSecretVariables(process.env),
-      LC_ALL: 'C.UTF-8',
+    env: childEnvironment({
       LIBGUESTFS_BACKEND: 'direct',
       LIBGUESTFS_TMPDIR: scratch,
       ...(emulate ? { LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg' } : {}),
-    },
+    }),
     // `[  12.3] Converting the guest to run on KVM`
     onLine: (line) => {
       const said = /^\[\s*[\d.]+\] (.+)$/.exec(line)?.[1];
@@ -172,7 +161,9 @@ const text = ({ head, tail }: Kept) => `${head.toString('utf8')}${tail?.toString
 function explained(end: GroupEnd, label: string) {
   const stderr = text(end.stderr);
   if (end.timedOut || end.wasStill) {
-    const found = end.wasStill ? 'nothing said and nothing done any more' : 'not done in its time';
+    const found = end.wasStill
+      ? 'it hangs (no more words; no work, or a kernel that complains)'
+      : 'not done in its time';
     return new TransientError({
       what: 'virt-v2v did not come to an end',
       found: `${found}, at "${label}"`,

@@ -15,9 +15,9 @@ import { watchStillness, type StillRule } from './still';
 export interface GroupOptions {
   readonly cwd: string;
   /** The whole environment; nothing is added to it. Holds a PATH. */
-  readonly env: Readonly<Record<string, string>>;
+  readonly env: Readonly<NodeJS.ProcessEnv>;
   readonly timeoutMs: number;
-  readonly signal: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   readonly limits: ProgramLimits;
   /** Of each output so many bytes from its beginning and from its end are kept. */
   readonly keepBytes: number;
@@ -55,13 +55,13 @@ const lastWordsMs = 1_000;
 
 /** @throws the signal's reason when it is aborted, once nothing of the group runs any more; Error when it cannot be started. */
 export async function runGroup(file: string, args: readonly string[], options: GroupOptions): Promise<GroupEnd> {
-  options.signal.throwIfAborted();
+  options.signal?.throwIfAborted();
   const startedMs = performance.now();
   const command = ['--pdeathsig', 'KILL', '--', ...limited([file, ...args], options.limits)];
   // First: a fork takes its time, and what the program has started by then nobody would end.
   const watcher = startWatcher();
   const child = spawn('setpriv', command, {
-    ...{ cwd: options.cwd, env: options.env as NodeJS.ProcessEnv, detached: true },
+    ...{ cwd: options.cwd, env: options.env, detached: true },
     stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
   child.stdin?.on('error', () => undefined).end(options.input);
@@ -81,7 +81,7 @@ export async function runGroup(file: string, args: readonly string[], options: G
     // What came while this process stood still is read first.
     await setImmediate();
     await setImmediate();
-    options.signal.throwIfAborted();
+    options.signal?.throwIfAborted();
     const durationMs = Math.round(performance.now() - startedMs);
     noteProgram({ program: file, args: [], exitCode: end.exitCode ?? undefined, durationMs });
     const [stdout, stderr] = outputs.map((output) => output());
@@ -106,7 +106,7 @@ function endInTime(child: ChildProcess, { timeoutMs, signal, still }: GroupOptio
     timedOut = true;
     end();
   }, timeoutMs);
-  signal.addEventListener('abort', end, { once: true });
+  signal?.addEventListener('abort', end, { once: true });
   const group = child.pid;
   const watch = still && group !== undefined && watchStillness(group, [child.stdout!, child.stderr!], still, end);
   return {
@@ -115,7 +115,7 @@ function endInTime(child: ChildProcess, { timeoutMs, signal, still }: GroupOptio
       if (watch) watch.stop();
       clearTimeout(timer);
       clearTimeout(hard);
-      signal.removeEventListener('abort', end);
+      signal?.removeEventListener('abort', end);
     },
   };
 }

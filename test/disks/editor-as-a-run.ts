@@ -13,13 +13,15 @@ export function editorAsARun(settings: DiskEditorSettings): DiskEditor {
   };
 }
 
-async function twice<T>(attempt: () => Promise<T>): Promise<T> {
+/** `between`: what the second attempt needs. */
+export async function twice<T>(attempt: () => Promise<T>, between?: () => Promise<void>): Promise<T> {
   try {
     return await attempt();
   } catch (error) {
     if (!(error instanceof TransientError)) throw error;
     // The second may succeed: what became of the first is for whoever looks for the cause.
     process.stderr.write(`attempted once more: ${error.message}\n${error.facts.detail ?? ''}\n`);
+    await between?.();
     return attempt();
   }
 }

@@ -93,15 +93,31 @@ test('a converted system whose newest kernel lacks a driver does not reach the d
 
 test('a conversion that hangs is ended with the server of its disks, and another attempt may find them as they were', async () => {
   pretend(
-    `${writes}\necho '[  24.8] Converting Rocky Linux 9'\necho 'last word' >&2\nsleep 600 &\necho $! > ${folder}/left\nwait`,
+    `echo '[  24.8] Converting Rocky Linux 9'\n${writes}\necho 'last word' >&2\nsleep 600 &\necho $! > ${folder}/left\nwait`,
   );
-  await expect(convert(fit, [], 3_000)).rejects.toMatchObject({
+  await expect(convert(fit, [], 5_000)).rejects.toMatchObject({
     name: 'TransientError',
-    facts: { found: 'nothing said and nothing done any more, at "Converting Rocky Linux 9"', detail: 'last word\n' },
+    facts: {
+      found: 'it hangs (no more words; no work, or a kernel that complains), at "Converting Rocky Linux 9"',
+      detail: 'last word\n',
+    },
   });
   expect(bytes().every((byte) => byte === 1)).toBe(true);
   const left = readFileSync(join(folder, 'left'), 'utf8').trim();
   expect(await isRunning(left)).toBe(false);
+});
+
+test.each([
+  'rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:',
+  'rcu: INFO: rcu_preempt self-detected stall on CPU',
+  'watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [update-initramf:531]',
+  'INFO: task kworker/u4:1:11 blocked for more than 120 seconds.',
+])('an appliance that is busy, and of which only its kernel says "%s", is ended as well', async (complaint) => {
+  pretend(`while :; do seq 1000 > /dev/null; echo '[  242.653726] ${complaint}' >&2; done`);
+  await expect(convert(fit, [], 1_000)).rejects.toMatchObject({
+    name: 'TransientError',
+    facts: { found: 'it hangs (no more words; no work, or a kernel that complains), at "starting"' },
+  });
 });
 
 test('keys go through standard input and stand in no argument', async () => {

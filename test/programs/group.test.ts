@@ -7,7 +7,7 @@ const limits = { memoryBytes: 2 ** 30, fileBytes: 2 ** 20, processorSeconds: 10 
 test('whoever ends the group when Muster is gone is there before the program is', async () => {
   // Its own parent is this process, and so is the watcher's.
   const { exitCode, stdout } = await runGroup('/bin/sh', ['-c', 'exec ps --ppid "$PPID" -o pid=,args='], {
-    ...{ cwd: tmpdir(), env: { PATH: '/usr/bin:/bin' }, timeoutMs: 20_000, signal: new AbortController().signal },
+    ...{ cwd: tmpdir(), env: { PATH: '/usr/bin:/bin' }, timeoutMs: 20_000 },
     ...{ limits, keepBytes: 64_000 },
   });
   expect(exitCode).toBe(0);

@@ -7,7 +7,7 @@ const uncounted = /^\[ *\d+\.\d{6}\]/;
 const complaint = /detected stalls/;
 const run = (script: string, forMs = 4_000) =>
   runGroup('/bin/sh', ['-c', script], {
-    ...{ cwd: tmpdir(), env: { PATH: '/usr/bin:/bin' }, timeoutMs: 120_000, signal: new AbortController().signal },
+    ...{ cwd: tmpdir(), env: { PATH: '/usr/bin:/bin' }, timeoutMs: 120_000 },
     ...{ limits: { memoryBytes: 2 ** 30, processorSeconds: 60 }, keepBytes: 64_000 },
     still: { forMs, uncounted, complaint },
   });

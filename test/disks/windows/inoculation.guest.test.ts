@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { InoculationReport, RegistryReport } from '../../../disks/contract';
-import { editorAsARun } from '../editor-as-a-run';
+import { editorAsARun, twice } from '../editor-as-a-run';
 import { startGuestfish, type Guestfish } from '../../../disks/guestfish';
 import type { GuestVolume } from '../../../disks/linux/device-names';
 import { findWindows } from '../../../disks/windows/find-windows';
@@ -11,7 +11,6 @@ import { inoculateWindows } from '../../../disks/windows/inoculate';
 import { volumeRecordPlace } from '../../../disks/windows/ntfs-record';
 import { inoculateIfWindows } from '../../../disks/windows/on-disks';
 import { updateWindowsRegistry } from '../../../disks/windows/update-registry';
-import { TransientError } from '../../../model/errors';
 import { hardwareProfiles } from '../../../model/server';
 import { exportKey, setSequences } from './hive-file';
 import {
@@ -63,14 +62,13 @@ async function startAppliance(): Promise<void> {
 
 /** An appliance that hangs, as an emulated one was seen to, is ended by Muster; the run's next attempt has another. */
 async function asARun<T>(attempt: () => Promise<T>): Promise<{ result: T; attempts: number }> {
-  try {
-    return { result: await attempt(), attempts: 1 };
-  } catch (error) {
-    if (!(error instanceof TransientError)) throw error;
-    await guest.kill();
-    await startAppliance();
-    return { result: await attempt(), attempts: 2 };
-  }
+  let attempts = 0;
+  const counted = () => {
+    attempts += 1;
+    return attempt();
+  };
+  const another = () => guest.kill().then(startAppliance);
+  return { result: await twice(counted, another), attempts };
 }
 
 afterAll(async () => {
