@@ -59,7 +59,7 @@ const layers = [
   ['wire', ['wire'], 'wire/ only knows how payloads travel to Temporal.'],
   [
     'notify',
-    ['notify', 'store', 'templates', 'config', 'model', 'programs/redact'],
+    ['notify', 'store', 'templates', 'config', 'model', 'programs/redact', 'programs/within'],
     'notify/ sends what the store has for people; it knows neither runs nor the API.',
   ],
   ['templates', ['templates', 'model'], 'Templates render what the model computed.'],
@@ -106,6 +106,11 @@ const noTemporal = [
   'notify',
   'notify',
 ];
+
+const noAny = {
+  ...{ object: 'AbortSignal', property: 'any' },
+  message: 'A limit of time in it may never come: take within (programs/within.ts), which says why.',
+};
 
 const layerRules = layers.map(([folder, allowed, why]) => ({
   files: [`${folder}/**/*.ts`],
@@ -175,6 +180,7 @@ export default ts.config(
     },
   },
   ...layerRules,
+  { files: ['**/*.ts', '**/*.mjs'], rules: { 'no-restricted-properties': ['error', noAny] } },
   { files: ['model/**/*.ts', 'workflows/**/*.ts'], rules: { 'no-restricted-globals': ['error', 'setImmediate'] } },
   {
     files: ['model/**/*.ts'],
@@ -183,6 +189,7 @@ export default ts.config(
         'error',
         { object: 'Date', property: 'now', message: 'model/ has no clock: take the time as a parameter.' },
         { object: 'Math', property: 'random', message: 'model/ has no randomness.' },
+        noAny,
       ],
     },
   },

@@ -4,7 +4,7 @@
  * shown anything from before the question.
  */
 import type { CallOptions, Machine, Platform } from '../platforms/contract';
-import { orAbort } from './source';
+import { orAbort } from '../programs/within';
 
 type Look = Promise<readonly Machine[]>;
 

@@ -7,11 +7,11 @@ import { orderCheck } from '../model/readiness/unseen';
 import { parseSecretRef } from '../model/secrets';
 import type { ServerSpec } from '../model/server';
 import type { Machine, PlatformHealth } from '../platforms/contract';
+import { orAbort, within } from '../programs/within';
 import { allMachines } from './all-machines';
 import type { SiteActivities } from './contract';
 import { bytesToWrite, checksOf, wantedPoint } from './preflight';
 import { asActivity } from './session';
-import { orAbort } from './source';
 import { platformOf, recoverySite, sourceSite, type ActivityDeps, type RecoverySite } from './site';
 
 /** A source answers at once or not at all. */
@@ -77,7 +77,7 @@ async function unresolved(deps: ActivityDeps, refs: readonly string[]): Promise<
 }
 
 /** A source site that does not answer is not waited for again and again. */
-async function lookAtSources(
+export async function lookAtSources(
   deps: ActivityDeps,
   servers: readonly ServerSpec[],
   signal: AbortSignal,
@@ -86,17 +86,18 @@ async function lookAtSources(
   return fewAtOnce(servers, atOnce, async ({ id: serverId, source }): Promise<SourceSeen> => {
     const known = silent.get(source.siteId);
     if (known !== undefined) return { serverId, now: null, because: known };
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(longestSourceMs)]);
-    try {
-      const site = sourceSite(deps.sites, source.siteId);
-      const now = await orAbort(site.source.discover(source.machineName, { signal: deadline }), deadline);
-      return { serverId, now, because: null };
-    } catch (error) {
-      signal.throwIfAborted();
-      const because = deadline.aborted ? `no answer within ${longestSourceMs / 1000} s` : messageOf(error);
-      if (deadline.aborted) silent.set(source.siteId, because);
-      return { serverId, now: null, because };
-    }
+    return within({ signals: [signal], ms: longestSourceMs }, async (deadline) => {
+      try {
+        const { source: its } = sourceSite(deps.sites, source.siteId);
+        const now = await orAbort(its.discover(source.machineName, { signal: deadline }), deadline);
+        return { serverId, now, because: null };
+      } catch (error) {
+        signal.throwIfAborted();
+        const because = deadline.aborted ? `no answer within ${longestSourceMs / 1000} s` : messageOf(error);
+        if (deadline.aborted) silent.set(source.siteId, because);
+        return { serverId, now: null, because };
+      }
+    });
   });
 }
 

@@ -3,21 +3,14 @@ import { OperatorError, PermanentError, TransientError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
 import { isRehearsal, letsReplicaGo, rehearsalProblem } from '../model/rehearsal';
 import type { PointManifest } from '../model/replica';
+import { inTime, within } from '../programs/within';
 import type { HoldOptions } from '../replication/contract';
 import type { Frozen, RecoveryActivities } from './contract';
 import type { Attempt } from './attempt';
 import { callOptions, replicaResource, takesCopies, workAt } from './common';
 import { choosePoint, verifyPoint } from './choose-point';
 import { assertInTime } from './lease';
-import {
-  askSource,
-  forgetSourceStopped,
-  noteSourceStopped,
-  orAbort,
-  sourceDeadline,
-  startSourceAgain,
-  stopSource,
-} from './source';
+import { askSource, forgetSourceStopped, noteSourceStopped, startSourceAgain, stopSource } from './source';
 import type { ActivityDeps, RecoverySite } from './site';
 import { platformOf } from './site';
 import type { EffectsOf } from './attempt';
@@ -144,15 +137,16 @@ const longestEndMs = 70_000;
 async function lastCycle(order: RecoveryOrder, site: RecoverySite, attempt: Attempt): Promise<Frozen['finalCycle']> {
   if (order.finalCycle === 'never' || order.point !== 'latest') return 'not-wanted';
   const { id } = order.server;
-  const signal = sourceDeadline(order, attempt);
   const ofStoppedMachine = order.intent === 'planned';
   let cycle: Promise<unknown> = Promise.resolve();
   try {
     await site.replicas.letGo(id, order.runId);
+    const signals = [attempt.signal];
+    cycle = within({ signals, ms: order.sourceDeadlineMs }, (signal) =>
+      site.replicas.cycle(order.server, { ...callOptions(attempt), signal, ofStoppedMachine }),
+    );
     // The cycle ends itself at the deadline; one that ignores it must not hold up the recovery for ever.
-    const patience = AbortSignal.any([attempt.signal, AbortSignal.timeout(order.sourceDeadlineMs + 10_000)]);
-    cycle = site.replicas.cycle(order.server, { ...callOptions(attempt), signal, ofStoppedMachine });
-    await orAbort(cycle, patience);
+    await inTime({ signals, ms: order.sourceDeadlineMs + 10_000 }, () => cycle);
     return 'done';
   } catch (error) {
     attempt.signal.throwIfAborted();
@@ -166,7 +160,7 @@ async function lastCycle(order: RecoveryOrder, site: RecoverySite, attempt: Atte
     throw error instanceof TransientError ? new TransientError(facts) : new OperatorError(facts);
   } finally {
     // What holds a stopped machine's disks ends it before the undo starts it again.
-    if (ofStoppedMachine) await orAbort(cycle, AbortSignal.timeout(longestEndMs)).catch(() => undefined);
+    if (ofStoppedMachine) await inTime({ signals: [], ms: longestEndMs }, () => cycle).catch(() => undefined);
     await site.replicas.hold(id, order.runId, 'frozen', yieldsIn(order));
   }
 }

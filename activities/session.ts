@@ -2,6 +2,7 @@
 import { ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/activity';
 import { isMusterError, OperatorError } from '../model/errors';
 import { whileDoing } from '../programs/log';
+import { within } from '../programs/within';
 import { isAgentToCome } from '../replication/agent-to-come';
 import type { ServerSpec } from '../model/server';
 import { allMachines } from './all-machines';
@@ -185,10 +186,9 @@ async function oneCycle(
   const watching = watchForHold(replicas, server.id, watch.signal).then((seen) => {
     if (seen) held.abort(new Error('a run holds the replica'));
   });
-  const either = AbortSignal.any([signal, held.signal]);
   try {
-    const report = await underLease(deps, server, 'cycle', either, (site) =>
-      site.replicas.cycle(server, { signal: either, ...how }),
+    const report = await within({ signals: [signal, held.signal] }, (either) =>
+      underLease(deps, server, 'cycle', either, (site) => site.replicas.cycle(server, { signal: either, ...how })),
     );
     deps.observer?.cycleEnded(server, report);
     return 'point';

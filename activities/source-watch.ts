@@ -1,7 +1,7 @@
 /** A look into the running source at files that a preparation depends on: one program in the guest, with a deadline. */
 import type { WatchedPath } from '../disks/contract';
 import type { ServerSpec } from '../model/server';
-import { orAbort } from './source';
+import { inTime } from '../programs/within';
 import type { ActivityDeps } from './site';
 import { sourceSite } from './site';
 
@@ -20,14 +20,13 @@ export async function lookAtSource(
   paths: readonly string[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, FoundPath> | null> {
-  const either = AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]);
   try {
     const { platform } = sourceSite(deps.sites, server.source.siteId);
     if (!platform.capabilities.guestAgent) return null;
     const args = ['-L', '--printf', String.raw`%f %s %Y %n\n`, '--', ...paths];
     const command = { path: '/usr/bin/stat', args, timeoutMs: deadlineMs };
-    const asked = platform.runInGuest(server.source.machineName, command, { signal: either });
-    const { stdout, truncated } = await orAbort(asked, either);
+    const ask = (soon: AbortSignal) => platform.runInGuest(server.source.machineName, command, { signal: soon });
+    const { stdout, truncated } = await inTime({ signals: [signal], ms: deadlineMs }, ask);
     return truncated ? null : parseFound(stdout);
   } catch {
     signal.throwIfAborted();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { isMusterError, OperatorError } from '../model/errors';
 import type { RecoveryOrder } from '../model/order';
 import type { MachineRef, Platform } from '../platforms/contract';
+import { inTime } from '../programs/within';
 import type { Attempt } from './attempt';
 import { openLeaseFolder } from './lease';
 import type { ActivityDeps, RecoverySite } from './site';
@@ -12,9 +13,14 @@ import { sourceSite } from './site';
 /** A question is answered at once or not at all, however long a planned recovery may wait for the source to stop. */
 const longestQuestionMs = 20_000;
 
-/** A signal that ends with the attempt or at the deadline for the source, whichever is first. */
-export function sourceDeadline(order: RecoveryOrder, attempt: Attempt, mostMs = order.sourceDeadlineMs): AbortSignal {
-  return AbortSignal.any([attempt.signal, AbortSignal.timeout(Math.min(order.sourceDeadlineMs, mostMs))]);
+/** Asks the source for something until the attempt is over or the deadline for the source has come, even when it ignores the signal. */
+function untilDeadline<T>(
+  { sourceDeadlineMs }: RecoveryOrder,
+  attempt: Attempt,
+  ask: (signal: AbortSignal) => Promise<T>,
+  mostMs = sourceDeadlineMs,
+): Promise<T> {
+  return inTime({ signals: [attempt.signal], ms: Math.min(sourceDeadlineMs, mostMs) }, ask);
 }
 
 /** Whether the source machine is seen running; `unreachable` when nobody answers in time. */
@@ -23,24 +29,16 @@ export async function askSource(
   order: RecoveryOrder,
   attempt: Attempt,
 ): Promise<'on' | 'off' | 'unreachable'> {
-  const signal = sourceDeadline(order, attempt, longestQuestionMs);
+  const { siteId, machineName } = order.server.source;
   try {
-    const { platform } = sourceSite(deps.sites, order.server.source.siteId);
-    const machine = await orAbort(platform.find(order.server.source.machineName, { signal }), signal);
+    const { platform } = sourceSite(deps.sites, siteId);
+    const find = (signal: AbortSignal) => platform.find(machineName, { signal });
+    const machine = await untilDeadline(order, attempt, find, longestQuestionMs);
     return machine !== undefined && machine.power !== 'off' ? 'on' : 'off';
   } catch {
     attempt.signal.throwIfAborted();
     return 'unreachable';
   }
-}
-
-/** The promise, or the signal's reason as soon as it is aborted, even when the other side ignores the signal. */
-export function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    promise.then(resolve, reject);
-  });
 }
 
 /** A source that an earlier recovery made carries that run's tag: in a failback it is switched under it (docs/failback.md). */
@@ -115,9 +113,9 @@ export async function startSourceAgain(
   if ((await stat(file).catch(() => null)) === null) return;
   const { machineName, siteId } = order.server.source;
   const { platform } = sourceSite(deps.sites, siteId);
-  const signal = sourceDeadline(order, attempt);
-  const start = async () => platform.power(await sourceMachine(platform, machineName, signal), 'on', { signal });
-  await orAbort(start(), signal).catch((error: unknown) => {
+  const start = async (signal: AbortSignal) =>
+    platform.power(await sourceMachine(platform, machineName, signal), 'on', { signal });
+  await untilDeadline(order, attempt, start).catch((error: unknown) => {
     attempt.signal.throwIfAborted();
     throw new OperatorError({
       what: `the source ${machineName}, which this run had stopped, was not started again`,

@@ -7,6 +7,7 @@ import type { WebhookConfig } from '../config/notifications';
 import { OperatorError, PermanentError, TransientError } from '../model/errors';
 import type { Notice } from '../model/notify/notice';
 import type { SecretRef } from '../model/secrets';
+import { within } from '../programs/within';
 import type { Parcel } from '../store/notifications-contract';
 import type { Sender } from './message';
 
@@ -38,8 +39,9 @@ export function createWebhookSender(deps: WebhookDeps): Sender {
         'webhook-timestamp': timestamp,
         'webhook-signature': `v1,${signatureOf(key, parcel.parcelId, timestamp, body)}`,
       };
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(deps.timeoutMs ?? 10_000)]);
-      await post(webhook, { method: 'POST', redirect: 'manual', headers, body, signal: limit });
+      await within({ signals: [signal], ms: deps.timeoutMs ?? 10_000 }, (limit) =>
+        post(webhook, { method: 'POST', redirect: 'manual', headers, body, signal: limit }),
+      );
     },
   };
 }
@@ -90,8 +92,10 @@ async function post({ name, url }: WebhookConfig, request: RequestInit): Promise
     response = await fetch(url, request);
   } catch (error) {
     const cause = (error as Error).cause ?? error;
-    const found = (cause as NodeJS.ErrnoException).code ?? (cause as Error).message;
-    throw new TransientError({ what, found: String(found), remedy: 'Check its address; it is tried again by itself.' });
+    const { code, message } = cause as NodeJS.ErrnoException;
+    // A DOMException has a number there.
+    const found = typeof code === 'string' ? code : message;
+    throw new TransientError({ what, found, remedy: 'Check its address; it is tried again by itself.' });
   }
   // What it says beside its status is not read: it may be endless.
   await response.body?.cancel().catch(() => undefined);

@@ -5,6 +5,7 @@ import type { CallOptions } from '../platforms/contract';
 import { isMusterError, OperatorError } from '../model/errors';
 import type { DiskLayout } from '../disks/signatures';
 import { fewAtOnce } from '../model/few-at-once';
+import { within } from '../programs/within';
 import type { ServerSpec, ServerId, SiteId } from '../model/server';
 import { beginAnew, beginCommit, finishCommit, readCommit, removeLayers } from './commit';
 import { givenLayers } from './given';
@@ -124,16 +125,16 @@ async function runsAtWork(place: ReplicaPlace): Promise<string[]> {
 
 /** Best effort: the source may be gone, and its checkpoints with it. */
 async function forgetSource(server: ServerSpec, source: ReplicationSource, options: CallOptions): Promise<void> {
-  const deadline = AbortSignal.timeout(sourceDeadlineMs);
-  const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
-  try {
-    for (const name of await source.checkpoints(server.source.machineName, { signal })) {
-      if (name.startsWith(checkpointPrefix(server.id))) {
-        await source.deleteCheckpoint(server.source.machineName, name, { signal });
+  const { machineName } = server.source;
+  const mine = checkpointPrefix(server.id);
+  await within({ signals: [options.signal], ms: sourceDeadlineMs }, async (signal) => {
+    try {
+      for (const name of await source.checkpoints(machineName, { signal })) {
+        if (name.startsWith(mine)) await source.deleteCheckpoint(machineName, name, { signal });
       }
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      if (!signal.aborted && !isMusterError(error)) throw error;
     }
-  } catch (error) {
-    options.signal?.throwIfAborted();
-    if (!deadline.aborted && !isMusterError(error)) throw error;
-  }
+  });
 }

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import { OperatorError } from '../../model/errors';
+import { within } from '../../programs/within';
 
 export interface Answer {
   readonly status: number;
@@ -39,7 +40,6 @@ export async function ask(wanted: Ask): Promise<Answer> {
   wanted.signal?.throwIfAborted();
   const ca = wanted.caFile === null ? undefined : await readAuthority(wanted.caFile);
   const body = wanted.body === undefined ? undefined : JSON.stringify(wanted.body);
-  const deadline = AbortSignal.timeout(wanted.timeoutMs);
   const options: RequestOptions = {
     method: wanted.method,
     headers: {
@@ -48,20 +48,21 @@ export async function ask(wanted: Ask): Promise<Answer> {
       ...wanted.headers,
       ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
     },
-    signal: wanted.signal === undefined ? deadline : AbortSignal.any([wanted.signal, deadline]),
     // No connection outlives its request: controllers have few, and nothing is left open.
     agent: false,
     rejectUnauthorized: !wanted.insecure,
     ...(ca === undefined ? {} : { ca }),
   };
-  try {
-    return await exchange(wanted.url, options, body);
-  } catch (error) {
-    wanted.signal?.throwIfAborted();
-    if (deadline.aborted) throw new NoAnswer(`no answer within ${wanted.timeoutMs} ms`, 'ETIMEDOUT');
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new NoAnswer(message, code ?? 'UNKNOWN');
-  }
+  return within({ signals: [wanted.signal], ms: wanted.timeoutMs }, async (signal) => {
+    try {
+      return await exchange(wanted.url, { ...options, signal }, body);
+    } catch (error) {
+      wanted.signal?.throwIfAborted();
+      if (signal.aborted) throw new NoAnswer(`no answer within ${wanted.timeoutMs} ms`, 'ETIMEDOUT');
+      const { code, message } = error as NodeJS.ErrnoException;
+      throw new NoAnswer(message, code ?? 'UNKNOWN');
+    }
+  });
 }
 
 async function readAuthority(caFile: string): Promise<Buffer> {

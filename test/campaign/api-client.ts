@@ -1,5 +1,6 @@
 /** HTTP calls to a stack that is being killed: sent again, under the same key, until somebody answers. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { within } from '../../programs/within';
 import type { KillableStack } from './killable-stack';
 
 export interface Reply {
@@ -24,22 +25,25 @@ const longestCallMs = 15_000;
 export function apiClient(stack: Pick<KillableStack, 'apiUrl' | 'token'>, deadline: AbortSignal): ApiClient {
   const tryOnce: ApiClient['tryOnce'] = async (method, path, { body, key, html } = {}) => {
     deadline.throwIfAborted();
+    const request: RequestInit = {
+      method,
+      headers: {
+        authorization: `Bearer ${stack.token}`,
+        accept: html === true ? 'text/html' : 'application/json',
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(key === undefined ? {} : { 'idempotency-key': key }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    };
+    const ask = async (signal: AbortSignal) => {
+      const response = await fetch(`${stack.apiUrl}/api/v1${path}`, { ...request, signal });
+      return { status: response.status, text: await response.text() };
+    };
     try {
-      const response = await fetch(`${stack.apiUrl}/api/v1${path}`, {
-        method,
-        headers: {
-          authorization: `Bearer ${stack.token}`,
-          accept: html === true ? 'text/html' : 'application/json',
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-          ...(key === undefined ? {} : { 'idempotency-key': key }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.any([deadline, AbortSignal.timeout(longestCallMs)]),
-      });
-      const text = await response.text();
-      if (response.status === 500) throw new ServerFault(`${method} ${path}: 500 ${text}`);
-      if (response.status > 500 || response.status === 429) return undefined;
-      return { status: response.status, body: html === true ? text : text === '' ? null : JSON.parse(text) };
+      const { status, text } = await within({ signals: [deadline], ms: longestCallMs }, ask);
+      if (status === 500) throw new ServerFault(`${method} ${path}: 500 ${text}`);
+      if (status > 500 || status === 429) return undefined;
+      return { status, body: html === true ? text : text === '' ? null : JSON.parse(text) };
     } catch (error) {
       if (error instanceof ServerFault) throw error;
       deadline.throwIfAborted();

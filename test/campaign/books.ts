@@ -1,6 +1,7 @@
 /** What a night reads when it is over, past the API: Postgres and Temporal themselves. */
 import { Client, Connection } from '@temporalio/client';
 import type { RunEvent } from '../../model/events';
+import { within } from '../../programs/within';
 import { openEvidenceStore, type EvidenceStore } from '../../record/evidence';
 import { verifyLedger, type LedgerRow } from '../../record/ledger';
 import type { JournalRow } from '../../record/row';
@@ -81,8 +82,9 @@ export async function stillRunning(
   // The list of executions follows what happened a moment later.
   let found: string[] = [];
   const asWanted = async () => ((found = await openWorkflows(client)).join() === wanted.join() ? true : undefined);
-  const soon = AbortSignal.any([deadline, AbortSignal.timeout(10_000)]);
-  await until('the right workflows', asWanted, soon).catch(() => undefined);
+  await within({ signals: [deadline], ms: 10_000 }, (soon) => until('the right workflows', asWanted, soon)).catch(
+    () => undefined,
+  );
   const unwanted = found.filter((id) => !wanted.includes(id)).map((id) => `workflow ${id} still runs`);
   return [...unwanted, ...wanted.filter((id) => !found.includes(id)).map((id) => `workflow ${id} has ended`)];
 }
