@@ -79,7 +79,7 @@ export async function startKillableStack(options: StackOptions = {}): Promise<Ki
 }
 
 const stopOrder: readonly PartName[] = ['api', 'worker', 'second-worker', 'postgres', 'temporal'];
-const startLimitMs = 180_000;
+export const startLimitMs = 180_000;
 
 async function bringUp(
   first: PartsContext,

@@ -1,9 +1,10 @@
 /** What every night has, whatever is played in it: a stack of its own, a limit of time, and eyes for what it left. */
 import { Client, Connection } from '@temporalio/client';
+import { inTime } from '../../programs/within';
 import { dataConverter } from '../../wire/payloads';
 import { apiClient, until, type ApiClient } from './api-client';
 import { lastLines } from './killable-part';
-import { processesOf, startKillableStack, type KillableStack, type StackOptions } from './killable-stack';
+import { processesOf, startKillableStack, startLimitMs, type KillableStack, type StackOptions } from './killable-stack';
 import { openWorkflows } from './leftovers';
 import type { PartName } from './plan';
 
@@ -27,6 +28,13 @@ export interface Night {
   readonly killed: PartName[];
 }
 
+/** Everybody in a night heeds its deadline; a look may be under way. */
+const heedMs = 60_000;
+/** Each part has a time of its own to end in, ten seconds or so. */
+const stopLimitMs = 90_000;
+/** How much longer than its limit a night may take in all, with the start of its stack. */
+export const nightBesideMs = startLimitMs + 2 * heedMs + stopLimitMs + 30_000;
+
 /** Never throws: what goes wrong is a finding, with what the stack was doing. `play` resolves with what it found. */
 export async function holdNight(
   limitMs: number,
@@ -36,22 +44,32 @@ export async function holdNight(
   const stack = await startKillableStack(options).catch((error: Error) => error);
   if (stack instanceof Error) return { killed: [], findings: [stack.message], diary: [], folder: null };
   const over = new AbortController();
-  const deadline = AbortSignal.any([AbortSignal.timeout(limitMs), over.signal]);
+  const deadline = over.signal;
   const night: Night = { stack, deadline, api: apiClient(stack, deadline), seen: new Map(), killed: [] };
   const findings: string[] = [];
+  const limit = setTimeout(() => over.abort(new Error(`the night's ${limitMs / 1000} s are over`)), limitMs);
   try {
-    findings.push(...(await play(night)));
+    findings.push(...(await orLate(play(night), limitMs + heedMs)));
   } catch (error) {
     findings.push(`the night did not end: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-    findings.push(await dump(night));
+    findings.push(
+      await orLate(dump(night), heedMs).catch((late: Error) => `nothing can be asked any more: ${late.message}`),
+    );
   }
+  clearTimeout(limit);
   over.abort(new Error('the night is over'));
-  await stack.stop();
+  // What does not end is found below.
+  await orLate(stack.stop(), stopLimitMs).catch((error: Error) =>
+    findings.push(`the stack was not stopped: ${error.message}`),
+  );
   findings.push(...(await leftProcesses(stack)));
   if (findings.length === 0) await stack.remove();
   const folder = findings.length === 0 ? null : stack.folder;
   return { killed: night.killed, findings, diary: stack.diary, folder };
 }
+
+/** For what must come to an end by itself: a night says what it found also where somebody waits without end. */
+const orLate = <T>(work: Promise<T>, ms: number): Promise<T> => inTime({ signals: [], ms }, () => work);
 
 async function leftProcesses(stack: KillableStack): Promise<string[]> {
   const soon = AbortSignal.timeout(10_000);

@@ -3,6 +3,7 @@
  * as they do undisturbed, with every effect once and nothing left behind. `npm run test:campaign` plays 200.
  */
 import { describeNight, nightLimitMs, runbooks, runCampaign } from '../campaign';
+import { nightBesideMs } from '../stage';
 
 const seeds = 3;
 
@@ -19,5 +20,5 @@ test(
     const kinds = new Set(killed.map((part) => (part === 'second-worker' ? 'worker' : part)));
     expect([...kinds].sort()).toEqual(['api', 'postgres', 'temporal', 'worker']);
   },
-  nightLimitMs + 120_000,
+  nightLimitMs + nightBesideMs,
 );
