@@ -5,6 +5,7 @@
  * collected as garbage, and what it was to end then waits for ever (nodejs/node#57736, seen with 20.20; other versions lose other
  * aborts, #65995). Here timer and listeners hold the signal until the work is over, and nothing stays behind after it.
  */
+import { setMaxListeners } from 'node:events';
 
 export interface Bounds {
   /** Each of them ends it, with its own reason. */
@@ -22,6 +23,8 @@ export async function within<T>({ signals, ms }: Bounds, work: (signal: AbortSig
   const listened = signals.flatMap((signal) =>
     signal === undefined ? [] : [{ signal, end: () => bound.abort(signal.reason) }],
   );
+  // Many may hold on to one signal at once, and none of them stays: Node would warn of a leak from the eleventh on.
+  setMaxListeners(0, bound.signal, ...listened.map(({ signal }) => signal));
   for (const { signal, end } of listened) {
     if (signal.aborted) end();
     else signal.addEventListener('abort', end, { once: true });

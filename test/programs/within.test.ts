@@ -1,4 +1,4 @@
-import { getEventListeners } from 'node:events';
+import { getEventListeners, getMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inTime, orAbort, within } from '../../programs/within';
 import { whileCollecting } from '../support/garbage';
@@ -53,6 +53,12 @@ test('work that is done in time resolves, and leaves nothing on a signal that li
   expect(await inTime(bounds, async () => 'done')).toBe('done');
   expect(await orAbort(Promise.resolve('done'), long.signal)).toBe('done');
   expect(getEventListeners(long.signal, 'abort')).toEqual([]);
+});
+
+test('as many as want to may wait at the same signal: Node does not warn of a leak', async () => {
+  const long = new AbortController();
+  const limits = await within({ signals: [long.signal] }, async (signal) => [long.signal, signal].map(getMaxListeners));
+  expect(limits).toEqual([0, 0]);
 });
 
 test('work that ignores its signal is given up in time where that is asked for', async () => {
