@@ -20,6 +20,7 @@ import type { SessionActivities, SessionInput } from '../activities/contract';
 import type { SessionState } from '../model/replica';
 import type { Provenance } from '../model/order';
 import {
+  knockSignal,
   pauseSessionUpdate,
   removeSessionUpdate,
   resumeSessionUpdate,
@@ -83,6 +84,7 @@ class Session {
   }
 
   handle(): void {
+    setHandler(knockSignal, () => undefined);
     setHandler(sessionQuery, () => this.view());
     setHandler(pauseSessionUpdate, () => this.want('paused'), { validator: ({ reason }) => this.check(reason) });
     setHandler(resumeSessionUpdate, () => this.want('replicating'), { validator: ({ reason }) => this.check(reason) });

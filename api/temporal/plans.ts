@@ -15,6 +15,7 @@ import { payloadCodec } from '../../wire/payloads';
 import { planTaskTimeoutMs } from '../../model/plan-task';
 import type { TemporalContext } from '../temporal';
 import { Problem } from '../problems';
+import { sendUpdate } from './acts';
 import { callTemporal } from './errors';
 import { described, startOnce } from './executions';
 import { searchNewest, toExecution, type Execution, type RecoveryMemo } from './recoveries';
@@ -106,9 +107,12 @@ export function planCalls(context: TemporalContext): PlanCalls {
 
     hold: (execution, request, updateId) =>
       answerOf(context, context.updateDeadlineMs, () =>
-        client.workflow
-          .getHandle(execution.workflowId, execution.temporalRunId)
-          .executeUpdate(holdUpdate, { args: [request], updateId }),
+        sendUpdate(
+          client.workflow.getHandle(execution.workflowId, execution.temporalRunId),
+          holdUpdate,
+          request,
+          updateId,
+        ),
       ),
   };
 }

@@ -13,6 +13,7 @@ import {
   type SessionView,
 } from '../../workflows/messages';
 import type { TemporalContext } from '../temporal';
+import { sendUpdate } from './acts';
 import { asProblem, isNotFound, isUnanswered } from './errors';
 import { described, isOpen, startOnce } from './executions';
 import { answered } from './queries';
@@ -66,7 +67,7 @@ export function sessionCalls(context: TemporalContext): SessionCalls {
     session: (tenantId, serverId) => answered(context, () => handleOf(tenantId, serverId).query(sessionQuery)),
     changeSession: (tenantId, serverId, change, request, updateId) =>
       answerOf(context, context.updateDeadlineMs, () =>
-        handleOf(tenantId, serverId).executeUpdate(updates[change], { args: [request], updateId }),
+        sendUpdate(handleOf(tenantId, serverId), updates[change], request, updateId),
       ),
     async untilSessionEnds(tenantId, serverId, atMostMs) {
       try {

@@ -7,6 +7,7 @@ import {
   type DecisionRequest,
 } from '../../workflows/messages';
 import type { TemporalContext } from '../temporal';
+import { sendUpdate } from './acts';
 import { applicationFailure, asProblem, isNotFound, isUnanswered, isUpdateFailure } from './errors';
 import type { Execution } from './recoveries';
 
@@ -32,11 +33,11 @@ export function updateCalls(context: TemporalContext): UpdateCalls {
   return {
     decide: (execution, request, updateId) =>
       answerOf(context, context.updateDeadlineMs, () =>
-        handleOf(execution).executeUpdate(decideUpdate, { args: [request], updateId }),
+        sendUpdate(handleOf(execution), decideUpdate, request, updateId),
       ),
     abort: (execution, request, updateId) =>
       answerOf(context, context.updateDeadlineMs, () =>
-        handleOf(execution).executeUpdate(abortUpdate, { args: [request], updateId }),
+        sendUpdate(handleOf(execution), abortUpdate, request, updateId),
       ),
     updateOutcome: (execution, updateId, waitMs) =>
       answerOf(context, waitMs, () =>

@@ -62,6 +62,7 @@ test('the corpus holds every path that a run can take', () => {
     'gone-on-without',
     'told-that-it-gave-up',
     'heard-early',
+    'decided-by-new-worker',
     'plan-held',
     'held-in-plan',
     'plan-held-rewound',
