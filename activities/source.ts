@@ -78,7 +78,8 @@ export async function stopSource(
   const { platform } = sourceSite(deps.sites, siteId);
   try {
     const options = { signal: attempt.signal, deadlineMs: order.sourceDeadlineMs };
-    await platform.power(await sourceMachine(platform, machineName, attempt.signal), 'shutdown', options);
+    const machine = await untilDeadline(order, attempt, (signal) => sourceMachine(platform, machineName, signal));
+    await platform.power(machine, 'shutdown', options);
   } catch (error) {
     attempt.signal.throwIfAborted();
     throw new OperatorError({

@@ -94,7 +94,7 @@ async function post({ name, url }: WebhookConfig, request: RequestInit): Promise
     const cause = (error as Error).cause ?? error;
     const { code, message } = cause as NodeJS.ErrnoException;
     // A DOMException has a number there.
-    const found = typeof code === 'string' ? code : message;
+    const found = typeof code === 'string' ? code : String(message ?? cause);
     throw new TransientError({ what, found, remedy: 'Check its address; it is tried again by itself.' });
   }
   // What it says beside its status is not read: it may be endless.

@@ -23,7 +23,8 @@ export async function within<T>({ signals, ms }: Bounds, work: (signal: AbortSig
   const listened = signals.flatMap((signal) =>
     signal === undefined ? [] : [{ signal, end: () => bound.abort(signal.reason) }],
   );
-  // Many may hold on to one signal at once, and none of them stays: Node would warn of a leak from the eleventh on.
+  // Many may hold on to one signal at once, and none of them stays: Node would warn of a leak from the eleventh on. It does not warn
+  // of any other's listeners on these signals any more either.
   setMaxListeners(0, bound.signal, ...listened.map(({ signal }) => signal));
   for (const { signal, end } of listened) {
     if (signal.aborted) end();

@@ -127,7 +127,8 @@ async function runsAtWork(place: ReplicaPlace): Promise<string[]> {
 async function forgetSource(server: ServerSpec, source: ReplicationSource, options: CallOptions): Promise<void> {
   const { machineName } = server.source;
   const mine = checkpointPrefix(server.id);
-  await within({ signals: [options.signal], ms: sourceDeadlineMs }, async (signal) => {
+  const bounds = { signals: [options.signal], ms: sourceDeadlineMs };
+  await within(bounds, async (signal) => {
     try {
       for (const name of await source.checkpoints(machineName, { signal })) {
         if (name.startsWith(mine)) await source.deleteCheckpoint(machineName, name, { signal });

@@ -84,7 +84,7 @@ export interface AbortRequest {
 /** In the failure of a query that came before the run's own task (workflows/early-queries.ts): to be asked again. */
 export const askedTooEarly = 'Asked before the run had taken up what has happened to it. Ask again.';
 
-/** Comes before each update of people, and nothing is done at it (api/temporal/acts.ts says what it is for). */
+/** Comes before each update of people (api/temporal/acts.ts says what it is for). */
 export const knockSignal = defineSignal('knock');
 
 /** People act here (design: law 4). Refused by the validator with a Refusal as type. */

@@ -19,8 +19,8 @@ import {
 import type { SessionActivities, SessionInput } from '../activities/contract';
 import type { SessionState } from '../model/replica';
 import type { Provenance } from '../model/order';
+import { hearKnocks } from './knocks';
 import {
-  knockSignal,
   pauseSessionUpdate,
   removeSessionUpdate,
   resumeSessionUpdate,
@@ -84,7 +84,7 @@ class Session {
   }
 
   handle(): void {
-    setHandler(knockSignal, () => undefined);
+    hearKnocks();
     setHandler(sessionQuery, () => this.view());
     setHandler(pauseSessionUpdate, () => this.want('paused'), { validator: ({ reason }) => this.check(reason) });
     setHandler(resumeSessionUpdate, () => this.want('replicating'), { validator: ({ reason }) => this.check(reason) });

@@ -7,6 +7,7 @@ import {
   type DecisionRequest,
 } from '../../workflows/messages';
 import type { TemporalContext } from '../temporal';
+import { Problem } from '../problems';
 import { sendUpdate } from './acts';
 import { applicationFailure, asProblem, isNotFound, isUnanswered, isUpdateFailure } from './errors';
 import type { Execution } from './recoveries';
@@ -55,6 +56,8 @@ export async function answerOf<T>(
   try {
     return { kind: 'accepted', value: await context.client.withDeadline(Date.now() + deadlineMs, call) };
   } catch (error) {
+    // Nothing was sent.
+    if (error instanceof Problem) throw error;
     if (isUpdateFailure(error)) {
       const failure = applicationFailure(error) ?? { type: 'unknown', message: error.cause?.message ?? error.message };
       return { kind: 'refused', refusal: failure.type, message: failure.message };

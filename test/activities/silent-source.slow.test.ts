@@ -16,9 +16,6 @@ import { whileCollecting } from '../support/garbage';
 import { makeOrder, storyServer } from '../support/order';
 import { openSites } from '../support/world-worker';
 
-/** The longest of the deadlines is 15 s. */
-jest.setTimeout(60_000);
-
 let folder: string;
 let server: ServerSpec;
 let sites: ReturnType<typeof openSites>;

@@ -47,4 +47,8 @@ function number(text: string): number {
   return value;
 }
 
-void main().then((code) => (process.exitCode = code));
+void main().then((code) => {
+  process.exitCode = code;
+  // A night that was given up may go on in this process.
+  setTimeout(() => process.exit(), 5_000).unref();
+});

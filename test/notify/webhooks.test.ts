@@ -83,8 +83,11 @@ test('a receiver that never answers, and one that is not there, are tried again 
     name: 'TransientError',
     message: expect.stringContaining('found not done within 200 ms'),
   });
-  await receiver.stop();
-  await expect(sender().send(parcel(), never)).rejects.toMatchObject({
+  // No connection to it is left over from before.
+  const gone = await startReceiver(secret);
+  await gone.stop();
+  const webhooks = [{ name: 'chat', url: gone.url, secret: { from: 'file', name: 'chat' } as const }];
+  await expect(sender({ webhooks }).send(parcel(), never)).rejects.toMatchObject({
     name: 'TransientError',
     message: expect.stringContaining('ECONNREFUSED'),
   });

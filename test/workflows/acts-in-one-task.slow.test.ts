@@ -18,7 +18,7 @@ let code: string;
 beforeAll(async () => {
   temporal = await temporalForTest();
   const { address, namespace } = temporal;
-  gateway = connectTemporal({ address, namespace, updateDeadlineMs: 20_000 });
+  gateway = connectTemporal({ address, namespace, updateDeadlineMs: 90_000 });
   const workflowsPath = require.resolve('./support/rests-after-work');
   ({ code } = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('ERROR') }));
 }, 60_000);

@@ -16,6 +16,8 @@ import { testWorkflowBundle } from '../support/workflow-bundle';
 import { keepHistory, openWorld, type World } from '../support/world';
 import { runWorkers } from '../support/world-worker';
 
+jest.setTimeout(300_000);
+
 let world: World;
 let gateway: TemporalGateway;
 let workers: Awaited<ReturnType<typeof runWorkers>>;
@@ -24,7 +26,7 @@ beforeAll(async () => {
   world = await openWorld({ ownWorkers: true });
   workers = await runWorkers(world.settings);
   const { address, namespace } = world.settings;
-  gateway = connectTemporal({ address, namespace, updateDeadlineMs: 30_000 });
+  gateway = connectTemporal({ address, namespace, updateDeadlineMs: 90_000 });
 }, 60_000);
 afterAll(async () => {
   await workers?.stop();
@@ -108,7 +110,7 @@ test('a session rests and goes on', async () => {
   await until(async () => (await world.recovery.replicas.points(server.id)).length > 1);
   expect(await actAmongWorkers('before', () => change('pause'))).toMatchObject({ kind: 'accepted' });
   expect(await actAmongWorkers('afterwards', () => change('resume'))).toMatchObject({ kind: 'accepted' });
-  await change('remove');
+  expect(await change('remove')).toMatchObject({ kind: 'accepted' });
   await handle.result();
   await expectToReplay(handle);
 });

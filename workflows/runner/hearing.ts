@@ -1,6 +1,7 @@
-/** What people ask and decide of a run: its handlers for their queries and updates. */
+/** What people ask, decide and abort of a run: its handlers for their queries and updates, and for the knock before these. */
 import { setHandler } from '@temporalio/workflow';
-import { abortUpdate, decideUpdate, knockSignal, liveRunQuery } from '../messages';
+import { hearKnocks } from '../knocks';
+import { abortUpdate, decideUpdate, liveRunQuery } from '../messages';
 import {
   checkAbort,
   checkDecision,
@@ -13,7 +14,7 @@ import {
 import type { Run, RunOrder } from './run';
 
 export function hearPeople<O extends RunOrder>(run: Run<O>): void {
-  setHandler(knockSignal, () => undefined);
+  hearKnocks();
   setHandler(liveRunQuery, (asked) => run.view(asked?.from ?? 0));
   setHandler(
     decideUpdate,
