@@ -1,5 +1,6 @@
 /** What a night reads when it is over, past the API: Postgres and Temporal themselves. */
 import { Client, Connection } from '@temporalio/client';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import type { RunEvent } from '../../model/events';
 import { within } from '../../programs/within';
 import { openEvidenceStore, type EvidenceStore } from '../../record/evidence';
@@ -9,6 +10,7 @@ import { defaultScope, type Store } from '../../store/contract';
 import { openStore } from '../../store/open-store';
 import { dataConverter } from '../../wire/payloads';
 import { liveRunQuery, type LiveRun } from '../../workflows/messages';
+import { testWorkflowBundle } from '../support/workflow-bundle';
 import type { Act } from './acts';
 import { until } from './api-client';
 import type { KillableStack } from './killable-stack';
@@ -66,6 +68,23 @@ export async function recordOf(
 }
 
 const mostRows = 100_000;
+
+let quiet = false;
+
+/** Whether a new worker would come to what happened, of each of these workflows: a run that cannot be read again is stuck for good. */
+export async function replayFindings({ client }: Books, workflowIds: readonly string[]): Promise<string[]> {
+  if (!quiet) Runtime.install({ logger: new DefaultLogger('ERROR') });
+  quiet = true;
+  const histories = async function* () {
+    for (const workflowId of workflowIds)
+      yield { workflowId, history: await client.workflow.getHandle(workflowId).fetchHistory() };
+  };
+  const findings: string[] = [];
+  const options = { workflowBundle: await testWorkflowBundle(), dataConverter };
+  for await (const { workflowId, error } of Worker.runReplayHistories(options, histories()))
+    if (error !== undefined) findings.push(`${workflowId} does not replay: ${error.message}`);
+  return findings;
+}
 
 export function ledgerFindings({ ledger }: Books): string[] {
   const verdict = verifyLedger(ledger);

@@ -4,7 +4,7 @@
  */
 import { defaultScope } from '../../store/contract';
 import { lockOf, sessionWorkflowId } from '../../workflows/messages';
-import { ledgerFindings, recordOf, stillRunning, withBooks, type ClosedRun } from './books';
+import { ledgerFindings, recordOf, replayFindings, stillRunning, withBooks, type ClosedRun } from './books';
 import { differences, fileDifferences } from './compare';
 import { endStateOf, type EndState } from './end-state';
 import { filesAt, heldLeases } from './leftovers';
@@ -114,6 +114,12 @@ async function findingsOf(
       findings.push(...found.map((finding) => `seed ${plan.seed} (run ${run.runId}): ${finding}`));
     }
     findings.push(...ledgerFindings(books));
+    findings.push(
+      ...(await replayFindings(
+        books,
+        storm.map((one) => closedRun(one).workflowId),
+      )),
+    );
     findings.push(...(await stillRunning(books, night.deadline, sessionsOf([...calm, ...storm]))));
   });
   findings.push(...stormFiles.nobodys.map((file) => `nobody's file was left at the site: ${file}`));

@@ -5,7 +5,7 @@ import { readEffects } from '../../../platforms/simulated/effects';
 import { eventOfRow } from '../../../record/row';
 import { defaultScope } from '../../../store/contract';
 import { lockOf, planWorkflowId, sessionWorkflowId } from '../../../workflows/messages';
-import { ledgerFindings, recordOf, stillRunning, type Books } from '../books';
+import { ledgerFindings, recordOf, replayFindings, stillRunning, type Books } from '../books';
 import { differences, fileDifferences } from '../compare';
 import { countEffects, type EndState } from '../end-state';
 import { filesAt, heldLeases } from '../leftovers';
@@ -62,6 +62,7 @@ export async function playedFindings(night: Night, books: Books, played: PlayedN
   findings.push(...ledgerFindings(books), ...stormFiles.nobodys.map((file) => `nobody's file was left: ${file}`));
   findings.push(...(await heldLeases(stormSite)).map((lease) => `lease ${lease} is still held`));
   findings.push(...(await bootingFindings(stormSite)), ...(await waitingFindings(books)));
+  findings.push(...(await replayFindings(books, storm.flatMap(workflowIdsOf))));
   findings.push(...(await stillRunning(books, night.deadline, sessionsOf([...calm, ...storm]))));
   return findings;
 }
@@ -88,7 +89,6 @@ async function endOf({ recovery }: SitePair, { run }: Played) {
 
 /** The plan's own record and each of its servers'; the plan names the end of each, and had one run for each. */
 async function recordsOf(night: Night, books: Books, { run, texts, servers, seed }: Played): Promise<string[]> {
-  const { tenantId } = defaultScope;
   const findings: string[] = [];
   const heads = new Map<string, string>();
   const closed = (runId: string, workflowId: string) => ({ runId, workflowId, acts: run.acts.get(runId) ?? [] });
@@ -108,6 +108,14 @@ async function recordsOf(night: Night, books: Books, { run, texts, servers, seed
   if (below.length !== servers.length) findings.push(`${below.length} runs belong to it, needed ${servers.length}`);
   return findings.map((finding) => `seed ${seed.seed}, plan ${run.runId}: ${finding}`);
 }
+
+const { tenantId } = defaultScope;
+
+/** Of the plan and of each of its servers' runs. */
+const workflowIdsOf = ({ run, servers, seed: { mode } }: Played): string[] => [
+  planWorkflowId(tenantId, run.runId),
+  ...servers.map(({ server }) => lockOf({ mode, tenantId, server: server.spec })),
+];
 
 const filesOf = (site: SitePair, played: readonly Played[]) =>
   filesAt(
