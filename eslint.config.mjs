@@ -193,6 +193,19 @@ export default ts.config(
       ],
     },
   },
+  {
+    files: ['api/**/*.ts'],
+    ignores: ['api/temporal/acts.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: 'MemberExpression[property.name=/^(executeUpdate|startUpdate)$/]',
+          message: 'An update comes with a knock: take sendUpdate (api/temporal/acts.ts), which says why.',
+        },
+      ],
+    },
+  },
   { files: ['cli/**', 'stack/**', 'tools/**', 'bench/**', 'worker/**'], rules: { 'no-console': 'off' } },
   { files: ['test/**', 'bench/**'], rules: { 'max-lines': ['error', { max: 400 }], 'max-lines-per-function': 'off' } },
   { files: ['**/*.js', '**/*.mjs'], rules: { '@typescript-eslint/no-require-imports': 'off' } },

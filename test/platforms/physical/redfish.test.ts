@@ -59,7 +59,11 @@ test.each([[503], [500], [429]])('HTTP %d passes by itself', async (status) => {
 test('a controller that hangs is given up in time, and a cancelled call at once', async () => {
   service.fault = () => 'hang';
   const impatient = open({}, redfishUser.password, 300);
-  await expectFailure(whileCollecting(impatient.state({ signal: new AbortController().signal })), 'TransientError', /does not answer.*no answer within 300 ms/);
+  await expectFailure(
+    whileCollecting(impatient.state({ signal: new AbortController().signal })),
+    'TransientError',
+    /does not answer.*no answer within 300 ms/,
+  );
   const reason = new Error('the run was aborted');
   const abort = new AbortController();
   setTimeout(() => abort.abort(reason), 20);
