@@ -107,6 +107,12 @@ const noTemporal = [
   'notify',
 ];
 
+/** Its hooks stay in the process that calls it. */
+const noReplay = ['runReplayHistory', 'runReplayHistories'].map((property) => ({
+  ...{ object: 'Worker', property },
+  message:
+    'It slows everything that comes after it in this process: take replays (test/support/replays.ts), which says why.',
+}));
 const noAny = {
   ...{ object: 'AbortSignal', property: 'any' },
   message: 'A limit of time in it may never come: take within (programs/within.ts), which says why.',
@@ -180,7 +186,8 @@ export default ts.config(
     },
   },
   ...layerRules,
-  { files: ['**/*.ts', '**/*.mjs'], rules: { 'no-restricted-properties': ['error', noAny] } },
+  { files: ['**/*.ts', '**/*.mjs'], rules: { 'no-restricted-properties': ['error', noAny, ...noReplay] } },
+  { files: ['test/support/replays.ts'], rules: { 'no-restricted-properties': ['error', noAny] } },
   { files: ['model/**/*.ts', 'workflows/**/*.ts'], rules: { 'no-restricted-globals': ['error', 'setImmediate'] } },
   {
     files: ['model/**/*.ts'],

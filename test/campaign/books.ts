@@ -1,6 +1,6 @@
 /** What a night reads when it is over, past the API: Postgres and Temporal themselves. */
 import { Client, Connection } from '@temporalio/client';
-import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
 import type { RunEvent } from '../../model/events';
 import { within } from '../../programs/within';
 import { openEvidenceStore, type EvidenceStore } from '../../record/evidence';
@@ -10,7 +10,7 @@ import { defaultScope, type Store } from '../../store/contract';
 import { openStore } from '../../store/open-store';
 import { dataConverter } from '../../wire/payloads';
 import { liveRunQuery, type LiveRun } from '../../workflows/messages';
-import { testWorkflowBundle } from '../support/workflow-bundle';
+import { replays } from '../support/replays';
 import type { Act } from './acts';
 import { until } from './api-client';
 import type { KillableStack } from './killable-stack';
@@ -80,8 +80,7 @@ export async function replayFindings({ client }: Books, workflowIds: readonly st
       yield { workflowId, history: await client.workflow.getHandle(workflowId).fetchHistory() };
   };
   const findings: string[] = [];
-  const options = { workflowBundle: await testWorkflowBundle(), dataConverter };
-  for await (const { workflowId, error } of Worker.runReplayHistories(options, histories()))
+  for await (const { workflowId, error } of replays(histories()))
     if (error !== undefined) findings.push(`${workflowId} does not replay: ${error.message}`);
   return findings;
 }

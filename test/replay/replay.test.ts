@@ -1,8 +1,8 @@
 /** Every recorded history replays on today's workflow code: a change that would break a running recovery fails here. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
-import { dataConverter } from '../../wire/payloads';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { expectToReplay } from '../support/replays';
 import { testWorkflowBundle } from '../support/workflow-bundle';
 
 const folder = join(__dirname, 'histories');
@@ -76,7 +76,7 @@ test('the corpus holds every path that a run can take', () => {
 
 test.each(histories)('%s replays', async (file) => {
   const history: unknown = JSON.parse(readFileSync(join(folder, file), 'utf8'));
-  await Worker.runReplayHistory({ workflowBundle: bundle, dataConverter }, history, file);
+  await expectToReplay({ workflowId: file, fetchHistory: async () => history }, bundle);
 });
 
 test('a changed step is noticed: the corpus can fail', async () => {
@@ -87,7 +87,7 @@ test('a changed step is noticed: the corpus can fail', async () => {
     (event) => event.activityTaskScheduledEventAttributes?.activityType.name === 'takeDisks',
   );
   scheduled!.activityTaskScheduledEventAttributes!.activityType.name = 'somethingElse';
-  await expect(Worker.runReplayHistory({ workflowBundle: bundle, dataConverter }, history)).rejects.toThrow(
+  await expect(expectToReplay({ workflowId: 'changed', fetchHistory: async () => history }, bundle)).rejects.toThrow(
     /somethingElse|[Nn]ondeterminism/,
   );
 });

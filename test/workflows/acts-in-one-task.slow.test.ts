@@ -9,6 +9,7 @@ import { connectTemporal, type TemporalGateway } from '../../api/temporal';
 import { dataConverter } from '../../wire/payloads';
 import { ines } from '../support/order';
 import { until } from '../support/plan-runs';
+import { expectToReplay } from '../support/replays';
 import { temporalForTest, type TestTemporal } from '../support/temporal';
 import { restsAfterWork } from './support/rests-after-work';
 
@@ -78,7 +79,6 @@ test.each(['before', 'after'] as const)(
       await Promise.race([handle.result(), working]);
       await handle.result();
     });
-    const history = await handle.fetchHistory();
-    await Worker.runReplayHistory({ workflowBundle: { code }, dataConverter }, history, workflowId);
+    await expectToReplay(handle, { code });
   },
 );

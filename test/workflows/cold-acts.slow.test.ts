@@ -4,15 +4,13 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkflowHandle } from '@temporalio/client';
-import { Worker } from '@temporalio/worker';
 import { connectTemporal, type TemporalGateway } from '../../api/temporal';
 import type { DecisionKind } from '../../model/steps';
-import { dataConverter } from '../../wire/payloads';
 import { sessionWorkflowId, workflowQueue } from '../../workflows/messages';
 import { ines } from '../support/order';
 import { planOfLost } from '../support/plan';
 import { childOf, parkedAt, startPlan, until } from '../support/plan-runs';
-import { testWorkflowBundle } from '../support/workflow-bundle';
+import { expectToReplay } from '../support/replays';
 import { keepHistory, openWorld, type World } from '../support/world';
 import { runWorkers } from '../support/world-worker';
 
@@ -64,11 +62,6 @@ async function decideCold(when: 'before' | 'afterwards', handle: WorkflowHandle,
   const request = { step, item, epoch, decision, reason: 'as the test says', from: null, input: null, by: ines };
   const answer = await actAmongWorkers(when, () => gateway.decide(execution, request, `decide/${epoch}`));
   expect(answer).toMatchObject({ kind: 'accepted' });
-}
-
-async function expectToReplay(handle: WorkflowHandle): Promise<void> {
-  const replay = { workflowBundle: await testWorkflowBundle(), dataConverter };
-  await Worker.runReplayHistory(replay, await handle.fetchHistory(), handle.workflowId);
 }
 
 test.each(['before', 'afterwards'] as const)('a run goes on from power-on, with workers that come %s', async (when) => {
