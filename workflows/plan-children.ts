@@ -107,8 +107,11 @@ export class ChildRuns {
     if (child === undefined || this.order.mode === 'recovery') return new Promise(() => undefined);
     // Earlier versions waited for the next time alone.
     if (child.waits?.undo === true && patched(`stuck-already-${child.runId}`)) return;
-    child.nextWait = new Wake();
-    await child.nextWait.promise;
+    do {
+      child.nextWait = new Wake();
+      await child.nextWait.promise;
+      // What waits on the way forward has not heard yet that it is undone. Earlier versions took it for stuck.
+    } while (child.waits?.undo === false && patched(`stuck-in-undo-alone-${child.runId}`));
     // A history of an earlier version waits for each.
     if (!patched('undone-past-the-stuck')) return new Promise(() => undefined);
   }

@@ -56,6 +56,7 @@ test('the corpus holds every path that a run can take', () => {
     'undo-tried-again',
     'undone-past-the-stuck',
     'undone-past-the-stuck-before',
+    'undone-behind-who-asked',
     'tells-of-an-undo',
     'gave-up-at-gate',
     'left-out',

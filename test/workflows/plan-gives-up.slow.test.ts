@@ -5,7 +5,7 @@ import { writeFaults } from '../../platforms/faults';
 import type { PlanOrder } from '../../model/plan';
 import type { Gate } from '../../model/runbook/runbook';
 import type { RunOutcome } from '../../workflows/runner/conduct';
-import { abortUpdate, planWorkflowId } from '../../workflows/messages';
+import { abortUpdate, childWaitsSignal, planWorkflowId } from '../../workflows/messages';
 import { ines } from '../support/order';
 import { planOfRehearsed } from '../support/plan';
 import { childOf, decideAt, holdAt, lookAt, parkedAt, startPlan, until } from '../support/plan-runs';
@@ -204,6 +204,29 @@ test('one that was stuck in its undo before its plan is undone keeps what it dep
     summary: 'Aborted: Wrong week. Everything was undone.',
   });
   await keepHistory(handle, 'undone-past-the-stuck-before');
+});
+
+test('one that asked people just before it heard that it is undone is not stuck: what it depends on waits for it', async () => {
+  const { order } = await planOfRehearsed(world, { base5: {}, left5: { powerOn: 'decision' } });
+  const servers = order.servers.map((one) => (one.name === 'left5' ? { ...one, after: ['base5'] } : one));
+  const plan = { ...order, servers };
+  await writeFaults(faultsFile(world.folder), [
+    { method: 'remove', machine: 'left5-rehearsal', delayMs: 5_000, times: 1 },
+  ]);
+  const handle = await startPlan(world, plan);
+  await waitsAt(handle, 'power-on', 'left5');
+  const [base, left] = [childOf(world, plan, 'base5'), childOf(world, plan, 'left5')];
+  await abort(handle);
+  await until(async () => (await lookAt(left)).events.some(({ kind }) => kind === 'undo-started'));
+  // As if it had been on its way.
+  const { runId } = order.servers.find(({ name }) => name === 'left5')!.order;
+  const asks = { step: 'power-on', item: null, undo: false, since: '2026-01-01T00:00:00.000Z', cause: '' };
+  await handle.signal(childWaitsSignal, { runId, waits: { ...asks, kind: 'gate' } });
+  expect(await handle.result()).toMatchObject({ state: 'aborted' });
+  const timeOf = async (run: WorkflowHandle, wanted: string): Promise<number> =>
+    Date.parse((await lookAt(run)).events.find(({ kind }) => kind === wanted)!.at);
+  expect(await timeOf(base, 'undo-started')).toBeGreaterThanOrEqual(await timeOf(left, 'run-closed'));
+  await keepHistory(handle, 'undone-behind-who-asked');
 });
 
 test('nor does one in an included runbook, of which another one waited first', async () => {
