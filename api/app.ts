@@ -44,12 +44,14 @@ import { stuckRoutes } from './routes/stuck';
 import { tokenRoutes } from './routes/tokens';
 import { rememberActs } from './runs/acts';
 import { createTimeLeft } from './runs/time-left';
+import { createFailingWatch, type FailingWatch } from './failing-watch';
 import { createSiteWatch, type SiteWatch } from './site-watch';
 import { DeadlineError } from './within';
 
 export interface Api extends Known {
   readonly app: OpenAPIHono<ApiEnv>;
   readonly sites: SiteWatch;
+  readonly failing: FailingWatch;
 }
 
 export function createApi(deps: ApiDeps): OpenAPIHono<ApiEnv> {
@@ -65,6 +67,7 @@ export function assembleApi(deps: ApiDeps): Api {
   const refusals = recordRefusals(deps);
   const acts = rememberActs(deps.temporal);
   const sites = createSiteWatch(deps);
+  const failing = createFailingWatch(deps);
   const timeLeft = createTimeLeft(deps);
   const metrics = createApiMetrics(deps.config.version);
   const places = runbookPlaces(deps, { servers, runbooks });
@@ -88,7 +91,7 @@ export function assembleApi(deps: ApiDeps): Api {
   runEventRoutes(register, sites.remembering(deps), sites);
   decisionRoutes(register, deps, acts, refusals);
   closeRunRoutes(register, deps, refusals);
-  stuckRoutes(register, deps, sites);
+  stuckRoutes(register, deps, { sites, failing });
   reportRoutes(register, deps, timeLeft);
   evidenceRoutes(register, deps);
   notificationRoutes(register, deps);
@@ -105,7 +108,7 @@ export function assembleApi(deps: ApiDeps): Api {
     if (isBrowserWithoutToken(c, problem)) return noLoginPage(c, problem);
     return problemResponse(problem, c.get('requestId'));
   });
-  return { app, servers, runbooks, sites };
+  return { app, servers, runbooks, sites, failing };
 }
 
 /** Nothing at this address, or nothing under this method. */

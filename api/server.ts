@@ -17,21 +17,22 @@ export interface ServedApi {
 
 /** How often servers and runbooks are read again, so that this process knows what another one added. */
 const refreshEveryMs = 30_000;
-/** How often Temporal is asked who works at each site. */
+/** How often Temporal is asked who works at each site, and with which runs nobody can go on. */
 const watchEveryMs = 15_000;
 const stopGraceMs = 3_000;
 
 /** @throws the system's error when the port cannot be listened on (EADDRINUSE, EACCES). */
 export async function serveApi(deps: ApiDeps, options: ServeOptions): Promise<ServedApi> {
-  const { app, servers, runbooks, sites } = assembleApi(deps);
+  const { app, servers, runbooks, sites, failing } = assembleApi(deps);
   const server = await listen((ready) =>
     serve({ fetch: app.fetch, hostname: options.host, port: options.port }, ready),
   );
   const refresh = (): Promise<unknown> => Promise.all([servers.refresh(), runbooks.refresh()]);
   await refresh();
   const timer = setInterval(() => void refresh(), refreshEveryMs).unref();
-  void sites.look();
-  const watching = setInterval(() => void sites.look(), watchEveryMs).unref();
+  const look = (): void => void Promise.all([sites.look(), failing.look()]);
+  look();
+  const watching = setInterval(look, watchEveryMs).unref();
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : options.port;
   return {

@@ -9,6 +9,7 @@ import type { ApiDeps } from './deps';
 import { sees } from './reach';
 import type { StuckDocument, stuckQuery } from './schemas/stuck';
 import type { Execution } from './temporal/recoveries';
+import type { FailingWatch } from './failing-watch';
 import type { SiteWatch } from './site-watch';
 import { within } from './within';
 
@@ -19,10 +20,16 @@ const askedAtOnce = 10;
 const mostAsked = 200;
 const liveDeadlineMs = 15_000;
 
+/** What stands still without waiting for anybody. */
+export interface Watches {
+  readonly sites: Pick<SiteWatch, 'standstill'>;
+  readonly failing: Pick<FailingWatch, 'words'>;
+}
+
 /** @throws Problem `part-unavailable` when neither Postgres nor Temporal answers. */
 export async function listStuck(
   deps: ApiDeps,
-  sites: Pick<SiteWatch, 'standstill'>,
+  { sites, failing }: Watches,
   person: Person,
   wanted: Wanted,
 ): Promise<StuckDocument> {
@@ -30,7 +37,8 @@ export async function listStuck(
   const inScope = sees(person);
   const asked = deps.config.siteIds.filter((id) => wanted.site === undefined || id === wanted.site);
   const standstill = sites.standstill(asked.filter((id) => inScope({ sites: [id], runbooks: [] })));
-  const notices = [page.notice, standstill].filter((one) => one !== null);
+  const words = failing.words((run) => inScope(run) && (wanted.site === undefined || run.sites.includes(wanted.site)));
+  const notices = [page.notice, standstill, words].filter((one) => one !== null);
   return { ...page, notice: notices.length === 0 ? null : notices.join(' ') };
 }
 

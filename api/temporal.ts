@@ -14,6 +14,7 @@ import { siteCalls, type SiteCalls } from './temporal/sites';
 import { updateCalls, type UpdateCalls } from './temporal/updates';
 import { liveCalls, type LiveCalls } from './temporal/live';
 import { healthCalls, type HealthCalls } from './temporal/health';
+import { failingCalls, type FailingCalls } from './temporal/failing';
 import { openRunCalls, type OpenRunCalls } from './temporal/open-runs';
 import { dataConverter } from '../wire/payloads';
 
@@ -27,6 +28,7 @@ export interface TemporalGateway
     SiteCalls,
     ScheduleCalls,
     HealthCalls,
+    FailingCalls,
     OpenRunCalls {
   close(): Promise<void>;
 }
@@ -73,6 +75,7 @@ export function connectTemporal(options: TemporalOptions): TemporalGateway {
     ...siteCalls(context),
     ...scheduleCalls(context),
     ...healthCalls(context),
+    ...failingCalls(context),
     ...openRunCalls(context),
     close: () => connection.close(),
   };

@@ -168,8 +168,9 @@ async function settle(trx: Knex, scope: Scope, rows: readonly DueRow[], now: Dat
   const claimed = await claimedEpochs(trx, scope, runIds);
   const over = rows.filter(({ runId, notice: text }) => {
     const notice = JSON.parse(text) as Notice;
-    const { occasion, epoch } = notice;
-    if (runId === null || (occasion !== 'stuck' && occasion !== 'gate')) return false;
+    const { key, occasion, epoch } = notice;
+    // What is of a run, and no parking of it, has a key of its own.
+    if (runId === null || key !== runId || (occasion !== 'stuck' && occasion !== 'gate')) return false;
     const epochs = open.get(runId);
     return (epochs !== undefined && !epochs.has(epoch)) || (sparedByClaim(notice) && claimed.has(`${runId} ${epoch}`));
   });

@@ -73,13 +73,14 @@ export function runRoutes(register: Register, deps: ApiDeps, { servers, acts, ti
       const reading = await readRun(deps, runId);
       const { source, notice, execution, view } = reading;
       const busy = execution && (await temporal.progress(execution).catch(() => undefined));
-      const waits = busy && notice === null ? await standstillOf(deps, sites, sitesBelow(reading), busy) : null;
+      const asked = busy && (notice === null || busy.failing !== null);
+      const waits = asked ? await standstillOf(deps, sites, sitesBelow(reading), busy) : null;
       const detail = {
         runId,
         kind: reading.kind,
         serverName: reading.kind === 'plan' ? reading.view.order.runbook.name : reading.view.order.server.name,
         source,
-        notice: notice ?? waits,
+        notice: waits ?? notice,
         view,
         timeLeft: await timeLeft(reading),
         progress: busy?.activities ?? [],

@@ -85,7 +85,7 @@ async function newEvents(
 }
 
 async function progressNow({ temporal }: Deps, execution: Execution | undefined): Promise<RunProgress> {
-  if (!execution) return { running: false, activities: [], waiting: [] };
+  if (!execution) return { running: false, activities: [], waiting: [], failing: null };
   // Temporal away is no end: the stream goes on when it is back.
-  return temporal.progress(execution).catch(() => ({ running: true, activities: [], waiting: [] }));
+  return temporal.progress(execution).catch(() => ({ running: true, activities: [], waiting: [], failing: null }));
 }

@@ -2,6 +2,7 @@
  * Runs that wait for a worker that nobody is: Temporal keeps their work in a queue without a word. What a reader is told
  * of it, by the queue's own note of who last asked for work.
  */
+import { failingWords } from '../../model/notify/failing-notice';
 import { isClosedRun } from '../../model/steps';
 import type { RunRow } from '../../store/contract';
 import { siteQueue } from '../../workflows/messages';
@@ -30,8 +31,9 @@ export async function standstillOf(
   deps: Deps,
   sites: Pick<SiteWatch, 'standstill'>,
   sitesBelow: readonly string[],
-  progress: Pick<RunProgress, 'waiting' | 'running'>,
+  progress: Pick<RunProgress, 'waiting' | 'running' | 'failing'>,
 ): Promise<string | null> {
+  if (progress.failing) return failingWords(progress.failing);
   const own = await workerNotice(deps, progress);
   return own ?? (progress.running ? sites.standstill(sitesBelow) : null);
 }

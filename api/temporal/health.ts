@@ -1,8 +1,8 @@
 /** Whether Temporal answers and who polls its queues. */
 import type { TemporalContext } from '../temporal';
 import { callTemporal } from './errors';
-import { toTime } from './live';
 import { rememberPollers, type Poll } from './pollers';
+import { toTime } from './times';
 
 export interface HealthCalls {
   /** @throws Problem `part-unavailable`. */

@@ -5,8 +5,10 @@ import type { Progress } from '../../model/steps';
 import { liveRunQuery, type LiveRun } from '../../workflows/messages';
 import type { TemporalContext } from '../temporal';
 import { callTemporal } from './errors';
+import { failureOf, type TaskFailure } from './failing';
 import { answered } from './queries';
 import type { Execution } from './recoveries';
+import { toTime } from './times';
 
 /** One pending activity of a run that reports progress by heartbeat. */
 export interface ActivityProgress {
@@ -31,7 +33,12 @@ export interface RunProgress {
   /** From the heartbeats of pending activities. */
   readonly activities: ActivityProgress[];
   readonly waiting: Waiting[];
+  /** Every worker fails its next task; null: none has, or it may still go well. */
+  readonly failing: TaskFailure | null;
 }
+
+/** Of one task: a worker that is killed or restarted within costs one each time. */
+const attemptsUntilFailing = 3;
 
 export interface LiveCalls {
   /** The workflow's own answer; undefined when no worker gave one in time or Temporal no longer has it. */
@@ -50,7 +57,10 @@ export function liveCalls(context: TemporalContext): LiveCalls {
     async progress(execution) {
       const description = await callTemporal(context, () => handleOf(execution).describe());
       const pending = description.raw.pendingActivities ?? [];
+      const attempt = description.raw.pendingWorkflowTask?.attempt ?? 0;
+      const isFailing = attempt > attemptsUntilFailing;
       return {
+        failing: isFailing ? await callTemporal(context, () => failureOf(context, execution)) : null,
         running: description.status.name === 'RUNNING',
         waiting: waitingOf(description.raw),
         activities: pending.flatMap((activity) => {
@@ -132,11 +142,4 @@ export function toProgress(details: unknown): Progress | undefined {
     ratePerSecond: number('ratePerSecond'),
     timeLeftMs: number('timeLeftMs'),
   };
-}
-
-export function toTime(
-  stamp: { seconds?: { toString(): string } | number | null; nanos?: number | null } | null | undefined,
-): string | null {
-  if (!stamp?.seconds) return null;
-  return new Date(Number(stamp.seconds.toString()) * 1000 + Math.floor((stamp.nanos ?? 0) / 1e6)).toISOString();
 }
