@@ -7,7 +7,7 @@
  */
 import type { TemporalContext } from '../temporal';
 import { callTemporal, grpcCode } from './errors';
-import { toExecution, type Execution } from './recoveries';
+import { listOfTenant, type Execution } from './recoveries';
 import { toTime, type Stamp } from './times';
 
 export interface TaskFailure {
@@ -34,39 +34,29 @@ const invalidArgument = 3;
 export function failingCalls(context: TemporalContext): FailingCalls {
   return {
     async failingRuns(tenantId, most) {
-      const executions = await listed(context, tenantId, most).catch((error: unknown) => {
-        if (grpcCode(error) === invalidArgument) return [];
-        throw error;
-      });
-      return Promise.all(
-        executions.map(async (execution) => {
-          const failure = await callTemporal(context, () => failureOf(context, execution));
-          return { execution, ...(failure ?? { since: execution.startedAt, cause: 'Temporal does not say why.' }) };
-        }),
+      const executions = await callTemporal(context, () => listOfTenant(context, tenantId, query, most)).catch(
+        (error: unknown) => {
+          if (grpcCode(error) === invalidArgument) return [];
+          throw error;
+        },
       );
+      const failing = executions.map(async (execution): Promise<FailingRun[]> => {
+        const failure = await callTemporal(context, () => failureOf(context, execution));
+        return failure === null ? [] : [{ execution, ...failure }];
+      });
+      return (await Promise.all(failing)).flat();
     },
   };
 }
-
-const listed = (context: TemporalContext, tenantId: string, most: number): Promise<Execution[]> =>
-  callTemporal(context, async () => {
-    const found: Execution[] = [];
-    for await (const info of context.client.workflow.list({ query })) {
-      const execution = toExecution(info);
-      if (execution?.workflowId.startsWith(`${tenantId}/`) === true) found.push(execution);
-      if (found.length >= most) break;
-    }
-    return found;
-  });
 
 /** Signals and results of activities may have come after it. */
 const eventsLooked = 200;
 const longestCause = 300;
 
-/** The task that failed last, if the run's newest events have one. Call within a deadline. */
+/** What its worker said last; null: it has gone on since. Call within a deadline. */
 export async function failureOf(
   { client }: Pick<TemporalContext, 'client'>,
-  { workflowId, temporalRunId }: Pick<Execution, 'workflowId' | 'temporalRunId'>,
+  { workflowId, temporalRunId, startedAt }: Execution,
 ): Promise<TaskFailure | null> {
   const { history } = await client.workflowService.getWorkflowExecutionHistoryReverse({
     namespace: client.options.namespace,
@@ -79,7 +69,7 @@ export async function failureOf(
     const since = toTime(event.eventTime);
     if (cause !== null && since !== null) return { since, cause: cause.slice(0, longestCause) };
   }
-  return null;
+  return { since: startedAt, cause: `the newest ${eventsLooked} events of its history do not say why` };
 }
 
 /** temporal.api.history.v1.HistoryEvent, as far as it is read. */

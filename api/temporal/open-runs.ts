@@ -2,7 +2,7 @@
 import { planWorkflowType, recoveryWorkflowType, rehearsalWorkflowId } from '../../workflows/messages';
 import type { TemporalContext } from '../temporal';
 import { callTemporal } from './errors';
-import { toExecution, type Execution } from './recoveries';
+import { listOfTenant, type Execution } from './recoveries';
 
 export interface OpenRunCalls {
   /** At most so many: plans, then recoveries, then rehearsals, the newest of each first. */
@@ -13,16 +13,8 @@ export interface OpenRunCalls {
 const looked = 5;
 
 export function openRunCalls(context: TemporalContext): OpenRunCalls {
-  const open = async (type: string, tenantId: string, most: number): Promise<Execution[]> => {
-    const query = `ExecutionStatus = 'Running' AND WorkflowType = '${type}'`;
-    const found: Execution[] = [];
-    for await (const info of context.client.workflow.list({ query })) {
-      const execution = toExecution(info);
-      if (execution?.workflowId.startsWith(`${tenantId}/`) === true) found.push(execution);
-      if (found.length >= most) break;
-    }
-    return found;
-  };
+  const open = (type: string, tenantId: string, most: number): Promise<Execution[]> =>
+    listOfTenant(context, tenantId, `ExecutionStatus = 'Running' AND WorkflowType = '${type}'`, most);
   return {
     openRuns: (tenantId, most) =>
       callTemporal(context, async () => {

@@ -90,6 +90,22 @@ export function searchNewest(
   });
 }
 
+/** The tenant's executions that `query` finds, at most so many. Call within a deadline. */
+export async function listOfTenant(
+  { client }: Pick<TemporalContext, 'client'>,
+  tenantId: string,
+  query: string,
+  most: number,
+): Promise<Execution[]> {
+  const found: Execution[] = [];
+  for await (const info of client.workflow.list({ query })) {
+    const execution = toExecution(info);
+    if (execution?.workflowId.startsWith(`${tenantId}/`) === true) found.push(execution);
+    if (found.length >= most) break;
+  }
+  return found;
+}
+
 export function recoveryCalls(context: TemporalContext): RecoveryCalls {
   const { client } = context;
   const known = new Map<string, { workflowId: string; temporalRunId: string }>();
