@@ -12,7 +12,7 @@ export interface ReplicaOverview {
 }
 
 /** Sessions that are asked at the same time: each is a workflow that a worker has to bring into its memory. */
-const sessionsAtOnce = 20;
+export const sessionsAtOnce = 20;
 
 /** Asks every site that servers recover to. A site that does not answer is named; the others are shown. */
 export async function viewReplicas(
@@ -51,8 +51,8 @@ export async function viewReplicas(
 }
 
 /** undefined: no session, or it did not answer in time. When as many as are asked at once have not, nobody waits for more. */
-function askSessions(
-  temporal: ApiDeps['temporal'],
+export function askSessions(
+  temporal: Pick<ApiDeps['temporal'], 'session'>,
   { tenantId, queryDeadlineMs }: ApiDeps['config'],
 ): (serverId: string) => Promise<SessionView | undefined> {
   let silent = 0;

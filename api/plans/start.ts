@@ -9,6 +9,7 @@ import { isAmong, peopleWords, placesOfPlan } from '../../model/access';
 import type { Provenance } from '../../model/order';
 import { roles } from '../../model/people';
 import { eventOfRow } from '../../record/row';
+import { plansWithin } from '../../model/orders/build-plan';
 import { runbookOf } from '../../model/schema/normalise';
 import type { Runbook } from '../../model/runbook/runbook';
 import type { ApiDeps } from '../deps';
@@ -17,6 +18,7 @@ import { Problem } from '../problems';
 import type { Operation } from '../authorisation';
 import { whyNot } from '../reach';
 import type { RunbookPlaces } from '../runbooks/places';
+import { refusePaused } from '../recoveries/refuse-paused';
 import { hashOf, keyReused, refuseTimes, rememberKey } from '../recoveries/start';
 import type { Refusals } from '../refusals';
 import type { NewPlanRun, StartedPlan } from '../schemas/plans';
@@ -62,6 +64,7 @@ export async function startPlan(
   const at = { requestedAt: clock().toISOString(), requestedBy: by };
   const order = make({ runId, tenantId, coreId, mode, intent, points, lostAt, reason, proof, ...at });
   refuseElsewhere(order, by, refusals);
+  if (mode === 'rehearsal') await refusePaused(deps, serversOf(order));
   const memo = memoOf(order, key, contentSha256);
   const started = await temporal.startPlan(order, memo);
   if (started.kind === 'started') return { ...answer(memo, false), notices: [...notices] };
@@ -69,6 +72,9 @@ export async function startPlan(
   if (other === undefined) throw new Problem('conflict', `Run ${runId} exists already. Send a new Idempotency-Key`);
   return repeated(other, contentSha256, push.key);
 }
+
+const serversOf = (order: PlanOrder) =>
+  plansWithin(order).flatMap(({ servers }) => servers.map((one) => one.order.server));
 
 /** The run that the key stands for, and its execution where it was started; seenBefore: Postgres had the key already. */
 async function runOfKey(

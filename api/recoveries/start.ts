@@ -17,6 +17,7 @@ import type { NewRecovery, StartedRecovery } from '../schemas/recoveries';
 import type { Execution, RecoveryMemo } from '../temporal/recoveries';
 import { within } from '../within';
 import { buildOrder } from './build-order';
+import { refusePaused } from './refuse-paused';
 
 export interface Push {
   readonly wanted: NewRecovery;
@@ -35,7 +36,10 @@ export async function startRecovery(deps: ApiDeps, push: Push): Promise<StartedR
 
   const latest = await temporal.latestRecovery(config.tenantId, push.server.id, push.wanted.mode);
   if (latest?.memo.idempotencyKey === key) return repeated(latest, contentSha256, push.key);
-  if (push.wanted.mode === 'rehearsal') await refuseBesideRecovery(deps, push.server);
+  if (push.wanted.mode === 'rehearsal') {
+    await refuseBesideRecovery(deps, push.server);
+    await refusePaused(deps, [push.server]);
+  }
 
   const { runId, seenBefore } = await rememberKey(deps, key, contentSha256, uuidv7());
   const before = seenBefore ? await executionOfRun(deps, runId, push.server.id) : undefined;

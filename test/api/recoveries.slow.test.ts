@@ -187,11 +187,19 @@ test('the event stream tells the whole run, resumes after an event, and ends wit
   expect(fingerprintsOf(resumed.body)).toEqual(whole.slice(3));
 });
 
-test('a protected server and one that is being recovered cannot be removed', async () => {
+test('a protected server cannot be removed, and one whose replication is paused cannot be rehearsed', async () => {
   const refused = await call('DELETE', '/servers/web02');
   expect(refused).toMatchObject({ status: 409, body: { detail: expect.stringContaining('protected') } });
   const paused = await call('POST', '/servers/web02/protection/pause', { body: { reason: 'Maintenance' } });
   expect(paused).toMatchObject({ status: 200, body: { session: { state: 'paused' } } });
+  const networks = { lan: 'isolated' };
+  const detail = expect.stringMatching(/^Replication of web02 is paused.*muster protect web02 --resume/);
+  const rehearsed = await tools.push('web02', { mode: 'rehearsal', networks });
+  expect(rehearsed).toMatchObject({ status: 409, body: { detail } });
+  const text = `format: 1\nname: web\ntitle: Web\nnetworks: { recovery: { lan: lan }, rehearsal: { lan: isolated } }\nwaves:\n  - { name: web, servers: [{ name: web02, hardware: vmware-pvscsi }] }\n`;
+  await tools.imported(text);
+  const runbook = await tools.startRunbook('web', { mode: 'rehearsal' });
+  expect(runbook).toMatchObject({ status: 409, body: { detail } });
   const removed = await call('POST', '/servers/web02/protection/remove', { body: { reason: 'Decommissioned' } });
   expect(removed).toMatchObject({ status: 200, body: { session: { state: 'removed' } } });
   await eventually(async () => (await call('DELETE', '/servers/web02')).status === 204);
