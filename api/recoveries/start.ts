@@ -36,14 +36,12 @@ export async function startRecovery(deps: ApiDeps, push: Push): Promise<StartedR
 
   const latest = await temporal.latestRecovery(config.tenantId, push.server.id, push.wanted.mode);
   if (latest?.memo.idempotencyKey === key) return repeated(latest, contentSha256, push.key);
-  if (push.wanted.mode === 'rehearsal') {
-    await refuseBesideRecovery(deps, push.server);
-    await refusePaused(deps, [push.server]);
-  }
+  if (push.wanted.mode === 'rehearsal') await refuseBesideRecovery(deps, push.server);
 
   const { runId, seenBefore } = await rememberKey(deps, key, contentSha256, uuidv7());
   const before = seenBefore ? await executionOfRun(deps, runId, push.server.id) : undefined;
   if (before) return before;
+  if (push.wanted.mode === 'rehearsal') await refusePaused(deps, [push.server]);
 
   const { tenantId, coreId } = config;
   const physicalMachines = config.physicalMachines?.[push.server.recoverySiteId] ?? [];
