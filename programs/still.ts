@@ -59,15 +59,28 @@ export function watchStillness(
     // Counted, not timed: where this whole host stood still, so did the group.
     else if ((looksSince += 1) >= looksPerRule) {
       isStill = true;
-      clearInterval(timer);
       found();
     }
   };
-  const timer = setInterval(() => void look().catch(() => (since = undefined)), forMs / looksPerRule);
+  let isOver = false;
+  let timer: NodeJS.Timeout | undefined;
+  // One after the other: two at once would each take what the other has found for news, without end.
+  const next = (): void => {
+    if (isStill || isOver) return;
+    timer = setTimeout(
+      () =>
+        void look()
+          .catch(() => (since = undefined))
+          .finally(next),
+      forMs / looksPerRule,
+    );
+  };
+  next();
   return {
     found: () => isStill,
     stop(): void {
-      clearInterval(timer);
+      isOver = true;
+      clearTimeout(timer);
       for (const reader of readers) reader.close();
     },
   };

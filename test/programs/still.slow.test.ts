@@ -18,6 +18,11 @@ test('who neither says a word nor works is ended, with all that it started', asy
   expect(await isRunning(end.stdout.head.toString().trim())).toBe(false);
 });
 
+test('is found also where a look takes longer than it is until the next', async () => {
+  const end = await run('sleep 600', 20);
+  expect(end).toMatchObject({ exitCode: null, timedOut: false, wasStill: true });
+});
+
 test('a line that does not count is no sign of life', async () => {
   const end = await run('while sleep 1; do echo "[   33.653726] sd 2:0:0:0: [sda]"; done');
   expect(end).toMatchObject({ exitCode: null, timedOut: false, wasStill: true });
