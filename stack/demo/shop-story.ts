@@ -65,7 +65,7 @@ async function tell(
   const report = join(place.configuration.dataFolder, 'report.html');
   await mustRun(place, ['report', runId, '--output', report]);
   // Verified by this rehearsal, and what would keep the shop from being recovered now: its exit code tells of that alone.
-  await showAndRun(place, ['readiness', shopRunbook.name]);
+  await showAndRun(place, ['readiness', shopRunbook.name, '--now']);
   suggest(place, stack, report);
   return code;
 }
