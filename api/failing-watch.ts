@@ -3,7 +3,7 @@
  * have people told. Several processes may look; the same notice is kept once.
  */
 import type { Places } from '../model/access';
-import { failingNotice, failingRunsWords } from '../model/notify/failing-notice';
+import { failingKey, failingNotice, failingRunsWords } from '../model/notify/failing-notice';
 import type { ApiDeps } from './deps';
 import type { FailingRun } from './temporal/failing';
 import { within } from './within';
@@ -35,13 +35,14 @@ export function createFailingWatch({ temporal, store, config, log }: Deps): Fail
   };
 
   const tell = async ({ execution: { memo }, ...failing }: FailingRun): Promise<string | null> => {
+    const key = failingKey(memo.runId, failing);
+    if (told.has(key)) return key;
     const row = await store.runs.get(memo.runId);
     // Its first event has not come in yet.
     if (row === undefined) return null;
     const { runId, parentRunId, procedure, mode, serverName: name } = row;
-    const notice = failingNotice({ runId, parentRunId, procedure, mode, name }, failing);
-    if (!told.has(notice.key)) await store.notifications.put(notice);
-    return notice.key;
+    await store.notifications.put(failingNotice({ runId, parentRunId, procedure, mode, name }, failing));
+    return key;
   };
 
   const lookOnce = async (): Promise<void> => {

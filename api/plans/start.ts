@@ -6,10 +6,10 @@ import { createHash } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import { serverCountOf, serverCountOfHeader, type PlanOrder } from '../../model/plan';
 import { isAmong, peopleWords, placesOfPlan } from '../../model/access';
+import { everyServerOf } from '../../model/every-server';
 import type { Provenance } from '../../model/order';
 import { roles } from '../../model/people';
 import { eventOfRow } from '../../record/row';
-import { plansWithin } from '../../model/orders/build-plan';
 import { runbookOf } from '../../model/schema/normalise';
 import type { Runbook } from '../../model/runbook/runbook';
 import type { ApiDeps } from '../deps';
@@ -64,7 +64,12 @@ export async function startPlan(
   const at = { requestedAt: clock().toISOString(), requestedBy: by };
   const order = make({ runId, tenantId, coreId, mode, intent, points, lostAt, reason, proof, ...at });
   refuseElsewhere(order, by, refusals);
-  if (mode === 'rehearsal') await refusePaused(deps, serversOf(order));
+  if (mode === 'rehearsal') {
+    await refusePaused(
+      deps,
+      everyServerOf(order).map((one) => one.order.server),
+    );
+  }
   const memo = memoOf(order, key, contentSha256);
   const started = await temporal.startPlan(order, memo);
   if (started.kind === 'started') return { ...answer(memo, false), notices: [...notices] };
@@ -72,9 +77,6 @@ export async function startPlan(
   if (other === undefined) throw new Problem('conflict', `Run ${runId} exists already. Send a new Idempotency-Key`);
   return repeated(other, contentSha256, push.key);
 }
-
-const serversOf = (order: PlanOrder) =>
-  plansWithin(order).flatMap(({ servers }) => servers.map((one) => one.order.server));
 
 /** The run that the key stands for, and its execution where it was started; seenBefore: Postgres had the key already. */
 async function runOfKey(

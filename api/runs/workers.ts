@@ -1,6 +1,6 @@
 /**
  * Runs that wait for a worker that nobody is: Temporal keeps their work in a queue without a word. What a reader is told
- * of it, by the queue's own note of who last asked for work.
+ * of it, by the queue's own note of who last asked for work; and of runs whose next task every worker fails.
  */
 import { failingWords } from '../../model/notify/failing-notice';
 import { isClosedRun } from '../../model/steps';

@@ -9,7 +9,14 @@ import { Problem } from '../problems';
 import type { TemporalContext } from '../temporal';
 
 /** gRPC status codes that the sorting needs (grpc.io/docs/guides/status-codes). */
-const grpcCodes = { cancelled: 1, deadlineExceeded: 4, notFound: 5, failedPrecondition: 9, unavailable: 14 } as const;
+const grpcCodes = {
+  cancelled: 1,
+  invalidArgument: 3,
+  deadlineExceeded: 4,
+  notFound: 5,
+  failedPrecondition: 9,
+  unavailable: 14,
+} as const;
 
 /** The gRPC code of an error or of anything that caused it. */
 export function grpcCode(error: unknown): number | undefined {
@@ -22,6 +29,9 @@ export function grpcCode(error: unknown): number | undefined {
 export function isNotFound(error: unknown): boolean {
   return error instanceof WorkflowNotFoundError || grpcCode(error) === grpcCodes.notFound;
 }
+
+/** Temporal does not take what it was asked: a query about what its version does not know. */
+export const isNotTaken = (error: unknown): boolean => grpcCode(error) === grpcCodes.invalidArgument;
 
 /**
  * No worker took the call before its deadline, or Temporal has not seen one lately. Cancelled: the client was trying again when

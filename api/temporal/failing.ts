@@ -6,7 +6,7 @@
  * away with the first success (common/dynamicconfig/constants.go); a failed task is in the history once, before it is tried again.
  */
 import type { TemporalContext } from '../temporal';
-import { callTemporal, grpcCode } from './errors';
+import { callTemporal, isNotTaken } from './errors';
 import { listOfTenant, type Execution } from './recoveries';
 import { toTime, type Stamp } from './times';
 
@@ -28,15 +28,13 @@ export interface FailingCalls {
 
 const reported = ['WorkflowTaskFailed', 'WorkflowTaskTimedOut'].map((one) => `'category=${one}'`);
 const query = `ExecutionStatus = 'Running' AND TemporalReportedProblems IN (${reported.join(', ')})`;
-/** grpc.io/docs/guides/status-codes: what a Temporal without the attribute answers. */
-const invalidArgument = 3;
 
 export function failingCalls(context: TemporalContext): FailingCalls {
   return {
     async failingRuns(tenantId, most) {
       const executions = await callTemporal(context, () => listOfTenant(context, tenantId, query, most)).catch(
         (error: unknown) => {
-          if (grpcCode(error) === invalidArgument) return [];
+          if (isNotTaken(error)) return [];
           throw error;
         },
       );

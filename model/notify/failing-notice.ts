@@ -32,10 +32,12 @@ export function failingRunsWords(
 
 const mostNamed = 3;
 
-/** Each time that it comes to a standstill. */
+/** Of each time that it comes to a standstill. */
+export const failingKey = (runId: string, { since }: Pick<Failing, 'since'>): string => `${runId}/failing/${since}`;
+
 export function failingNotice(context: NoticeContext, failing: Failing): Notice {
   const { since } = failing;
   const cause = `No worker can go on with it ${standsStill(failing)}`;
   const about = facts(context, since, { cause, remedy });
-  return { key: `${context.runId}/failing/${since}`, epoch: 0, stage: 0, occasion: 'stuck', facts: about };
+  return { key: failingKey(context.runId, failing), epoch: 0, stage: 0, occasion: 'stuck', facts: about };
 }
